@@ -1,0 +1,38 @@
+/**
+ * Runs one of the project's own tasks in a checkout: installs what is missing, then hands over to
+ * the carried Node. `task.js vitest run` runs an installed tool, `task.js peers/x.ts` a file of ours.
+ * Runs on Node 18 and later, with nothing installed.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import process from "node:process";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const lockFile = join(root, "package-lock.json");
+const installed = join(root, "node_modules", ".package-lock.json");
+
+const stale = !existsSync(installed) || statSync(installed).mtimeMs < statSync(lockFile).mtimeMs;
+if (stale) {
+  process.stderr.write("Installing the dependencies named in package-lock.json (about 20 s) ...\n");
+  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+  const { status } = spawnSync("npm", ["ci", ...quiet], { cwd: root, stdio: ["ignore", 2, 2] });
+  if (status !== 0) {
+    process.stderr.write("INSTALL_FAILED: npm ci did not succeed. Next: read npm's lines above.\n");
+    process.exit(69);
+  }
+}
+
+const { carriedNode } = await import("./carried-node.js");
+const { handOver } = await import("./hand-over.js");
+const [task = "", ...args] = process.argv.slice(2);
+handOver(carriedNode(), [task.endsWith(".ts") ? join(root, task) : toolPath(task), ...args]);
+
+/** The JavaScript file behind an installed tool's name, from its own package.json. */
+function toolPath(name) {
+  const owner = { tsc: "typescript", buf: "@bufbuild/buf" }[name] ?? name;
+  const home = join(root, "node_modules", owner);
+  const { bin } = JSON.parse(readFileSync(join(home, "package.json"), "utf8"));
+  return join(home, typeof bin === "string" ? bin : bin[name]);
+}

@@ -1,0 +1,76 @@
+/**
+ * Failures of our own world: a socket, a disk, a file, a configuration. Thrown, with a code that is
+ * stable and counted, advice that says what to do next, and the cause. Only `runtime/` and `cli/`
+ * catch them. What a peer sent is never a fault but a `Refusal` (core/record/refusal.ts).
+ */
+
+/** Exit codes are those of sysexits.h; 1 means that the answer is no. */
+export const FAULTS = {
+  USAGE: { exitCode: 64, advice: "See `spire-mesh --help`." },
+  DATA_INVALID: { exitCode: 65, advice: "Ask the sender for a new file." },
+  RECORD_REFUSED: { exitCode: 65, advice: "Ask the publisher for a new export and fingerprint." },
+  DAEMON_UNREACHABLE: {
+    exitCode: 69,
+    advice: "Start it with `spire-mesh run -config FILE`, or name its socket with -socketPath.",
+  },
+  SPIRE_UNREACHABLE: {
+    exitCode: 69,
+    advice: "Check that SPIRE Server runs and that `spire.socket_path` is its API socket.",
+  },
+  SPIRE_REFUSED: { exitCode: 69, advice: "Read SPIRE Server's own log for the reason." },
+  SPIRE_OTHER_TRUST_DOMAIN: {
+    exitCode: 78,
+    advice: "Set `trust_domain` to the one that this SPIRE Server serves, or correct its socket path.",
+  },
+  ROW_IN_USE: {
+    exitCode: 77,
+    advice: "Remove the trust domain from the registration entries that federate with it first.",
+  },
+  ROW_NOT_OURS: {
+    exitCode: 77,
+    advice: "Import with -replace if this daemon shall keep the row from now on.",
+  },
+  CANNOT_CREATE: { exitCode: 73, advice: "Check the directory's owner, mode and free space." },
+  ALREADY_RUNNING: {
+    exitCode: 73,
+    advice: "Stop the other daemon, or give this one a data_dir of its own.",
+  },
+  STORE_DAMAGED: {
+    exitCode: 74,
+    advice: "Keep the directory as it is and restore data_dir from a backup: the daemon does not guess trust.",
+  },
+  STORE_FULL: { exitCode: 74, advice: "Free space on the disk of data_dir." },
+  NOT_ALLOWED: { exitCode: 77, advice: "Run the command as the daemon's own user." },
+  NOT_FOUND: { exitCode: 1, advice: "See `spire-mesh status` for what is there." },
+  NOT_READY: { exitCode: 69, advice: "Wait until `spire-mesh healthcheck` exits 0." },
+  NOT_BUILT: { exitCode: 64, advice: "This version does not have it yet; see CHANGELOG.md." },
+  CONFIG_INVALID: { exitCode: 78, advice: "Correct the listed lines, then run `spire-mesh validate`." },
+} as const satisfies Record<string, { readonly exitCode: number; readonly advice: string }>;
+
+export type FaultCode = keyof typeof FAULTS;
+
+export interface FaultOptions {
+  /** Goes to the log as fields, never into the message. */
+  readonly details?: Readonly<Record<string, string | number>>;
+  /** What to do next, when the code's own advice is too general. */
+  readonly advice?: string;
+  readonly cause?: unknown;
+}
+
+export class Fault extends Error {
+  override readonly name = "Fault";
+  readonly code: FaultCode;
+  readonly advice: string;
+  readonly details: Readonly<Record<string, string | number>>;
+
+  constructor(code: FaultCode, message: string, options: FaultOptions = {}) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.advice = options.advice ?? FAULTS[code].advice;
+    this.details = options.details ?? {};
+  }
+
+  get exitCode(): number {
+    return FAULTS[this.code].exitCode;
+  }
+}

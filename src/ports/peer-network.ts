@@ -1,0 +1,66 @@
+/**
+ * The other daemons. The network decides who may connect and what is small enough to look at; it
+ * knows no trust. Records it receives go to `events.onRecord`, whose verdict comes back later.
+ */
+import type { SyncEntry, SyncWant } from "../core/mesh/anti-entropy.ts";
+
+/** What gossipsub does with a message and with the forwarder's score. */
+export type Verdict = "accept" | "ignore" | "reject";
+
+/** Where a record came from, as far as the core cares. */
+export interface Carrier {
+  readonly kind: "gossip" | "sync";
+  /** libp2p peer id of the forwarder, in its text form. */
+  readonly peerId: string;
+}
+
+export interface PeerConnection {
+  readonly peerId: string;
+  readonly addresses: readonly string[];
+  readonly connectedSinceMs: number;
+  readonly direction: "inbound" | "outbound";
+  readonly latencyMs: number | undefined;
+  /** Messages of this peer that got the verdict reject. */
+  readonly rejected: number;
+}
+
+export interface PeerNetworkEvents {
+  /** A record of at most 128 KiB from gossip. Resolves with the verdict; never rejects. */
+  onGossip(envelope: Uint8Array, peerId: string): Promise<Verdict>;
+  /** Records from a sync round, in the order the peer sent them. */
+  onSyncRecords(envelopes: readonly Uint8Array[], peerId: string): Promise<void>;
+  /** A peer answered a sync round with what it holds of the domains that we want. */
+  onSynced(peerId: string, entries: readonly SyncEntry[]): void;
+  onPeerConnected(peerId: string): void;
+  onPeerLost(peerId: string): void;
+}
+
+/** What sync serves and asks, answered from the mesh state without waiting. */
+export interface SyncSource {
+  /** Domains we want from peers: the own one and every pinned one. */
+  wanted(): readonly string[];
+  /** What we hold of these domains. */
+  entries(wanted: readonly string[]): readonly SyncEntry[];
+  /** Which of a peer's entries we are missing. */
+  missing(entries: readonly SyncEntry[]): readonly SyncWant[];
+  /** Envelopes for a peer's wants, in version order, at most 64 and 1 MiB. */
+  records(wants: readonly SyncWant[]): Promise<readonly Uint8Array[]>;
+}
+
+export interface PeerNetwork {
+  /** This node's id and the multiaddrs it can be dialed at, with `/p2p/…`. */
+  readonly peerId: string;
+  addresses(): readonly string[];
+  start(): Promise<void>;
+  /** Closes every connection. Resolves within 2 s. */
+  stop(): Promise<void>;
+  /** Gossips one envelope. Never rejects: whoever misses it is repaired by sync. */
+  publish(envelope: Uint8Array): Promise<void>;
+  /** Node public keys (32 bytes each) that may stay connected; others are dropped after 10 s. */
+  admit(nodes: readonly Uint8Array[]): void;
+  /** Addresses to keep trying, with back-off, while their peer is not connected. */
+  dial(addresses: readonly string[]): void;
+  connections(): readonly PeerConnection[];
+  /** One sync round with this peer now, besides those on connect and every 10 s. */
+  syncNow(peerId: string): Promise<void>;
+}

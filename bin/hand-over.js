@@ -23,7 +23,9 @@ export function handOver(command, args) {
     if (!process.stdin.isTTY) passOn("SIGINT");
   });
   child.on("error", (error) => {
-    process.stderr.write(`START_FAILED: ${error.message}. Next: check that ${command} can be run.\n`);
+    process.stderr.write(
+      `START_FAILED: ${error.message}. Next: check that ${command} can be run.\n`,
+    );
     process.exit(70);
   });
   child.on("exit", (code, signal) => {

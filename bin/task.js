@@ -4,19 +4,16 @@
  * Runs on Node 18 and later, with nothing installed.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import process from "node:process";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const lockFile = join(root, "package-lock.json");
-const installed = join(root, "node_modules", ".package-lock.json");
 
-const stale = !existsSync(installed) || statSync(installed).mtimeMs < statSync(lockFile).mtimeMs;
-if (stale) {
+if (!installedAsLocked()) {
   process.stderr.write("Installing the dependencies named in package-lock.json (about 20 s) ...\n");
-  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+  const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
   const { status } = spawnSync("npm", ["ci", ...quiet], { cwd: root, stdio: ["ignore", 2, 2] });
   if (status !== 0) {
     process.stderr.write("INSTALL_FAILED: npm ci did not succeed. Next: read npm's lines above.\n");
@@ -28,6 +25,24 @@ const { carriedNode } = await import("./carried-node.js");
 const { handOver } = await import("./hand-over.js");
 const [task = "", ...args] = process.argv.slice(2);
 handOver(carriedNode(), [task.endsWith(".ts") ? join(root, task) : toolPath(task), ...args]);
+
+/**
+ * Whether node_modules holds what package-lock.json names. Packages of other platforms are optional
+ * and may be missing. Contents are compared, not times: a checkout touches every file.
+ */
+function installedAsLocked() {
+  const installed = packagesOf(join("node_modules", ".package-lock.json"));
+  return Object.entries(packagesOf("package-lock.json")).every(([path, { version, optional }]) => {
+    const found = installed[path];
+    return path === "" || (found === undefined ? optional : found.version === version);
+  });
+}
+
+/** The packages that a lock file lists by path; none when there is no such file. */
+function packagesOf(path) {
+  const file = join(root, path);
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).packages : {};
+}
 
 /** The JavaScript file behind an installed tool's name, from its own package.json. */
 function toolPath(name) {

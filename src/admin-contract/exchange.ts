@@ -1,0 +1,62 @@
+/** First contact without a network: a record leaves as a file and comes in as a file. */
+import { z } from "zod";
+import { Sha256Hex, TrustDomainName } from "./scalars.ts";
+
+/**
+ * Longest export file: an envelope (128 KiB) and its address hints. A larger file is refused unread.
+ * Equal to the limit of core/record/export-file.ts, held together by a test.
+ */
+export const IMPORT_FILE_BYTES_MAX = 160 * 1024;
+/** Address hints in one import; as many as an export file carries. */
+const PEERS_MAX = 16;
+/** A multiaddr with a 255-byte DNS name, port and peer id stays far below. */
+const ADDRESS_LENGTH_MAX = 512;
+/** Linux refuses longer paths. */
+const PATH_LENGTH_MAX = 4_096;
+
+export const ExportReply = z.object({
+  trust_domain: TrustDomainName,
+  record_id: Sha256Hex,
+  lineage: Sha256Hex,
+  /** The file's bytes. */
+  content: z.base64(),
+});
+
+/**
+ * One file. Its content travels, as the daemon never opens a path that an operator named.
+ * With `fingerprint` the file's record must have exactly this id, and its trust domain is approved;
+ * without, only records of approved trust domains are taken.
+ */
+export const ImportRequest = z.strictObject({
+  /** What the operator calls it: for messages and the audit log. */
+  file: z.string().max(PATH_LENGTH_MAX),
+  content: z.base64().max(Math.ceil(IMPORT_FILE_BYTES_MAX / 3) * 4),
+  fingerprint: Sha256Hex.optional(),
+  /** Multiaddrs to dial, besides those in the file. */
+  peers: z.array(z.string().max(ADDRESS_LENGTH_MAX)).max(PEERS_MAX).default([]),
+  /** Take the row over although SPIRE holds another one or a FederationRelationship. */
+  replace: z.boolean().default(false),
+});
+
+export const ImportOutcome = z.object({
+  file: z.string(),
+  trust_domain: TrustDomainName,
+  record_id: Sha256Hex,
+  /** `unchanged`: held already. `held`: taken in, but policy keeps it from SPIRE. */
+  outcome: z.enum(["accepted", "unchanged", "held", "refused"]),
+  /** Why it was refused or held (`SIGNATURE_INVALID`, …); otherwise null. */
+  code: z.string().nullable(),
+  /** The same in a sentence, and what to do. */
+  message: z.string().nullable(),
+  next: z.string().nullable(),
+});
+export type ImportOutcome = z.infer<typeof ImportOutcome>;
+
+export const ForgetRequest = z.strictObject({ trust_domain: TrustDomainName });
+
+export const ForgetReply = z.object({
+  trust_domain: TrustDomainName,
+  /** False when SPIRE held no row. */
+  row_deleted: z.boolean(),
+});
+export type ForgetReply = z.infer<typeof ForgetReply>;

@@ -1,0 +1,113 @@
+/**
+ * The admin API as data: what the server serves and what the client calls. Reads are `GET` with the
+ * request as query, changes are `POST` with the request as JSON. Paths are the command's words.
+ */
+import { z } from "zod";
+import {
+  BundleDocument,
+  BundleDocumentRequest,
+  BundleEntry,
+  BundleListRequest,
+  PinReply,
+  PinRequest,
+} from "./bundle.ts";
+import {
+  ExportReply,
+  ForgetReply,
+  ForgetRequest,
+  ImportOutcome,
+  ImportRequest,
+} from "./exchange.ts";
+import { Peer } from "./peer.ts";
+import { Health, Status } from "./status.ts";
+
+export interface Route {
+  readonly method: "GET" | "POST";
+  readonly path: `/v1/${string}`;
+  readonly request: z.ZodObject;
+  readonly reply: z.ZodType;
+  /** How long the client waits for the whole answer. */
+  readonly deadlineMs: number;
+}
+
+/** Answered from memory: 100 ms at 3,000 trust domains; the rest is room for a busy machine. */
+const READ_DEADLINE_MS = 10_000;
+/** A change mints, signs, stores and calls SPIRE several times, with 5 s for each call. */
+const CHANGE_DEADLINE_MS = 60_000;
+
+const Nothing = z.strictObject({});
+
+export const ROUTES = {
+  status: {
+    method: "GET",
+    path: "/v1/status",
+    request: Nothing,
+    reply: Status,
+    deadlineMs: READ_DEADLINE_MS,
+  },
+  healthcheck: {
+    method: "GET",
+    path: "/v1/healthcheck",
+    request: Nothing,
+    reply: Health,
+    deadlineMs: READ_DEADLINE_MS,
+  },
+  bundles: {
+    method: "GET",
+    path: "/v1/bundles",
+    request: BundleListRequest,
+    reply: z.array(BundleEntry),
+    deadlineMs: READ_DEADLINE_MS,
+  },
+  bundleDocument: {
+    method: "GET",
+    path: "/v1/bundles/show",
+    request: BundleDocumentRequest,
+    reply: BundleDocument,
+    deadlineMs: READ_DEADLINE_MS,
+  },
+  peers: {
+    method: "GET",
+    path: "/v1/peers",
+    request: Nothing,
+    reply: z.array(Peer),
+    deadlineMs: READ_DEADLINE_MS,
+  },
+  /** A change: the first export makes the genesis record. */
+  export: {
+    method: "POST",
+    path: "/v1/export",
+    request: Nothing,
+    reply: ExportReply,
+    deadlineMs: CHANGE_DEADLINE_MS,
+  },
+  import: {
+    method: "POST",
+    path: "/v1/import",
+    request: ImportRequest,
+    reply: ImportOutcome,
+    deadlineMs: CHANGE_DEADLINE_MS,
+  },
+  forget: {
+    method: "POST",
+    path: "/v1/forget",
+    request: ForgetRequest,
+    reply: ForgetReply,
+    deadlineMs: CHANGE_DEADLINE_MS,
+  },
+  pin: {
+    method: "POST",
+    path: "/v1/bundles/pin",
+    request: PinRequest,
+    reply: PinReply,
+    deadlineMs: CHANGE_DEADLINE_MS,
+  },
+} as const satisfies Record<string, Route>;
+
+/** Newline-delimited `WatchEvent`s until one side ends it; a last line may be an `ErrorReply`. */
+export const WATCH_PATH = "/v1/watch";
+
+export type RouteName = keyof typeof ROUTES;
+/** What a caller writes: members with a default may be left out. */
+export type RequestOf<Name extends RouteName> = z.input<(typeof ROUTES)[Name]["request"]>;
+export type ReplyOf<Name extends RouteName> = z.output<(typeof ROUTES)[Name]["reply"]>;

@@ -1,0 +1,34 @@
+/**
+ * The scalars of the admin API, as JSON carries them: 64-bit numbers are decimal strings, times are
+ * RFC 3339 in UTC with milliseconds, ids are lower-case hex. Nothing here transforms: what is checked
+ * is what is used, so the same schemas describe the API, the server and the client.
+ */
+import { z } from "zod";
+
+/** A trust domain's name alone (SPIFFE-ID 2.1 and 2.3). */
+export const TrustDomainName = z
+  .string()
+  .regex(/^[a-z0-9._-]{1,255}$/, "write the trust domain's name alone, such as example.org");
+
+/** An unsigned 64-bit number in decimal: JSON numbers lose digits above 2^53. */
+export const Uint64 = z.string().regex(/^(?:0|[1-9]\d{0,19})$/, "write a decimal number");
+
+/** An unsigned 32-bit number. */
+export const Uint32 = z.int().min(0).max(0xffff_ffff);
+
+/** How many of something there are. */
+export const Count = z.int().min(0);
+
+/** `2026-01-31T23:59:59.123Z` (RFC 3339). */
+export const Timestamp = z.iso.datetime({ precision: 3 });
+
+/** SHA-256 in lower-case hex: record ids, lineages, hashes of certificates. */
+export const Sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, "write 64 lower-case hex digits");
+
+/** Lower-case hex of any length: key identifiers of certificates. */
+export const Hex = z.string().regex(/^(?:[0-9a-f]{2})*$/, "write lower-case hex");
+
+/** A time as JSON carries it. */
+export function timestamp(unixMs: number): string {
+  return new Date(unixMs).toISOString();
+}

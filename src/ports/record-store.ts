@@ -11,6 +11,11 @@ export interface StoredPin {
   /** The record id that came out of band. 64 hex digits. */
   readonly approvedRecordId: string;
   readonly approvedAtMs: number;
+  /**
+   * Set by `bundle pin` until the record of exactly this id arrives: it then replaces what is held,
+   * whatever its version and lineage. 64 hex digits.
+   */
+  readonly awaitedRecordId: string | undefined;
   /** Multiaddrs that came with the import; hints for dialing, never trusted. */
   readonly addressHints: readonly string[];
 }

@@ -1,0 +1,267 @@
+/**
+ * What makes a record authentic: steps 1, 2 and 6 to 10 of docs/protocol.md 3. Cheap checks come
+ * before costly ones, so that a stranger never makes us parse a certificate for less than a
+ * signature by a node key.
+ *
+ *     bytes ─ readRecord ─▶ SignedRecord ─ verifyRecord(held) ─▶ VerifiedRecord
+ *             1, 2                          6 … 10
+ *
+ * Whose record it is and which version (steps 3 to 5) is the slot's and the mesh's to say. There is
+ * no other way to a `VerifiedRecord`.
+ */
+import { compareBytes, concatBytes, equalBytes, toHex } from "../std/bytes.ts";
+import { CLOCK_SKEW_S, REV_JUMP_MAX, SIGNED_AT_SLACK_S } from "../std/limits.ts";
+import { ok } from "../std/result.ts";
+import { type Anchors, type AuthorityFacts, anchorsOf, readAuthorities } from "./authority.ts";
+import { findAnchor, judgeChain, readChain } from "./chain.ts";
+import { type Block, type Envelope, decodeEnvelope } from "./envelope.ts";
+import { nodePreimage, recordId, svidPreimage } from "./preimages.ts";
+import type { Proofs } from "./proofs.ts";
+import { type Judged, type Refusal, refuse } from "./refusal.ts";
+import { type State, decodeState, isGenesis } from "./state.ts";
+
+/** A record whose blocks are signed by the node keys that they carry; nothing more is known. */
+export interface SignedRecord {
+  /** 32 bytes, and the same as 64 hex digits. */
+  readonly id: Uint8Array;
+  readonly idHex: string;
+  /** The lineage it belongs to: its own id for a genesis. 32 bytes. */
+  readonly lineage: Uint8Array;
+  readonly state: State;
+  readonly envelope: Envelope;
+}
+
+/** A block that proved both factors, old and new. */
+export interface VerifiedBlock {
+  readonly block: Block;
+  /** SHA-256 of the new anchor's DER: with the node it names the block. */
+  readonly newAnchor: Uint8Array;
+}
+
+/** A record that is what its trust domain says, as far as the receiver can know. */
+export interface VerifiedRecord {
+  readonly record: SignedRecord;
+  readonly authorities: readonly AuthorityFacts[];
+  /** At least one; ascending by node and new anchor. */
+  readonly blocks: readonly VerifiedBlock[];
+}
+
+/**
+ * Steps 1 and 2: size, depth, strict decoding, signature encodings, node signatures.
+ *
+ * @param carrier On gossip exactly one block is allowed, or whoever adds blocks makes new message ids.
+ *   From sync or a file, blocks whose node signature fails are left out; one must remain.
+ */
+export function readRecord(
+  bytes: Uint8Array,
+  carrier: "gossip" | "sync",
+  proofs: Proofs,
+): Judged<SignedRecord> {
+  const read = decodeEnvelope(bytes);
+  if (!read.ok) return refuse("ENVELOPE_MALFORMED", read.reason);
+  const { kind, payload, blocks, recovery } = read.value;
+  if (carrier === "gossip" && blocks.length !== 1) {
+    return refuse("BLOCK_COUNT", `${blocks.length} blocks in one gossip message`);
+  }
+  const state = decodeState(payload);
+  if (!state.ok) return refuse("PAYLOAD_MALFORMED", state.reason);
+  if (blocks.some((block) => !block.svidSignatures.every(isCanonicalSvidSignature))) {
+    return refuse("SIGNATURE_ENCODING", "an SVID signature is not r‖s with 0 < r < n, 0 < s ≤ n/2");
+  }
+  const id = recordId(kind, payload);
+  const signed = blocks.filter((block) => {
+    const { nodePublicKey, signedAtS, chains, svidSignatures, nodeSignature } = block;
+    const preimage = nodePreimage(id, signedAtS, chains, svidSignatures, recovery);
+    return proofs.verifiesNode(nodePublicKey, preimage, nodeSignature);
+  });
+  if (signed.length === 0) return refuse("NODE_SIGNATURE_INVALID", "no block's node signature");
+  return ok({
+    id,
+    idHex: toHex(id),
+    lineage: isGenesis(state.value) ? id : state.value.lineage,
+    state: state.value,
+    envelope: { kind, payload, blocks: signed, recovery },
+  });
+}
+
+/**
+ * Steps 6 to 10 against the held record. For a first record, whose exact id came out of band, pass
+ * undefined: the record is then its own "held".
+ *
+ * Each block stands or falls alone; the record is verified when one block is. The refusal is that
+ * of the first block.
+ */
+export function verifyRecord(
+  record: SignedRecord,
+  held: VerifiedRecord | undefined,
+  nowS: number,
+  proofs: Proofs,
+): Judged<VerifiedRecord> {
+  const steps = judgeStep(record, held);
+  if (!steps.ok) return steps;
+  const listed = judgeNodes(record, held?.record.state);
+  if (!listed.ok) return listed;
+  const authorities = readAuthorities(record.state, proofs);
+  if (!authorities.ok) return authorities;
+  const newAnchors = anchorsOf(authorities.value);
+  const against: Against = {
+    oldAnchors: held === undefined ? newAnchors : anchorsOf(held.authorities),
+    newAnchors,
+    signedAtLeastS: leastSignedAtS(held, nowS),
+  };
+  let refusal: Refusal | undefined;
+  const blocks: VerifiedBlock[] = [];
+  for (const block of listed.value) {
+    const judged = verifyBlock(block, record, against, nowS, proofs);
+    if (judged.ok) blocks.push(judged.value);
+    else refusal ??= judged.reason;
+  }
+  if (blocks.length > 0) return ok({ record, authorities: authorities.value, blocks });
+  return { ok: false, reason: refusal ?? { code: "NODE_NOT_LISTED", detail: "no block" } };
+}
+
+/** What may change from the held state to the next one (steps 6 and 10). */
+function judgeStep(record: SignedRecord, held: VerifiedRecord | undefined): Judged<undefined> {
+  if (record.envelope.recovery.length > 0) {
+    return refuse("RECOVERY_SIGNATURES_NOT_BUILT", "it carries recovery signatures");
+  }
+  if (held === undefined) return ok(undefined);
+  const { state } = record;
+  const before = held.record.state;
+  if (state.version.epoch !== before.version.epoch) {
+    return refuse("EPOCH_CHANGE_NOT_BUILT", `epoch ${state.version.epoch}`);
+  }
+  if (state.version.rev - before.version.rev > REV_JUMP_MAX) {
+    return refuse("REV_JUMP", `rev ${before.version.rev} to ${state.version.rev}`);
+  }
+  const firstCommitment =
+    before.recovery === undefined && state.version.rev === before.version.rev + 1;
+  if (!firstCommitment && !sameRecovery(state, before)) {
+    return refuse("RECOVERY_CHANGED", "the recovery keys changed without their signatures");
+  }
+  return ok(undefined);
+}
+
+/** Step 6: the blocks whose node is listed before and after and was never removed. */
+function judgeNodes(record: SignedRecord, before: State | undefined): Judged<readonly Block[]> {
+  const { state, envelope } = record;
+  const has = (nodes: readonly Uint8Array[], node: Uint8Array): boolean =>
+    nodes.some((each) => equalBytes(each, node));
+  const standing = envelope.blocks.filter(
+    ({ nodePublicKey: node }) => !has(state.removed, node) && !has(before?.removed ?? [], node),
+  );
+  if (standing.length === 0) return refuse("NODE_REMOVED", "a removed node signed it");
+  const listed = standing.filter(
+    ({ nodePublicKey: node }) => has(state.nodes, node) && has((before ?? state).nodes, node),
+  );
+  return listed.length > 0 ? ok(listed) : refuse("NODE_NOT_LISTED", "a node that is not listed");
+}
+
+/** What a block must link: the held authorities, the record's own, and not before a time. */
+interface Against {
+  readonly oldAnchors: Anchors;
+  readonly newAnchors: Anchors;
+  readonly signedAtLeastS: number;
+}
+
+/** Steps 6 (leaf key) and 8 to 10 for one block. */
+function verifyBlock(
+  block: Block,
+  record: SignedRecord,
+  against: Against,
+  nowS: number,
+  proofs: Proofs,
+): Judged<VerifiedBlock> {
+  const { trustDomain, nodes } = record.state;
+  const { signedAtS } = block;
+  const time = judgeTime(signedAtS, against.signedAtLeastS, nowS);
+  if (!time.ok) return time;
+  let oldAnchor: Uint8Array | undefined;
+  let newAnchor: Uint8Array | undefined;
+  for (const [index, chain] of block.chains.entries()) {
+    const read = readChain(chain, proofs);
+    if (!read.ok) return read;
+    const [leaf] = read.value;
+    const leafKey = leaf.key.spki;
+    if ([block.nodePublicKey, ...nodes].some((node) => spkiEndsWith(leafKey, node))) {
+      return refuse("LEAF_KEY_IS_NODE_KEY", "the X509-SVID was minted for a node key");
+    }
+    const judged = judgeChain(read.value, trustDomain, signedAtS, proofs);
+    if (!judged.ok) return judged;
+    const ends = (anchors: Anchors, missing: "OLD_AUTHORITY_MISSING" | "NEW_AUTHORITY_MISSING") =>
+      findAnchor(read.value, anchors, trustDomain, signedAtS, missing, proofs);
+    if (index === 0) {
+      const found = ends(against.oldAnchors, "OLD_AUTHORITY_MISSING");
+      if (!found.ok) return found;
+      oldAnchor = found.value;
+    }
+    if (index === block.chains.length - 1) {
+      const found = ends(against.newAnchors, "NEW_AUTHORITY_MISSING");
+      if (!found.ok) return found;
+      newAnchor = found.value;
+    }
+    const preimage = svidPreimage(record.id, block.nodePublicKey, signedAtS, chain);
+    const signature = block.svidSignatures[index];
+    if (signature === undefined || !proofs.verifiesSvid(leaf.key, preimage, signature)) {
+      return refuse("SVID_SIGNATURE_INVALID", `chain ${index}`);
+    }
+  }
+  if (oldAnchor === undefined) return refuse("OLD_AUTHORITY_MISSING", "no chain");
+  if (newAnchor === undefined) return refuse("NEW_AUTHORITY_MISSING", "no chain");
+  return ok({ block, newAnchor });
+}
+
+/** Step 10, time: not ahead of us, and not much older than what was already taken. */
+function judgeTime(signedAtS: number, leastS: number, nowS: number): Judged<undefined> {
+  if (signedAtS > nowS + CLOCK_SKEW_S) {
+    return refuse("SIGNED_IN_FUTURE", `${signedAtS - nowS} s ahead of this clock`);
+  }
+  if (signedAtS < leastS) {
+    return refuse("SIGNED_TOO_EARLY", `${leastS - signedAtS} s before what the held record allows`);
+  }
+  return ok(undefined);
+}
+
+function leastSignedAtS(held: VerifiedRecord | undefined, nowS: number): number {
+  if (held === undefined) return 0;
+  return Math.min(nowS, ...held.blocks.map(({ block }) => block.signedAtS)) - SIGNED_AT_SLACK_S;
+}
+
+function sameRecovery(left: State, right: State): boolean {
+  if (left.recovery === undefined || right.recovery === undefined) {
+    return left.recovery === right.recovery;
+  }
+  return (
+    left.recovery.threshold === right.recovery.threshold &&
+    equalBytes(concatBytes(...left.recovery.keyHashes), concatBytes(...right.recovery.keyHashes))
+  );
+}
+
+/** An Ed25519 SubjectPublicKeyInfo ends with the 32 bytes of the key (RFC 8410, 4). */
+function spkiEndsWith(spki: Uint8Array, key: Uint8Array): boolean {
+  return equalBytes(spki.subarray(-key.length), key);
+}
+
+/** Order of the P-256 group (FIPS 186-5), and the largest s that is the smaller of the twins s, n − s. */
+const P256_ORDER = Buffer.from(
+  "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
+  "hex",
+);
+const P256_HALF_ORDER = Buffer.from(
+  "7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8",
+  "hex",
+);
+const SCALAR_BYTES = 32;
+const ZERO = new Uint8Array(SCALAR_BYTES);
+
+/** r‖s with 0 < r < n and 0 < s ≤ n/2: the twin (r, n − s) verifies too and would be a new message. */
+function isCanonicalSvidSignature(signature: Uint8Array): boolean {
+  const r = signature.subarray(0, SCALAR_BYTES);
+  const s = signature.subarray(SCALAR_BYTES);
+  return (
+    !equalBytes(r, ZERO) &&
+    !equalBytes(s, ZERO) &&
+    compareBytes(r, P256_ORDER) < 0 &&
+    compareBytes(s, P256_HALF_ORDER) <= 0
+  );
+}

@@ -13,6 +13,11 @@ export const FAULTS = {
     exitCode: 69,
     advice: "Start it with `spire-mesh run -config FILE`, or name its socket with -socketPath.",
   },
+  DAEMON_FAILED: {
+    exitCode: 69,
+    advice: "Read the daemon's log; command and daemon must be of the same version.",
+  },
+  BUSY: { exitCode: 69, advice: "Try again in a moment." },
   SPIRE_UNREACHABLE: {
     exitCode: 69,
     advice: "Check that SPIRE Server runs and that `spire.socket_path` is its API socket.",

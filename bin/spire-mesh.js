@@ -10,7 +10,7 @@ import { carriedNode } from "./carried-node.js";
 import { handOver } from "./hand-over.js";
 
 const source = fileURLToPath(new URL("../src/main.ts", import.meta.url));
-const built = fileURLToPath(new URL("../dist/src/main.js", import.meta.url));
+const built = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 
 try {
   const entry = existsSync(source) ? source : built;

@@ -1,0 +1,203 @@
+/**
+ * The admin API over a Unix socket that is the daemon's user's alone from its first moment: who can
+ * open it may change trust. Requests and answers are checked against the schemas of admin-contract;
+ * a `Fault` becomes its JSON. It decides nothing: see `Operations`.
+ */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import {
+  hasZodFastifySchemaValidationErrors,
+  serializerCompiler,
+  validatorCompiler,
+} from "fastify-type-provider-zod";
+import type { z } from "zod";
+import type { ErrorReply } from "../admin-contract/error-reply.ts";
+import {
+  ROUTES,
+  type ReplyOf,
+  type Route,
+  type RouteName,
+  WATCH_PATH,
+} from "../admin-contract/routes.ts";
+import { type TrustDomain, readTrustDomain } from "../core/spiffe/trust-domain.ts";
+import { Fault } from "../fault.ts";
+import type { Operations } from "./operations.ts";
+import { cannotCreate, claimSocketPath } from "./socket-path.ts";
+import { Watchers } from "./watchers.ts";
+
+export interface AdminServerOptions {
+  readonly socketPath: string;
+}
+
+export interface AdminServerPorts {
+  readonly operations: Operations;
+  /** An operation broke a promise of its own: the caller was told `DAEMON_FAILED`. */
+  onDefect(error: unknown): void;
+}
+
+/** An export file of 160 KiB in base64 and what stands around it. Above: refused unread. */
+const BODY_BYTES_MAX = 256 * 1024;
+/** 16 watchers and a few people and probes at once. Above: the connection is closed. */
+const CONNECTIONS_MAX = 64;
+/** A request is small and its sender is on this machine. */
+const REQUEST_DEADLINE_MS = 10_000;
+/** What is under way at the stop may end; the daemon has 5 s in all. */
+const STOP_GRACE_MS = 1_000;
+
+export class AdminServer {
+  readonly #socketPath: string;
+  readonly #watchers: Watchers;
+  readonly #app: FastifyInstance;
+
+  constructor(options: AdminServerOptions, ports: AdminServerPorts) {
+    this.#socketPath = options.socketPath;
+    this.#watchers = new Watchers(ports.operations);
+    this.#app = buildApp(ports, this.#watchers);
+  }
+
+  /** Listens. Throws `ALREADY_RUNNING` or `CANNOT_CREATE`. */
+  async start(): Promise<void> {
+    const { server } = this.#app;
+    server.maxConnections = CONNECTIONS_MAX;
+    await this.#app.ready();
+    await claimSocketPath(this.#socketPath);
+    // Node binds a path within this call, so no other code runs under the changed umask; a chmod
+    // afterwards would leave a moment in which others may connect.
+    const umask = process.umask(0o177);
+    try {
+      server.listen(this.#socketPath);
+    } finally {
+      process.umask(umask);
+    }
+    await once(server, "listening").catch((error: unknown) => {
+      throw cannotCreate(this.#socketPath, error);
+    });
+  }
+
+  /** Ends the streams, lets calls under way end for a second, and removes the socket. */
+  async stop(): Promise<void> {
+    this.#watchers.stop();
+    const force = setTimeout(() => this.#app.server.closeAllConnections(), STOP_GRACE_MS);
+    await this.#app.close();
+    clearTimeout(force);
+  }
+}
+
+type Handlers = {
+  readonly [Name in RouteName]: (
+    request: z.output<(typeof ROUTES)[Name]["request"]>,
+  ) => ReplyOf<Name> | Promise<ReplyOf<Name>>;
+};
+
+function handlersOf(operations: Operations): Handlers {
+  return {
+    status: () => operations.status(),
+    healthcheck: () => operations.healthcheck(),
+    bundles: ({ trust_domain: name }) => [
+      ...operations.bundles(name === undefined ? undefined : trustDomainOf(name)),
+    ],
+    bundleDocument: ({ trust_domain: name, format }) => ({
+      trust_domain: name,
+      format,
+      document: operations.bundle(trustDomainOf(name), format),
+    }),
+    peers: () => [...operations.peers()],
+    export: async () => {
+      const { trustDomain, recordId, lineage, content } = await operations.export();
+      return {
+        trust_domain: trustDomain,
+        record_id: recordId,
+        lineage,
+        content: Buffer.from(content).toString("base64"),
+      };
+    },
+    import: async ({ file, content, fingerprint, peers, replace }) => {
+      const bytes = Uint8Array.from(Buffer.from(content, "base64"));
+      return await operations.import({ file, content: bytes, fingerprint, peers, replace });
+    },
+    forget: async ({ trust_domain: name }) => await operations.forget(trustDomainOf(name)),
+    pin: async ({ trust_domain: name, fingerprint }) =>
+      await operations.pin(trustDomainOf(name), fingerprint),
+  };
+}
+
+function trustDomainOf(name: string): TrustDomain {
+  const trustDomain = readTrustDomain(name);
+  assert(trustDomain !== undefined, "the schema let an impossible trust domain by");
+  return trustDomain;
+}
+
+function buildApp(ports: AdminServerPorts, watchers: Watchers): FastifyInstance {
+  const app = fastify({ bodyLimit: BODY_BYTES_MAX, requestTimeout: REQUEST_DEADLINE_MS });
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler(async (error, _request, reply) => await answerError(error, reply, ports));
+  app.setNotFoundHandler(({ method, url }) => {
+    throw new Fault("NOT_BUILT", `The admin API has no ${method} ${url.split("?", 1)[0]}.`);
+  });
+  const handlers = handlersOf(ports.operations);
+  for (const name of Object.keys(ROUTES) as RouteName[])
+    addRoute(app, ROUTES[name], handlers[name]);
+  app.get(WATCH_PATH, (_request, reply) => {
+    watchers.checkRoom();
+    reply.hijack();
+    watchers.add(reply.raw);
+  });
+  return app;
+}
+
+function addRoute(app: FastifyInstance, route: Route, handler: Handlers[RouteName]): void {
+  const { method, path, request, reply } = route;
+  const response = { 200: reply };
+  // The validator gave the request the shape that this route's handler takes.
+  const handle = handler as (request: unknown) => unknown;
+  app.route({
+    method,
+    url: path,
+    schema: method === "GET" ? { querystring: request, response } : { body: request, response },
+    // A change that asks for nothing may come without a body, as from `curl -X POST`.
+    preValidation: async (incoming: FastifyRequest) => {
+      incoming.body ??= {};
+    },
+    handler: async (incoming) => await handle(method === "GET" ? incoming.query : incoming.body),
+  });
+}
+
+/** The HTTP status says the same as the exit code that the CLI ends with. */
+const STATUS_BY_EXIT_CODE: Readonly<Record<number, number>> = {
+  1: 404,
+  64: 400,
+  65: 422,
+  69: 503,
+  77: 403,
+};
+
+async function answerError(
+  error: unknown,
+  reply: FastifyReply,
+  ports: AdminServerPorts,
+): Promise<ErrorReply> {
+  const fault = faultOf(error);
+  if (fault === undefined) ports.onDefect(error);
+  const { exitCode, code, message, advice } =
+    fault ?? new Fault("DAEMON_FAILED", "The daemon failed at this and wrote why to its log.");
+  reply.code(STATUS_BY_EXIT_CODE[exitCode] ?? 500);
+  return { error: { code, message, next: advice } };
+}
+
+/** What the caller did wrong or our world refused; undefined for a defect of ours. */
+function faultOf(error: unknown): Fault | undefined {
+  if (error instanceof Fault) return error;
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const problems = error.validation.map(({ instancePath, message }) => {
+      const at = instancePath.slice(1).replaceAll("/", ".");
+      return at === "" ? message : `${at}: ${message}`;
+    });
+    return new Fault("USAGE", problems.join("; "));
+  }
+  // fastify's own refusals: not JSON, too long, another media type.
+  const isRefusal =
+    error instanceof Error && "statusCode" in error && Number(error.statusCode) < 500;
+  return isRefusal ? new Fault("USAGE", error.message, { cause: error }) : undefined;
+}

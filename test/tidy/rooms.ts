@@ -1,0 +1,273 @@
+/**
+ * The rooms of the house, bottom up: what each holds, which rooms it may import, which npm packages
+ * it owns and which `node:` modules it may use. Data only; rooms.test.ts holds the tree to it, and
+ * docs/architecture.md shows it.
+ *
+ * A room may import only rooms that stand above it in this list, so imports go in one direction.
+ */
+
+export interface Room {
+  /** Folder or file below src/, or a folder `peers/…`. The longest name that fits a path is its room. */
+  readonly name: string;
+  readonly holds: string;
+  readonly imports: readonly string[];
+  /** npm packages. Each has one owner; {@link SHARED_PACKAGES} lists the exceptions. */
+  readonly packages: readonly string[];
+  /**
+   * `node:` modules with all below them (`node:fs` has `node:fs/promises`); `node:crypto#hash` means
+   * that name alone. Rooms outside the core also have {@link NODE_EVERYWHERE}.
+   */
+  readonly node: readonly string[];
+}
+
+const STD = ["core/std"];
+const SPIFFE = [...STD, "core/spiffe"];
+const RECORD = [...SPIFFE, "core/record"];
+const JUDGING = [...RECORD, "core/resolver", "core/trustgraph"];
+const POLICY = [...JUDGING, "core/policy"];
+const CORE = [...POLICY, "core/mesh"];
+/** What every room with input and output may know: the core's types, the ports, faults. */
+const IO = [...CORE, "ports", "fault"];
+
+/** What reaches nothing outside the process and decides nothing. */
+export const NODE_EVERYWHERE: readonly string[] = [
+  "node:assert",
+  "node:events",
+  "node:module#findPackageJSON",
+  "node:path",
+  "node:stream",
+  "node:timers",
+  "node:url",
+  "node:util",
+];
+
+/** All that the core may use of Node: both are pure. */
+const PURE = ["node:assert", "node:crypto#hash"];
+
+export const ROOMS: readonly Room[] = [
+  {
+    name: "core/std",
+    holds: "results, bytes, limits, SHA-256, strict CBOR",
+    imports: [],
+    packages: ["cborg"],
+    node: PURE,
+  },
+  {
+    name: "core/spiffe",
+    holds: "trust domain, trust bundle",
+    imports: STD,
+    packages: [],
+    node: PURE,
+  },
+  {
+    name: "core/record",
+    holds: "state records, envelopes, preimages, verification, refusals",
+    imports: SPIFFE,
+    packages: [],
+    node: PURE,
+  },
+  {
+    name: "core/resolver",
+    holds: "one slot for each trust domain: version order, forks, freshness",
+    imports: RECORD,
+    packages: [],
+    node: PURE,
+  },
+  {
+    name: "core/trustgraph",
+    holds: "statements, accepted domains, findings",
+    imports: RECORD,
+    packages: [],
+    node: PURE,
+  },
+  {
+    name: "core/policy",
+    holds: "what SPIRE's row of a trust domain shall be",
+    imports: JUDGING,
+    packages: [],
+    node: PURE,
+  },
+  {
+    name: "core/mesh",
+    holds: "the one state machine: step(state, input, nowMs)",
+    imports: POLICY,
+    packages: [],
+    node: PURE,
+  },
+  {
+    name: "fault",
+    holds: "failures of our own side, with code, advice and exit code",
+    imports: [],
+    packages: [],
+    node: [],
+  },
+  {
+    name: "ports",
+    holds: "the interfaces to SPIRE Server, peers, store and keys",
+    imports: CORE,
+    packages: [],
+    node: [],
+  },
+  {
+    name: "spire-api",
+    holds: "SPIRE Server's API: own .proto files, generated code, a Unix socket",
+    imports: [],
+    packages: ["@bufbuild/protobuf", "@connectrpc/connect", "@connectrpc/connect-node"],
+    node: ["node:http2", "node:net"],
+  },
+  {
+    name: "x509",
+    holds: "strict DER gate, certificate and key facts, CSRs, tombstones, bundle documents",
+    imports: IO,
+    packages: ["@peculiar/x509", "node-forge"],
+    node: ["node:crypto", "node:net#isIP", "node:net#isIPv6"],
+  },
+  {
+    name: "spire",
+    holds: "SPIRE Server: watch its bundle, write rows, read them back, mint SVIDs",
+    imports: [...IO, "spire-api", "x509"],
+    packages: [],
+    node: [],
+  },
+  {
+    name: "p2p",
+    holds: "the libp2p node: gossip, sync, dialing, admission",
+    imports: IO,
+    packages: [
+      "@libp2p/crypto",
+      "@libp2p/gossipsub",
+      "@libp2p/identify",
+      "@libp2p/interface",
+      "@libp2p/noise",
+      "@libp2p/peer-id",
+      "@libp2p/ping",
+      "@libp2p/tcp",
+      "@libp2p/utils",
+      "@libp2p/yamux",
+      "@multiformats/multiaddr",
+      "libp2p",
+    ],
+    node: [],
+  },
+  {
+    name: "store",
+    holds: "records, pins and marks on disk",
+    imports: IO,
+    packages: ["level"],
+    node: ["node:fs"],
+  },
+  {
+    name: "keys",
+    holds: "node key, publisher SVIDs, signing",
+    imports: [...IO, "x509"],
+    packages: ["write-file-atomic"],
+    node: ["node:crypto", "node:fs"],
+  },
+  {
+    name: "config",
+    holds: "the configuration file: schema, defaults, problems with file:line:column",
+    imports: IO,
+    packages: ["yaml"],
+    node: ["node:fs"],
+  },
+  {
+    name: "telemetry",
+    holds: "log, metrics, health checks",
+    imports: IO,
+    packages: ["pino", "pino-pretty", "prom-client"],
+    node: ["node:fs", "node:http"],
+  },
+  {
+    name: "runtime",
+    holds: "input queue, effect runner, timers, order of shutdown",
+    imports: [...IO, "telemetry"],
+    packages: ["p-retry"],
+    node: [],
+  },
+  {
+    name: "admin-contract",
+    holds: "schemas and client of the admin API: all that a command loads",
+    imports: ["fault"],
+    packages: ["zod"],
+    node: ["node:http", "node:fs"],
+  },
+  {
+    name: "admin",
+    holds: "the admin API on a Unix socket",
+    imports: [...IO, "telemetry", "admin-contract"],
+    packages: ["fastify", "fastify-type-provider-zod"],
+    node: ["node:fs", "node:http", "node:net", "node:process"],
+  },
+  {
+    name: "web",
+    holds: "the read-only page",
+    imports: ["fault", "config", "admin-contract"],
+    packages: [],
+    node: ["node:http"],
+  },
+  {
+    name: "daemon",
+    holds: "builds and wires the rooms: the only place that knows all",
+    imports: [
+      ...IO,
+      "spire",
+      "p2p",
+      "x509",
+      "store",
+      "keys",
+      "config",
+      "telemetry",
+      "runtime",
+      "admin-contract",
+      "admin",
+      "web",
+    ],
+    packages: [],
+    node: ["node:fs", "node:process"],
+  },
+  {
+    name: "cli/run",
+    holds: "the command `run`, alone in loading the daemon",
+    imports: ["fault", "config", "daemon"],
+    packages: [],
+    node: ["node:process"],
+  },
+  {
+    name: "cli",
+    holds: "the commands, over the admin client",
+    imports: ["fault", "config", "admin-contract", "cli/run"],
+    packages: ["cli-table3", "commander"],
+    node: ["node:fs", "node:process"],
+  },
+  {
+    name: "main",
+    holds: "argv to the commands",
+    imports: ["fault", "cli"],
+    packages: [],
+    node: ["node:process"],
+  },
+  {
+    name: "peers/embedded-spire",
+    holds: "a stand-in for SPIRE Server's API socket, a process of its own",
+    imports: [...CORE, "fault", "spire-api", "x509"],
+    packages: [],
+    node: ["node:crypto", "node:fs", "node:process"],
+  },
+  {
+    name: "peers/demo",
+    holds: "a mesh on one machine: starts the processes and shows them",
+    imports: ["fault", "admin-contract"],
+    packages: ["log-update"],
+    node: ["node:child_process", "node:fs", "node:process"],
+  },
+];
+
+/** Packages that a second room may import, and why. Their owner is the room that lists them. */
+export const SHARED_PACKAGES: Readonly<
+  Record<string, { readonly rooms: readonly string[]; readonly why: string }>
+> = {
+  zod: {
+    rooms: ["config", "admin"],
+    why: "one schema language for the configuration file and the admin API",
+  },
+};

@@ -3,27 +3,7 @@
  * publisher's SPIFFE ID (docs/protocol.md 1). The keyring picks chains, the core decides what is
  * signed and judges the result like any peer's.
  */
-import type { CertificateFacts } from "../core/record/proofs.ts";
-import type { Block } from "../core/record/envelope.ts";
-
-/** What one block has to prove. */
-export interface SigningOrder {
-  /** SHA-256 id of the record to be signed. 32 bytes. */
-  readonly recordId: Uint8Array;
-  /** Recovery signatures of the envelope, covered by the node's signature. */
-  readonly recovery: readonly (readonly [Uint8Array, Uint8Array])[];
-  /** Untainted authorities of the state that receivers hold; empty for a first record. */
-  readonly heldAuthorities: readonly CertificateFacts[];
-  /** Untainted authorities of the record itself. */
-  readonly newAuthorities: readonly CertificateFacts[];
-}
-
-export type SigningOutcome =
-  | { readonly kind: "signed"; readonly block: Block }
-  /** No kept SVID chains to the held authorities: receivers could not link old and new. */
-  | { readonly kind: "no-old-chain" }
-  /** SPIRE minted nothing that chains to an untainted authority of the new bundle. */
-  | { readonly kind: "no-new-chain"; readonly problem: string };
+import type { SigningOrder, SigningOutcome } from "../core/record/signing.ts";
 
 export interface Keyring {
   /** This daemon's Ed25519 node key. 32 bytes. */

@@ -1,6 +1,13 @@
-/** What two daemons say to each other to find which records one of them is missing. */
+/**
+ * What two daemons say to each other to find which records one of them is missing
+ * (docs/protocol.md 5). Answers come from the mesh state as it is now; how they travel is p2p's.
+ */
+import { equalBytes, fromHex } from "../std/bytes.ts";
+import { compareBytes } from "../std/bytes.ts";
+import { type Version, compareVersions } from "../record/state.ts";
+import type { Slot } from "../resolver/slot.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
-import type { Version } from "../record/state.ts";
+import type { MeshState } from "./mesh-state.ts";
 
 /** What somebody holds of one trust domain. */
 export interface SyncEntry {
@@ -15,4 +22,51 @@ export interface SyncWant {
   readonly trustDomain: TrustDomain;
   readonly above: Version | undefined;
   readonly recordId: Uint8Array | undefined;
+}
+
+/** Domains that we want from every peer: all partners, and the own one, which we watch over. */
+export function wantedDomains(state: MeshState): readonly TrustDomain[] {
+  return [state.self.trustDomain, ...state.partners.keys()];
+}
+
+/** What we hold of these domains. */
+export function syncEntries(state: MeshState, wanted: Iterable<string>): SyncEntry[] {
+  const entries: SyncEntry[] = [];
+  for (const name of new Set(wanted)) {
+    const slot = slotOf(state, name);
+    if (slot === undefined) continue;
+    const { held, sibling } = slot;
+    const recordIds = [held.record.id, ...(sibling === undefined ? [] : [sibling.record.id])];
+    entries.push({
+      trustDomain: held.record.state.trustDomain,
+      version: held.record.state.version,
+      recordIds: recordIds.sort(compareBytes),
+    });
+  }
+  return entries;
+}
+
+/** What a peer holds and we want: newer versions, a sibling, a record that was named. */
+export function missingRecords(state: MeshState, entries: readonly SyncEntry[]): SyncWant[] {
+  return entries.flatMap(({ trustDomain, version, recordIds }): SyncWant[] => {
+    const awaited = state.partners.get(trustDomain)?.pin.awaitedRecordId;
+    const wants: SyncWant[] =
+      awaited === undefined ? [] : [{ trustDomain, above: undefined, recordId: fromHex(awaited) }];
+    const slot = slotOf(state, trustDomain);
+    if (slot === undefined) return wants;
+    const order = compareVersions(version, slot.held.record.state.version);
+    if (order > 0) {
+      wants.push({ trustDomain, above: slot.held.record.state.version, recordId: undefined });
+    }
+    const other = recordIds.find((id) => !equalBytes(id, slot.held.record.id));
+    if (order === 0 && other !== undefined && slot.sibling === undefined) {
+      wants.push({ trustDomain, above: undefined, recordId: other });
+    }
+    return wants;
+  });
+}
+
+function slotOf(state: MeshState, name: string): Slot | undefined {
+  if (name === state.self.trustDomain) return state.own.slot;
+  return state.partners.get(name as TrustDomain)?.slot;
 }

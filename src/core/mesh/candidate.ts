@@ -1,0 +1,162 @@
+/**
+ * From SPIRE's own bundle to the state that may be published: duplicates joined, what partners'
+ * agents could not read left out, cut to the limits. Never by the clock, so that replicas which see
+ * the same bundle make the same bytes (docs/protocol.md 2).
+ */
+import { compareBytes, equalBytes } from "../std/bytes.ts";
+import { JWT_AUTHORITIES_MAX, PAYLOAD_BYTES_MAX, X509_AUTHORITIES_MAX } from "../std/limits.ts";
+import { sha256, sha256Hex } from "../std/sha256.ts";
+import { jwtAuthorityProblem, readX509Authority } from "../record/authority.ts";
+import type { Proofs } from "../record/proofs.ts";
+import { type State, encodeState } from "../record/state.ts";
+import type { JwtAuthority, TrustBundle, X509Authority } from "../spiffe/trust-bundle.ts";
+
+export interface Candidate {
+  readonly state: State;
+  /** Authorities left out because partners could not read them, in words. */
+  readonly unpublishable: readonly string[];
+  /** An untainted authority that still works would have to go. */
+  readonly tooBig: boolean;
+  /** No untainted X.509 authority is left: nothing may be published. */
+  readonly noUsableCa: boolean;
+}
+
+/** What stays of the record before: everything that is not SPIRE's. */
+export type Frame = Omit<State, "x509Authorities" | "jwtAuthorities">;
+
+export function makeCandidate(
+  bundle: TrustBundle,
+  frame: Frame,
+  nowS: number,
+  proofs: Proofs,
+): Candidate {
+  const unpublishable: string[] = [];
+  const entries = [
+    ...x509Entries(bundle.x509Authorities, unpublishable, proofs),
+    ...jwtEntries(bundle.jwtAuthorities, unpublishable, proofs),
+  ];
+  const { kept, dropped } = cutToLimits(entries, frame);
+  const state = stateOf(kept, frame);
+  return {
+    state,
+    unpublishable,
+    tooBig: dropped.some(({ tainted, notAfterS }) => !tainted && notAfterS >= nowS),
+    noUsableCa: !state.x509Authorities.some(({ tainted }) => !tainted),
+  };
+}
+
+/** Whether two states say the same of SPIRE's bundle, taint included. */
+export function sameContent(left: State, right: State): boolean {
+  const frame = { ...left, version: { epoch: 0, rev: 0, sequence: 0n } };
+  const { x509Authorities, jwtAuthorities } = right;
+  return equalBytes(encodeState(frame), encodeState({ ...frame, x509Authorities, jwtAuthorities }));
+}
+
+interface Entry {
+  readonly x509: X509Authority | undefined;
+  readonly jwt: JwtAuthority | undefined;
+  readonly tainted: boolean;
+  readonly notAfterS: number;
+  readonly hash: Uint8Array;
+}
+
+/** One entry per DER, taint is OR. */
+function x509Entries(
+  authorities: readonly X509Authority[],
+  unpublishable: string[],
+  proofs: Proofs,
+): Entry[] {
+  const byHash = new Map<string, Entry>();
+  for (const authority of authorities) {
+    const facts = readX509Authority(authority, proofs);
+    const key = sha256Hex(authority.der);
+    if ("malformed" in facts) {
+      unpublishable.push(`X.509 authority ${key}: ${facts.malformed}`);
+      continue;
+    }
+    const tainted = authority.tainted || byHash.get(key)?.tainted === true;
+    byHash.set(key, {
+      x509: { der: authority.der, tainted },
+      jwt: undefined,
+      tainted,
+      notAfterS: facts.notAfterS,
+      hash: sha256(authority.der),
+    });
+  }
+  return [...byHash.values()];
+}
+
+/** One entry per key id, taint is OR; a nested server lists one key twice (measured). */
+function jwtEntries(
+  authorities: readonly JwtAuthority[],
+  unpublishable: string[],
+  proofs: Proofs,
+): Entry[] {
+  const byKeyId = new Map<string, JwtAuthority>();
+  const refused = new Set<string>();
+  const leaveOut = (keyId: string, reason: string): void => {
+    if (!refused.has(keyId)) unpublishable.push(`JWT authority ${keyId}: ${reason}`);
+    refused.add(keyId);
+    byKeyId.delete(keyId);
+  };
+  for (const authority of authorities) {
+    const { keyId, spki } = authority;
+    const known = byKeyId.get(keyId);
+    const problem = /^[\x21-\x7e]{1,128}$/.test(keyId)
+      ? jwtAuthorityProblem(authority, proofs)
+      : "its key id is not 1 to 128 printable characters";
+    if (problem !== undefined) leaveOut(keyId, problem);
+    else if (known !== undefined && !equalBytes(known.spki, spki)) {
+      leaveOut(keyId, "two keys under one key id");
+    } else if (!refused.has(keyId)) {
+      const tainted = authority.tainted || known?.tainted === true;
+      byKeyId.set(keyId, { ...authority, tainted });
+    }
+  }
+  return [...byKeyId.values()].map((jwt) => ({
+    x509: undefined,
+    jwt,
+    tainted: jwt.tainted,
+    notAfterS: jwt.expiresAtS === 0 ? Number.POSITIVE_INFINITY : jwt.expiresAtS,
+    hash: sha256(jwt.spki),
+  }));
+}
+
+/** Tainted entries go first, then the earliest end, ties by hash. */
+function cutToLimits(
+  entries: readonly Entry[],
+  frame: Frame,
+): { readonly kept: readonly Entry[]; readonly dropped: readonly Entry[] } {
+  const order = [...entries].sort(
+    (left, right) =>
+      Number(right.tainted) - Number(left.tainted) ||
+      compareNumbers(left.notAfterS, right.notAfterS) ||
+      compareBytes(left.hash, right.hash),
+  );
+  const dropped: Entry[] = [];
+  const drop = (from: readonly Entry[], excess: number): void => {
+    dropped.push(...from.slice(0, Math.max(0, excess)));
+  };
+  const ofX509 = order.filter(({ x509 }) => x509 !== undefined);
+  const ofJwt = order.filter(({ jwt }) => jwt !== undefined);
+  drop(ofX509, ofX509.length - X509_AUTHORITIES_MAX);
+  drop(ofJwt, ofJwt.length - JWT_AUTHORITIES_MAX);
+  let kept = order.filter((entry) => !dropped.includes(entry));
+  while (kept.length > 1 && encodeState(stateOf(kept, frame)).length > PAYLOAD_BYTES_MAX) {
+    drop(kept, 1);
+    kept = kept.slice(1);
+  }
+  return { kept, dropped };
+}
+
+function stateOf(entries: readonly Entry[], frame: Frame): State {
+  return {
+    ...frame,
+    x509Authorities: entries.flatMap(({ x509 }) => x509 ?? []),
+    jwtAuthorities: entries.flatMap(({ jwt }) => jwt ?? []),
+  };
+}
+
+function compareNumbers(left: number, right: number): number {
+  return left < right ? -1 : Number(left > right);
+}

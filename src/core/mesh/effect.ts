@@ -1,0 +1,79 @@
+/** What `step` orders. The runner carries effects out in order; outcomes come back as inputs. */
+import type { Refusal } from "../record/refusal.ts";
+import type { SigningOrder } from "../record/signing.ts";
+import type { TrustDomain } from "../spiffe/trust-domain.ts";
+import type { Finding } from "./finding.ts";
+import type { Ticket } from "./input.ts";
+import type { RowOrder } from "./row-order.ts";
+import type { SlotToStore } from "./mesh-state.ts";
+
+/** What somebody who waits is told. */
+export type Answer =
+  /** The record was new and stands in the store. */
+  | { readonly kind: "taken"; readonly trustDomain: TrustDomain; readonly recordId: string }
+  /** It was held already. */
+  | { readonly kind: "unchanged"; readonly trustDomain: TrustDomain; readonly recordId: string }
+  | {
+      readonly kind: "refused";
+      readonly refusal: Refusal;
+      readonly trustDomain: TrustDomain | undefined;
+      readonly recordId: string | undefined;
+    }
+  | { readonly kind: "exported"; readonly envelope: Uint8Array; readonly recordId: string }
+  | { readonly kind: "done" }
+  | { readonly kind: "failed"; readonly failure: Failure; readonly message: string };
+
+/** Why an operator's order could not be carried out: codes of `Fault`. */
+export type Failure =
+  | "NOT_FOUND"
+  | "NOT_READY"
+  | "ROW_NOT_OURS"
+  | "ROW_IN_USE"
+  | "SPIRE_REFUSED"
+  | "SPIRE_UNREACHABLE"
+  | "STORE_FULL";
+
+/** What `watch` and the log show. */
+export type MeshEvent =
+  | { readonly kind: "record-accepted"; readonly trustDomain: TrustDomain; readonly detail: string }
+  | {
+      readonly kind: "record-refused";
+      readonly trustDomain: TrustDomain | undefined;
+      readonly refusal: Refusal;
+    }
+  | {
+      readonly kind: "bundle-written";
+      readonly trustDomain: TrustDomain;
+      readonly sequenceNumber: bigint;
+      readonly x509Sha256: readonly string[];
+    }
+  | {
+      readonly kind: "bundle-published";
+      readonly trustDomain: TrustDomain;
+      readonly sequenceNumber: bigint;
+      readonly recordId: string;
+    }
+  | { readonly kind: "domain-forgotten"; readonly trustDomain: TrustDomain }
+  | { readonly kind: "peer-connected" | "peer-lost"; readonly node: string }
+  | { readonly kind: "spire-away"; readonly reason: string }
+  | { readonly kind: "spire-back" }
+  | { readonly kind: "finding-raised" | "finding-cleared"; readonly finding: Finding };
+
+export type Effect =
+  /** Awaited; answered by `domain-stored` or `store-failed` before any other input. */
+  | { readonly kind: "store-domain"; readonly domain: SlotToStore }
+  /** Awaited; answered by `domain-removed` or `store-failed` before any other input. */
+  | { readonly kind: "remove-domain"; readonly trustDomain: TrustDomain }
+  /** Answered by `record-signed`. One at a time. */
+  | { readonly kind: "sign-record"; readonly order: SigningOrder }
+  | { readonly kind: "mint-ahead" }
+  | { readonly kind: "publish-record"; readonly envelope: Uint8Array }
+  /** Answered by `row-ended`, in any order and as late as SPIRE likes. */
+  | { readonly kind: "order-row"; readonly order: RowOrder }
+  /** Nodes that may be connected: those of every pinned trust domain. */
+  | { readonly kind: "admit-nodes"; readonly nodes: readonly Uint8Array[] }
+  | { readonly kind: "dial"; readonly addresses: readonly string[] }
+  /** Something is wanted that a connected peer may have. */
+  | { readonly kind: "sync-soon" }
+  | { readonly kind: "answer"; readonly ticket: Ticket; readonly answer: Answer }
+  | { readonly kind: "tell"; readonly event: MeshEvent };

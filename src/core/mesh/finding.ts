@@ -1,0 +1,65 @@
+/** What an operator must know: one line each, until it is over. Shown by `status`, counted by metrics. */
+import type { TrustDomain } from "../spiffe/trust-domain.ts";
+
+export const FINDINGS = {
+  SPIRE_UNREACHABLE: {
+    severity: "warning",
+    next: "check that SPIRE Server runs and that spire.socket_path is its API socket",
+  },
+  NO_USABLE_CA: {
+    severity: "critical",
+    next: "run `spire-server localauthority x509 show` and prepare and activate an authority",
+  },
+  STATE_TOO_BIG: {
+    severity: "critical",
+    next: "raise ca_ttl so that SPIRE lists fewer authorities at a time",
+  },
+  AUTHORITY_UNPUBLISHABLE: {
+    severity: "warning",
+    next: "replace the authority: partners' agents could not read it",
+  },
+  SPIRE_WENT_BACK: {
+    severity: "critical",
+    next: "check whether the datastore was restored or wiped; nothing is published meanwhile",
+  },
+  CONTINUITY_GAP: {
+    severity: "critical",
+    next: "compare fingerprints with the domain's operator, then `spire-mesh bundle pin`",
+  },
+  FORK: {
+    severity: "critical",
+    next: "ask the domain's operator whether two daemons publish for it with one node key",
+  },
+  FORGED_OWN: {
+    severity: "critical",
+    next: "keep the record as evidence and rotate the authorities: somebody else signs for this domain",
+  },
+  CONTESTED: {
+    severity: "critical",
+    next: "stop the other writer, then `spire-mesh import -replace`",
+  },
+  ROW_REFUSED: {
+    severity: "critical",
+    next: "read SPIRE Server's log; the row is tried again when the bundle changes",
+  },
+  AUTHORITIES_EXPIRED: {
+    severity: "critical",
+    next: "ask the domain's operator why its SPIRE Server does not rotate",
+  },
+  STORE_FAILED: {
+    severity: "critical",
+    next: "free space on the disk of data_dir; nothing new is accepted meanwhile",
+  },
+} as const satisfies Record<string, { severity: "warning" | "critical"; next: string }>;
+
+export type FindingCode = keyof typeof FINDINGS;
+
+export interface Finding {
+  readonly code: FindingCode;
+  readonly severity: "warning" | "critical";
+  /** Undefined for findings about this daemon. */
+  readonly trustDomain: TrustDomain | undefined;
+  readonly message: string;
+  readonly next: string;
+  readonly sinceMs: number;
+}

@@ -1,0 +1,65 @@
+/**
+ * Everything that can happen to a daemon, as facts in the past. The runner gives them to `step` one
+ * at a time; the outcome of an effect comes back as one of these.
+ */
+import type { SigningOutcome } from "../record/signing.ts";
+import type { TrustBundle } from "../spiffe/trust-bundle.ts";
+import type { TrustDomain } from "../spiffe/trust-domain.ts";
+import type { SyncEntry } from "./anti-entropy.ts";
+import type { RowOrder, RowOutcome } from "./row-order.ts";
+
+/** Names who waits for an answer; the runner made it. */
+export type Ticket = number;
+
+export type Input =
+  /** SPIRE's own bundle was read for the first time, or differs from the last read. */
+  | { readonly kind: "local-bundle-read"; readonly bundle: TrustBundle }
+  | { readonly kind: "spire-away"; readonly reason: string }
+  | { readonly kind: "spire-back" }
+  /** All federated rows and the domains that have a FederationRelationship. */
+  | {
+      readonly kind: "rows-read";
+      readonly rows: readonly TrustBundle[];
+      readonly relationships: readonly TrustDomain[];
+    }
+  | { readonly kind: "row-ended"; readonly order: RowOrder; readonly outcome: RowOutcome }
+  | { readonly kind: "record-signed"; readonly outcome: SigningOutcome }
+  | {
+      readonly kind: "record-received";
+      readonly envelope: Uint8Array;
+      readonly carrier: "gossip" | "sync";
+      readonly ticket: Ticket;
+    }
+  | { readonly kind: "domain-stored" }
+  | { readonly kind: "domain-removed" }
+  | { readonly kind: "store-failed"; readonly message: string }
+  | { readonly kind: "peer-connected"; readonly node: string }
+  | { readonly kind: "peer-lost"; readonly node: string }
+  /** A node (32 bytes as hex) said what it holds of the domains that we want. */
+  | {
+      readonly kind: "peer-synced";
+      readonly node: string;
+      readonly entries: readonly SyncEntry[];
+    }
+  | { readonly kind: "export-asked"; readonly ticket: Ticket }
+  | {
+      readonly kind: "import-asked";
+      readonly ticket: Ticket;
+      readonly envelope: Uint8Array;
+      /** Record id as 64 hex digits, when the operator gave a fingerprint. */
+      readonly fingerprint: string | undefined;
+      readonly addressHints: readonly string[];
+      readonly replace: boolean;
+      /** What SPIRE held of the domain a moment ago. */
+      readonly row: TrustBundle | undefined;
+      readonly hasRelationship: boolean;
+    }
+  | { readonly kind: "forget-asked"; readonly ticket: Ticket; readonly trustDomain: TrustDomain }
+  | {
+      readonly kind: "pin-asked";
+      readonly ticket: Ticket;
+      readonly trustDomain: TrustDomain;
+      readonly fingerprint: string;
+    }
+  /** Once a second. */
+  | { readonly kind: "tick" };

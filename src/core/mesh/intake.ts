@@ -1,0 +1,244 @@
+/**
+ * A record that came in, by whatever carrier: steps 1 to 13 of docs/protocol.md 3, in order.
+ *
+ *     read (1, 2) ─▶ whose (3) ─▶ first by exact id (4) or relation to the slot (5) ─▶ verify (6 … 10)
+ *          ─▶ store (12) ─▶ answer ─▶ SPIRE's row (13)
+ *
+ * A refused record changes nothing but counters.
+ */
+import assert from "node:assert/strict";
+import type { Proofs } from "../record/proofs.ts";
+import { type Refusal, refuse } from "../record/refusal.ts";
+import {
+  type SignedRecord,
+  type VerifiedRecord,
+  readRecord,
+  verifyRecord,
+} from "../record/verify.ts";
+import {
+  type Relation,
+  type Slot,
+  addBlocks,
+  addSibling,
+  advance,
+  relate,
+  startSlot,
+} from "../resolver/slot.ts";
+import type { Answer, Effect } from "./effect.ts";
+import type { Ticket } from "./input.ts";
+import { type MeshState, type Pin, clear, newPartner, raise, tell } from "./mesh-state.ts";
+import { onOwnRecord } from "./publishing.ts";
+import { reconcileRow } from "./rows.ts";
+
+export function onRecordReceived(
+  state: MeshState,
+  envelope: Uint8Array,
+  carrier: "gossip" | "sync",
+  ticket: Ticket,
+  nowMs: number,
+  proofs: Proofs,
+): Effect[] {
+  const read = readRecord(envelope, carrier, proofs);
+  if (!read.ok) return refused(read.reason, undefined, ticket);
+  return takeRecord(state, read.value, ticket, nowMs, proofs);
+}
+
+/** Steps 3 to 13 for a record that is whole and signed by the nodes it carries. */
+export function takeRecord(
+  state: MeshState,
+  record: SignedRecord,
+  ticket: Ticket,
+  nowMs: number,
+  proofs: Proofs,
+): Effect[] {
+  const { trustDomain } = record.state;
+  if (trustDomain === state.self.trustDomain) {
+    return takeOwnRecord(state, record, ticket, nowMs, proofs);
+  }
+  const partner = state.partners.get(trustDomain);
+  if (partner === undefined || partner.forgetting !== undefined) {
+    const reason = `nobody approved ${trustDomain}`;
+    return refused({ code: "TRUST_DOMAIN_UNKNOWN", detail: reason }, record, ticket);
+  }
+  if (record.idHex === partner.pin.awaitedRecordId) {
+    const pin = { ...partner.pin, approvedRecordId: record.idHex, awaitedRecordId: undefined };
+    return takeFirstRecord(state, record, pin, ticket, nowMs, proofs);
+  }
+  if (partner.slot === undefined) {
+    const detail = `the first record of ${trustDomain} is taken by its exact id only`;
+    return refused({ code: "FIRST_RECORD_UNNAMED", detail }, record, ticket);
+  }
+  const { slot } = partner;
+  const relation = relate(slot, record);
+  const beside = besideHeld(relation, record);
+  if (beside !== undefined) return refused(beside, record, ticket);
+  const against = relation === "newer" ? slot.held : slot.base;
+  const verified = verifyRecord(record, against, Math.floor(nowMs / 1_000), proofs);
+  if (!verified.ok) {
+    return [
+      ...refused(verified.reason, record, ticket),
+      ...sayGap(state, relation, verified.reason, record, nowMs),
+    ];
+  }
+  const next = nextSlot(slot, relation, verified.value);
+  if (next === slot) {
+    return relation === "fork"
+      ? refused({ code: "FORK", detail: "one sibling is kept as evidence already" }, record, ticket)
+      : answer(ticket, { kind: "unchanged", trustDomain, recordId: record.idHex });
+  }
+  return storeSlot(state, partner.pin, next, relation, record, ticket);
+}
+
+/** Step 4: the first record of a lineage, whose exact id came out of band. */
+function takeFirstRecord(
+  state: MeshState,
+  record: SignedRecord,
+  pin: Pin,
+  ticket: Ticket,
+  nowMs: number,
+  proofs: Proofs,
+): Effect[] {
+  const verified = verifyRecord(record, undefined, Math.floor(nowMs / 1_000), proofs);
+  if (!verified.ok) return refused(verified.reason, record, ticket);
+  return storeSlot(state, pin, startSlot(verified.value), "newer", record, ticket);
+}
+
+function takeOwnRecord(
+  state: MeshState,
+  record: SignedRecord,
+  ticket: Ticket,
+  nowMs: number,
+  proofs: Proofs,
+): Effect[] {
+  const { slot } = state.own;
+  if (slot === undefined) {
+    const detail = "this daemon has not published yet, so no record of its domain is known";
+    return refused({ code: "FIRST_RECORD_UNNAMED", detail }, record, ticket);
+  }
+  const relation = relate(slot, record);
+  const beside = besideHeld(relation, record);
+  if (beside !== undefined) return refused(beside, record, ticket);
+  if (relation === "same") {
+    return refused({ code: "DUPLICATE", detail: "it is this daemon's own record" }, record, ticket);
+  }
+  const against = relation === "newer" ? slot.held : slot.base;
+  const verified = verifyRecord(record, against, Math.floor(nowMs / 1_000), proofs);
+  if (!verified.ok) return refused(verified.reason, record, ticket);
+  const judged = onOwnRecord(state, verified.value, nowMs);
+  if (!judged.ok) return refused(judged.reason, record, ticket);
+  const { trustDomain } = record.state;
+  return [
+    ...judged.value,
+    ...answer(ticket, { kind: "taken", trustDomain, recordId: record.idHex }),
+  ];
+}
+
+/** Step 5: what needs no verification, as it cannot become the held record. */
+function besideHeld(relation: Relation, record: SignedRecord): Refusal | undefined {
+  if (relation === "other-lineage") {
+    return refuse("WRONG_LINEAGE", `another lineage of ${record.state.trustDomain}`).reason;
+  }
+  if (relation === "older") {
+    return refuse("STALE", `sequence ${record.state.version.sequence} is below the held one`)
+      .reason;
+  }
+  return undefined;
+}
+
+function nextSlot(slot: Slot, relation: Relation, verified: VerifiedRecord): Slot {
+  if (relation === "newer") return advance(slot, verified);
+  return relation === "same" ? addBlocks(slot, verified) : addSibling(slot, verified);
+}
+
+/**
+ * Steps 12 and 13: on disk first, then the answer, then SPIRE.
+ *
+ * @param seenRow Digest of SPIRE's row as just read, when the domain is new here.
+ */
+export function storeSlot(
+  state: MeshState,
+  pin: Pin,
+  slot: Slot,
+  relation: Relation,
+  record: SignedRecord,
+  ticket: Ticket,
+  seenRow?: string,
+): Effect[] {
+  const { trustDomain } = pin;
+  assert(state.pending === undefined, "one store effect at a time");
+  state.pending = {
+    onStored: (nowMs) => {
+      const partner = state.partners.get(trustDomain) ?? newPartner(pin, slot);
+      state.partners.set(trustDomain, partner);
+      partner.pin = pin;
+      partner.slot = slot;
+      partner.row.seen ??= seenRow;
+      const recordId = record.idHex;
+      const effects: Effect[] = [
+        ...clear(state, "STORE_FAILED", undefined),
+        ...answer(ticket, { kind: "taken", trustDomain, recordId }),
+      ];
+      if (relation === "fork") {
+        const message = `${trustDomain} signed two records of one version: ${slot.held.record.idHex} is applied, ${recordId} is kept as evidence`;
+        return [...effects, ...raise(state, "FORK", trustDomain, message, nowMs)];
+      }
+      if (relation === "same") return effects;
+      const detail = `sequence ${record.state.version.sequence}`;
+      return [
+        ...effects,
+        tell({ kind: "record-accepted", trustDomain, detail }),
+        ...clear(state, "FORK", trustDomain),
+        ...clear(state, "CONTINUITY_GAP", trustDomain),
+        admitNodes(state),
+        ...reconcileRow(state, partner, nowMs),
+      ];
+    },
+    onFailed: (message) => {
+      const refusal: Refusal = { code: "STORE_FAILED", detail: message };
+      return refused(refusal, record, ticket);
+    },
+  };
+  return [{ kind: "store-domain", domain: { trustDomain, slot, pin } }];
+}
+
+/** Nodes of every pinned trust domain may be connected, and those of the own one. */
+export function admitNodes(state: MeshState): Effect {
+  const held = [...state.partners.values()].flatMap(
+    ({ slot }) => slot?.held.record.state.nodes ?? [],
+  );
+  const own = state.own.slot?.held.record.state.nodes ?? [];
+  return { kind: "admit-nodes", nodes: [...held, ...own] };
+}
+
+/**
+ * A listed node signed a newer record that the held authorities cannot speak for: the partner's
+ * rotation outran what was kept, or its SPIRE was rebuilt. The held state stays.
+ */
+function sayGap(
+  state: MeshState,
+  relation: Relation,
+  refusal: Refusal,
+  record: SignedRecord,
+  nowMs: number,
+): Effect[] {
+  if (relation !== "newer" || refusal.code !== "OLD_AUTHORITY_MISSING") return [];
+  const { trustDomain, version } = record.state;
+  const message = `record ${record.idHex} of ${trustDomain} at sequence ${version.sequence} is not signed under an authority that is held`;
+  return raise(state, "CONTINUITY_GAP", trustDomain, message, nowMs);
+}
+
+function answer(ticket: Ticket, told: Answer): Effect[] {
+  return [{ kind: "answer", ticket, answer: told }];
+}
+
+export function refused(
+  refusal: Refusal,
+  record: SignedRecord | undefined,
+  ticket: Ticket,
+): Effect[] {
+  const trustDomain = record?.state.trustDomain;
+  return [
+    ...answer(ticket, { kind: "refused", refusal, trustDomain, recordId: record?.idHex }),
+    tell({ kind: "record-refused", trustDomain, refusal }),
+  ];
+}

@@ -1,0 +1,210 @@
+/**
+ * All that the core remembers. Only `step` and the files it calls change it, in place: with 10,000
+ * partners a copy for each input would cost more than the input. Slots and records in it are values.
+ */
+import type { VerifiedRecord } from "../record/verify.ts";
+import type { Slot } from "../resolver/slot.ts";
+import type { TrustBundle } from "../spiffe/trust-bundle.ts";
+import type { TrustDomain } from "../spiffe/trust-domain.ts";
+import type { State, Version } from "../record/state.ts";
+import type { Effect, MeshEvent } from "./effect.ts";
+import { FINDINGS, type Finding, type FindingCode } from "./finding.ts";
+import type { Ticket } from "./input.ts";
+
+/** Who this daemon is and what its configuration says; fixed for its lifetime. */
+export interface Self {
+  readonly trustDomain: TrustDomain;
+  /** Ed25519, 32 bytes. */
+  readonly nodePublicKey: Uint8Array;
+  /** Trust domains whose rows somebody else keeps. */
+  readonly unmanaged: ReadonlySet<TrustDomain>;
+}
+
+/** An operator's approval of a partner. */
+export interface Pin {
+  readonly trustDomain: TrustDomain;
+  /** The record id that came out of band. 64 hex digits. */
+  readonly approvedRecordId: string;
+  readonly approvedAtMs: number;
+  /** Set by `bundle pin` until the record of this id arrives. 64 hex digits. */
+  readonly awaitedRecordId: string | undefined;
+  readonly addressHints: readonly string[];
+}
+
+/** SPIRE's row of a partner, as last seen and ordered. Digests are hex of `authoritiesDigest`. */
+export interface Row {
+  /** Undefined before the first read; "none" when there is no row. */
+  seen: string | undefined;
+  ordered: string | undefined;
+  /** The newest order is not ended yet; what is seen meanwhile says nothing. */
+  writing: boolean;
+  /** When an order repeated the content of the one before, in the last ten minutes. */
+  readonly rewritesMs: number[];
+  /** Content that SPIRE refused. */
+  refused: string | undefined;
+  contested: boolean;
+  provenEqualAtMs: number | undefined;
+  appliedAtMs: number | undefined;
+}
+
+export interface Partner {
+  pin: Pin;
+  slot: Slot | undefined;
+  readonly row: Row;
+  /** When one of its nodes last answered a sync. */
+  lastHeardAtMs: number | undefined;
+  /** Which of our versions its node named then. */
+  holdsOurs:
+    | { readonly version: Version; readonly recordId: string; readonly atMs: number }
+    | undefined;
+  /** Who waits for `forget`. */
+  forgetting: Ticket | undefined;
+}
+
+/** What SPIRE said at one sequence number, for judging records that claim to be ours. */
+export interface OwnRead {
+  readonly digest: string;
+  readonly firstMs: number;
+  lastMs: number;
+}
+
+export interface Own {
+  slot: Slot | undefined;
+  publishedAtMs: number | undefined;
+  /** SPIRE's bundle as last read. */
+  read: TrustBundle | undefined;
+  readAtMs: number | undefined;
+  /** By sequence number; the last 64. */
+  readonly reads: Map<bigint, OwnRead>;
+  /** What is being signed; one at a time. */
+  signing: State | undefined;
+  /** Signing failed for this read; tried again at `retryAtMs`. */
+  retryAtMs: number;
+  /** When SPIRE was first seen not above the published sequence with other authorities. */
+  wentBackSinceMs: number | undefined;
+  /** A higher own record that this daemon never read from SPIRE. */
+  suspect: { readonly record: VerifiedRecord; readonly sinceMs: number } | undefined;
+  /** Who waits for the first record. */
+  readonly exports: Ticket[];
+}
+
+/** A slot on its way to the store: what is held, what it was judged against, and the evidence. */
+export interface SlotToStore {
+  readonly trustDomain: TrustDomain;
+  readonly slot: Slot | undefined;
+  /** Undefined for the own trust domain. */
+  readonly pin: Pin | undefined;
+}
+
+export interface MeshState {
+  readonly self: Self;
+  readonly startedAtMs: number;
+  readonly own: Own;
+  readonly partners: Map<TrustDomain, Partner>;
+  /** Domains with a FederationRelationship, as last listed. */
+  relationships: ReadonlySet<TrustDomain>;
+  rowsReadAtMs: number | undefined;
+  spireAway: string | undefined;
+  /** The first sync with a peer is done, or none was to be had in time. */
+  synced: boolean;
+  /** By code and trust domain. Bounded by the codes times the partners. */
+  readonly findings: Map<string, Finding>;
+  /** What happens when the store effect under way is confirmed. */
+  pending: Pending | undefined;
+}
+
+/** Runs when the store confirmed, or says why not. */
+export interface Pending {
+  readonly onStored: (nowMs: number) => Effect[];
+  readonly onFailed: (message: string, nowMs: number) => Effect[];
+}
+
+export function newRow(): Row {
+  return {
+    seen: undefined,
+    ordered: undefined,
+    writing: false,
+    rewritesMs: [],
+    refused: undefined,
+    contested: false,
+    provenEqualAtMs: undefined,
+    appliedAtMs: undefined,
+  };
+}
+
+export function newPartner(pin: Pin, slot: Slot | undefined): Partner {
+  return {
+    pin,
+    slot,
+    row: newRow(),
+    lastHeardAtMs: undefined,
+    holdsOurs: undefined,
+    forgetting: undefined,
+  };
+}
+
+/** Everything that the store gave back at start. */
+export interface Stored {
+  readonly own: Slot | undefined;
+  readonly partners: readonly { readonly pin: Pin; readonly slot: Slot | undefined }[];
+}
+
+export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshState {
+  return {
+    self,
+    startedAtMs: nowMs,
+    own: {
+      slot: stored.own,
+      publishedAtMs: undefined,
+      read: undefined,
+      readAtMs: undefined,
+      reads: new Map(),
+      signing: undefined,
+      retryAtMs: 0,
+      wentBackSinceMs: undefined,
+      suspect: undefined,
+      exports: [],
+    },
+    partners: new Map(
+      stored.partners.map(({ pin, slot }) => [pin.trustDomain, newPartner(pin, slot)]),
+    ),
+    relationships: new Set(),
+    rowsReadAtMs: undefined,
+    spireAway: undefined,
+    synced: false,
+    findings: new Map(),
+    pending: undefined,
+  };
+}
+
+/** Raises a finding once; a change of its words alone is not told again. */
+export function raise(
+  state: MeshState,
+  code: FindingCode,
+  trustDomain: TrustDomain | undefined,
+  message: string,
+  nowMs: number,
+): Effect[] {
+  const key = `${code} ${trustDomain ?? ""}`;
+  const known = state.findings.get(key);
+  const { severity, next } = FINDINGS[code];
+  const finding = { code, severity, trustDomain, message, next, sinceMs: known?.sinceMs ?? nowMs };
+  state.findings.set(key, finding);
+  return known === undefined ? [tell({ kind: "finding-raised", finding })] : [];
+}
+
+export function clear(
+  state: MeshState,
+  code: FindingCode,
+  trustDomain: TrustDomain | undefined,
+): Effect[] {
+  const key = `${code} ${trustDomain ?? ""}`;
+  const finding = state.findings.get(key);
+  if (finding === undefined) return [];
+  state.findings.delete(key);
+  return [tell({ kind: "finding-cleared", finding })];
+}
+
+export function tell(event: MeshEvent): Effect {
+  return { kind: "tell", event };
+}

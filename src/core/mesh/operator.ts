@@ -1,0 +1,215 @@
+/** What an operator asks for by name: take a file in, name a new start, forget a partner. */
+import assert from "node:assert/strict";
+import { PINNED_DOMAINS_MAX } from "../std/limits.ts";
+import type { Proofs } from "../record/proofs.ts";
+import { type VerifiedRecord, readRecord, verifyRecord } from "../record/verify.ts";
+import { startSlot } from "../resolver/slot.ts";
+import { sameAuthorities } from "../spiffe/trust-bundle.ts";
+import type { TrustDomain } from "../spiffe/trust-domain.ts";
+import type { Effect, Failure } from "./effect.ts";
+import type { Input, Ticket } from "./input.ts";
+import { admitNodes, refused, storeSlot, takeRecord } from "./intake.ts";
+import { desiredRow } from "../policy/row.ts";
+import { type MeshState, type Partner, type Pin, clear, tell } from "./mesh-state.ts";
+import type { RowOutcome } from "./row-order.ts";
+import { NO_ROW, reconcileRow, rowDigest } from "./rows.ts";
+
+/** gRPC status FAILED_PRECONDITION: registration entries name the trust domain (spire-api.md 1). */
+const STATUS_FAILED_PRECONDITION = 9;
+
+type ImportAsked = Extract<Input, { kind: "import-asked" }>;
+
+/**
+ * A file is verified exactly as from the network; with the record id as fingerprint it approves the
+ * domain. A row or FederationRelationship that is already there is somebody's: it is taken over only
+ * when the operator said so.
+ */
+export function onImportAsked(
+  state: MeshState,
+  asked: ImportAsked,
+  nowMs: number,
+  proofs: Proofs,
+): Effect[] {
+  const { ticket, fingerprint } = asked;
+  const read = readRecord(asked.envelope, "sync", proofs);
+  if (!read.ok) return refused(read.reason, undefined, ticket);
+  const record = read.value;
+  const { trustDomain } = record.state;
+  const no = (
+    code: "OWN_TRUST_DOMAIN" | "FINGERPRINT_MISMATCH" | "TRUST_DOMAIN_UNKNOWN",
+    detail: string,
+  ) => refused({ code, detail }, record, ticket);
+  if (trustDomain === state.self.trustDomain) {
+    return no("OWN_TRUST_DOMAIN", `${trustDomain} is this daemon's own trust domain`);
+  }
+  if (fingerprint !== undefined && fingerprint !== record.idHex) {
+    return no("FINGERPRINT_MISMATCH", `the file's record is ${record.idHex}`);
+  }
+  const partner = state.partners.get(trustDomain);
+  if (partner !== undefined) {
+    return [
+      { kind: "dial", addresses: asked.addressHints },
+      ...(asked.replace ? standUp(state, partner, nowMs) : []),
+      ...takeRecord(state, record, ticket, nowMs, proofs),
+    ];
+  }
+  if (fingerprint === undefined) {
+    const detail = `${trustDomain} is not approved yet: its first record needs -fingerprint`;
+    return no("TRUST_DOMAIN_UNKNOWN", detail);
+  }
+  if (state.partners.size >= PINNED_DOMAINS_MAX) {
+    return failed(ticket, "NOT_READY", `${PINNED_DOMAINS_MAX} trust domains are approved already`);
+  }
+  const pin: Pin = {
+    trustDomain,
+    approvedRecordId: fingerprint,
+    approvedAtMs: nowMs,
+    awaitedRecordId: undefined,
+    addressHints: asked.addressHints,
+  };
+  const verified = verifyRecord(record, undefined, Math.floor(nowMs / 1_000), proofs);
+  if (!verified.ok) return refused(verified.reason, record, ticket);
+  const owner = asked.replace ? undefined : rowOwner(asked, verified.value, nowMs);
+  if (owner !== undefined) return failed(ticket, "ROW_NOT_OURS", owner);
+  const seenRow = asked.row === undefined ? NO_ROW : rowDigest(asked.row);
+  return [
+    ...storeSlot(state, pin, startSlot(verified.value), "newer", record, ticket, seenRow),
+    { kind: "dial", addresses: asked.addressHints },
+  ];
+}
+
+/** Who keeps the row already, in words; undefined when it is free or says what we would write. */
+function rowOwner(
+  { row, hasRelationship }: ImportAsked,
+  verified: VerifiedRecord,
+  nowMs: number,
+): string | undefined {
+  const { trustDomain } = verified.record.state;
+  if (hasRelationship) {
+    return `SPIRE Server has a FederationRelationship for ${trustDomain} and refreshes its row itself`;
+  }
+  if (row === undefined) return undefined;
+  const desired = desiredRow(verified, Math.floor(nowMs / 1_000));
+  return desired !== undefined && sameAuthorities(desired, row)
+    ? undefined
+    : `SPIRE Server holds another bundle for ${trustDomain}`;
+}
+
+/** The other writer of a contested row is gone, says the operator. */
+function standUp(state: MeshState, partner: Partner, nowMs: number): Effect[] {
+  partner.row.contested = false;
+  partner.row.rewritesMs.length = 0;
+  return [
+    ...clear(state, "CONTESTED", partner.pin.trustDomain),
+    ...reconcileRow(state, partner, nowMs),
+  ];
+}
+
+/** Takes exactly one record as the new start, whatever its version and lineage. */
+export function onPinAsked(
+  state: MeshState,
+  trustDomain: TrustDomain,
+  fingerprint: string,
+  ticket: Ticket,
+): Effect[] {
+  const partner = state.partners.get(trustDomain);
+  if (partner === undefined) {
+    return failed(ticket, "NOT_FOUND", `${trustDomain} was not imported`);
+  }
+  const { slot } = partner;
+  if (slot?.held.record.idHex === fingerprint) return done(ticket);
+  const sibling = slot?.sibling;
+  if (sibling !== undefined && sibling.record.idHex === fingerprint) {
+    const pin = { ...partner.pin, approvedRecordId: fingerprint, awaitedRecordId: undefined };
+    return storeSlot(state, pin, startSlot(sibling), "newer", sibling.record, ticket);
+  }
+  const pin = { ...partner.pin, awaitedRecordId: fingerprint };
+  assert(state.pending === undefined, "one store effect at a time");
+  state.pending = {
+    onStored: () => {
+      partner.pin = pin;
+      return [...done(ticket), { kind: "sync-soon" }];
+    },
+    onFailed: (message) => failed(ticket, "STORE_FULL", message),
+  };
+  return [{ kind: "store-domain", domain: { trustDomain, slot, pin } }];
+}
+
+/** The undo of an import: the row goes first (RESTRICT), then what is stored. */
+export function onForgetAsked(
+  state: MeshState,
+  trustDomain: TrustDomain,
+  ticket: Ticket,
+): Effect[] {
+  const partner = state.partners.get(trustDomain);
+  if (partner === undefined) {
+    return failed(ticket, "NOT_FOUND", `${trustDomain} was not imported`);
+  }
+  if (state.spireAway !== undefined) return failed(ticket, "SPIRE_UNREACHABLE", state.spireAway);
+  if (partner.forgetting !== undefined) {
+    return failed(ticket, "NOT_READY", `${trustDomain} is being forgotten already`);
+  }
+  partner.forgetting = ticket;
+  if (state.self.unmanaged.has(trustDomain)) return removeDomain(state, partner, ticket);
+  return [{ kind: "order-row", order: { kind: "delete", trustDomain } }];
+}
+
+/** SPIRE answered the deletion. */
+export function onRowDeleted(
+  state: MeshState,
+  trustDomain: TrustDomain,
+  outcome: RowOutcome,
+): Effect[] {
+  const partner = state.partners.get(trustDomain);
+  const ticket = partner?.forgetting;
+  if (partner === undefined || ticket === undefined) return [];
+  if (outcome.kind === "equal") return removeDomain(state, partner, ticket);
+  partner.forgetting = undefined;
+  if (outcome.kind !== "refused") {
+    return failed(ticket, "SPIRE_UNREACHABLE", "the row was not deleted");
+  }
+  const inUse = outcome.status === STATUS_FAILED_PRECONDITION;
+  return failed(ticket, inUse ? "ROW_IN_USE" : "SPIRE_REFUSED", outcome.message);
+}
+
+/** SPIRE went away with a deletion under way: the partner stays. */
+export function giveUpForgetting(state: MeshState, reason: string): Effect[] {
+  return [...state.partners.values()].flatMap((partner) => {
+    const ticket = partner.forgetting;
+    if (ticket === undefined) return [];
+    partner.forgetting = undefined;
+    return failed(ticket, "SPIRE_UNREACHABLE", reason);
+  });
+}
+
+function removeDomain(state: MeshState, partner: Partner, ticket: Ticket): Effect[] {
+  const { trustDomain } = partner.pin;
+  assert(state.pending === undefined, "one store effect at a time");
+  state.pending = {
+    onStored: () => {
+      state.partners.delete(trustDomain);
+      const theirs = [...state.findings.values()].filter(
+        (each) => each.trustDomain === trustDomain,
+      );
+      return [
+        ...theirs.flatMap(({ code }) => clear(state, code, trustDomain)),
+        ...done(ticket),
+        admitNodes(state),
+        tell({ kind: "domain-forgotten", trustDomain }),
+      ];
+    },
+    onFailed: (message) => {
+      partner.forgetting = undefined;
+      return failed(ticket, "STORE_FULL", message);
+    },
+  };
+  return [{ kind: "remove-domain", trustDomain }];
+}
+
+function done(ticket: Ticket): Effect[] {
+  return [{ kind: "answer", ticket, answer: { kind: "done" } }];
+}
+
+function failed(ticket: Ticket, failure: Failure, message: string): Effect[] {
+  return [{ kind: "answer", ticket, answer: { kind: "failed", failure, message } }];
+}

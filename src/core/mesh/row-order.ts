@@ -1,0 +1,18 @@
+/** Orders to SPIRE's rows and what came of them. */
+import type { TrustBundle } from "../spiffe/trust-bundle.ts";
+import type { TrustDomain } from "../spiffe/trust-domain.ts";
+
+/** A newer order for the same trust domain replaces one that still waits. */
+export type RowOrder =
+  | { readonly kind: "set"; readonly trustDomain: TrustDomain; readonly bundle: TrustBundle }
+  /** Mode RESTRICT: refused while registration entries name the trust domain. */
+  | { readonly kind: "delete"; readonly trustDomain: TrustDomain };
+
+export type RowOutcome =
+  /** The row was read back and is as ordered. `wrote` is false when it was so before. */
+  | { readonly kind: "equal"; readonly wrote: boolean }
+  /** Somebody else wrote it meanwhile. */
+  | { readonly kind: "different"; readonly found: TrustBundle | undefined }
+  /** SPIRE's item status; not tried again with the same content. */
+  | { readonly kind: "refused"; readonly status: number; readonly message: string }
+  | { readonly kind: "superseded" };

@@ -1,0 +1,118 @@
+/**
+ * Keeps SPIRE's rows as policy says: orders a write only on a real difference, counts how often the
+ * same content had to be written again, and stands down when somebody else keeps writing.
+ */
+import { toHex } from "../std/bytes.ts";
+import { sha256Hex } from "../std/sha256.ts";
+import { desiredRow } from "../policy/row.ts";
+import { type TrustBundle, authoritiesDigest } from "../spiffe/trust-bundle.ts";
+import type { TrustDomain } from "../spiffe/trust-domain.ts";
+import type { Effect } from "./effect.ts";
+import { type MeshState, type Partner, clear, raise, tell } from "./mesh-state.ts";
+import type { RowOrder, RowOutcome } from "./row-order.ts";
+
+/** More rewrites than this in the window: two writers fight, and each flip reaches every workload. */
+const REWRITES_MAX = 3;
+const REWRITE_WINDOW_MS = 10 * 60_000;
+/** What stands for the digest of a row that is not there. */
+export const NO_ROW = "none";
+
+export function onRowsRead(
+  state: MeshState,
+  rows: readonly TrustBundle[],
+  relationships: readonly TrustDomain[],
+  nowMs: number,
+): Effect[] {
+  state.rowsReadAtMs = nowMs;
+  state.relationships = new Set(relationships);
+  const digests = new Map(rows.map((row) => [row.trustDomain, rowDigest(row)]));
+  return [...state.partners].flatMap(([trustDomain, partner]) => {
+    if (!partner.row.writing) partner.row.seen = digests.get(trustDomain) ?? NO_ROW;
+    return reconcileRow(state, partner, nowMs);
+  });
+}
+
+/** Compares what the row is with what it shall be, and orders the difference. */
+export function reconcileRow(state: MeshState, partner: Partner, nowMs: number): Effect[] {
+  const { trustDomain } = partner.pin;
+  const { row } = partner;
+  if (partner.slot === undefined || partner.forgetting !== undefined) return [];
+  if (state.self.unmanaged.has(trustDomain) || row.seen === undefined || !state.synced) return [];
+  const desired = desiredRow(partner.slot.held, Math.floor(nowMs / 1_000));
+  if (desired === undefined) {
+    const message = `every X.509 authority of ${trustDomain} has expired; its row stays as it is`;
+    return raise(state, "AUTHORITIES_EXPIRED", trustDomain, message, nowMs);
+  }
+  const effects = clear(state, "AUTHORITIES_EXPIRED", trustDomain);
+  const digest = rowDigest(desired);
+  if (row.seen === digest) {
+    row.provenEqualAtMs = nowMs;
+    row.contested = false;
+    return [...effects, ...clear(state, "CONTESTED", trustDomain)];
+  }
+  if (row.contested || row.refused === digest) return effects;
+  if (row.writing && row.ordered === digest) return effects;
+  if (row.ordered === digest && !mayRewrite(row.rewritesMs, nowMs)) {
+    row.contested = true;
+    return [
+      ...effects,
+      ...raise(state, "CONTESTED", trustDomain, whoFights(state, trustDomain), nowMs),
+    ];
+  }
+  row.ordered = digest;
+  row.writing = true;
+  const order: RowOrder = { kind: "set", trustDomain, bundle: desired };
+  return [...effects, { kind: "order-row", order }];
+}
+
+export function onRowEnded(
+  state: MeshState,
+  order: RowOrder,
+  outcome: RowOutcome,
+  nowMs: number,
+): Effect[] {
+  const partner = state.partners.get(order.trustDomain);
+  if (partner === undefined || order.kind === "delete" || outcome.kind === "superseded") return [];
+  const digest = rowDigest(order.bundle);
+  if (digest === partner.row.ordered) partner.row.writing = false;
+  if (outcome.kind === "different") {
+    partner.row.seen = outcome.found === undefined ? NO_ROW : rowDigest(outcome.found);
+    return reconcileRow(state, partner, nowMs);
+  }
+  if (outcome.kind === "refused") {
+    partner.row.refused = digest;
+    partner.row.seen = NO_ROW;
+    const message = `SPIRE refused the row of ${order.trustDomain} with status ${outcome.status}: ${outcome.message}`;
+    return raise(state, "ROW_REFUSED", order.trustDomain, message, nowMs);
+  }
+  partner.row.seen = digest;
+  partner.row.refused = undefined;
+  const effects = clear(state, "ROW_REFUSED", order.trustDomain);
+  if (outcome.wrote) {
+    partner.row.appliedAtMs = nowMs;
+    const { sequenceNumber, x509Authorities } = order.bundle;
+    const x509Sha256 = x509Authorities.map(({ der }) => sha256Hex(der));
+    const { trustDomain } = order;
+    effects.push(tell({ kind: "bundle-written", trustDomain, sequenceNumber, x509Sha256 }));
+  }
+  return [...effects, ...reconcileRow(state, partner, nowMs)];
+}
+
+/** Whether the same content may be written once more, and counts it. */
+function mayRewrite(rewritesMs: number[], nowMs: number): boolean {
+  while ((rewritesMs[0] ?? nowMs) < nowMs - REWRITE_WINDOW_MS) rewritesMs.shift();
+  if (rewritesMs.length >= REWRITES_MAX) return false;
+  rewritesMs.push(nowMs);
+  return true;
+}
+
+function whoFights(state: MeshState, trustDomain: TrustDomain): string {
+  const who = state.relationships.has(trustDomain)
+    ? "SPIRE Server itself, by its FederationRelationship"
+    : "another program, or a static federates_with of server.conf";
+  return `the row of ${trustDomain} was overwritten more than ${REWRITES_MAX} times in 10 min by ${who}; it is left alone now`;
+}
+
+export function rowDigest(bundle: TrustBundle): string {
+  return toHex(authoritiesDigest(bundle));
+}

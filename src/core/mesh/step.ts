@@ -1,0 +1,143 @@
+/**
+ * The mesh state machine: one input in, orders out. Pure but for `state`, which it owns: no clock, no
+ * randomness, no I/O, so a run replays from its inputs.
+ *
+ * Law: *stored before written back*. A record is first ordered to the store; only when the store
+ * confirmed does it become the held one, is it answered for, and is SPIRE's row ordered.
+ */
+import assert from "node:assert/strict";
+import { equalBytes, toHex } from "../std/bytes.ts";
+import type { Proofs } from "../record/proofs.ts";
+import type { SyncEntry } from "./anti-entropy.ts";
+import type { Effect } from "./effect.ts";
+import type { Input } from "./input.ts";
+import { admitNodes, onRecordReceived } from "./intake.ts";
+import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
+import {
+  giveUpForgetting,
+  onForgetAsked,
+  onImportAsked,
+  onPinAsked,
+  onRowDeleted,
+} from "./operator.ts";
+import {
+  onExportAsked,
+  onLocalBundleRead,
+  onOwnTick,
+  onRecordSigned,
+  publishIfChanged,
+} from "./publishing.ts";
+import { onRowEnded, onRowsRead, reconcileRow } from "./rows.ts";
+
+/** How long a start waits for a peer, who may hold something higher, before it writes or publishes. */
+const FIRST_SYNC_MS = 10_000;
+
+/** What to do first, when the state was made from the store. */
+export function start(state: MeshState): Effect[] {
+  const hints = [...state.partners.values()].flatMap(({ pin }) => pin.addressHints);
+  state.synced = state.partners.size === 0;
+  return [admitNodes(state), { kind: "dial", addresses: hints }, { kind: "mint-ahead" }];
+}
+
+export function step(state: MeshState, input: Input, nowMs: number, proofs: Proofs): Effect[] {
+  switch (input.kind) {
+    case "local-bundle-read":
+      return onLocalBundleRead(state, input.bundle, nowMs, proofs);
+    case "spire-away": {
+      state.spireAway = input.reason;
+      return [
+        tell({ kind: "spire-away", reason: input.reason }),
+        ...raise(state, "SPIRE_UNREACHABLE", undefined, input.reason, nowMs),
+        ...giveUpForgetting(state, input.reason),
+      ];
+    }
+    case "spire-back":
+      state.spireAway = undefined;
+      return [tell({ kind: "spire-back" }), ...clear(state, "SPIRE_UNREACHABLE", undefined)];
+    case "rows-read":
+      return onRowsRead(state, input.rows, input.relationships, nowMs);
+    case "row-ended":
+      return input.order.kind === "delete"
+        ? onRowDeleted(state, input.order.trustDomain, input.outcome)
+        : onRowEnded(state, input.order, input.outcome, nowMs);
+    case "record-signed":
+      return onRecordSigned(state, input.outcome, nowMs, proofs);
+    case "record-received":
+      return onRecordReceived(state, input.envelope, input.carrier, input.ticket, nowMs, proofs);
+    case "domain-stored":
+    case "domain-removed": {
+      const { pending } = state;
+      assert(pending !== undefined, "only what was ordered is stored");
+      state.pending = undefined;
+      return pending.onStored(nowMs);
+    }
+    case "store-failed": {
+      const { pending } = state;
+      assert(pending !== undefined, "only what was ordered can fail");
+      state.pending = undefined;
+      return [
+        ...pending.onFailed(input.message, nowMs),
+        ...raise(state, "STORE_FAILED", undefined, input.message, nowMs),
+      ];
+    }
+    case "peer-connected":
+    case "peer-lost":
+      return [tell({ kind: input.kind, node: input.node })];
+    case "peer-synced":
+      return onPeerSynced(state, input.node, input.entries, nowMs, proofs);
+    case "export-asked":
+      return onExportAsked(state, input.ticket, nowMs, proofs);
+    case "import-asked":
+      return onImportAsked(state, input, nowMs, proofs);
+    case "forget-asked":
+      return onForgetAsked(state, input.trustDomain, input.ticket);
+    case "pin-asked":
+      return onPinAsked(state, input.trustDomain, input.fingerprint, input.ticket);
+    case "tick":
+      return onTick(state, nowMs, proofs);
+  }
+}
+
+/** A node said what it holds: it lives, and it names the version of ours that it has. */
+function onPeerSynced(
+  state: MeshState,
+  node: string,
+  entries: readonly SyncEntry[],
+  nowMs: number,
+  proofs: Proofs,
+): Effect[] {
+  const ours = entries.find(({ trustDomain }) => trustDomain === state.self.trustDomain);
+  const [recordId] = ours?.recordIds ?? [];
+  for (const partner of state.partners.values()) {
+    const nodes = partner.slot?.held.record.state.nodes ?? [];
+    if (!nodes.some((each) => toHex(each) === node)) continue;
+    partner.lastHeardAtMs = nowMs;
+    if (ours === undefined || recordId === undefined) continue;
+    partner.holdsOurs = { version: ours.version, recordId: toHex(recordId), atMs: nowMs };
+  }
+  return state.synced ? [] : finishFirstSync(state, nowMs, proofs);
+}
+
+function onTick(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
+  const waitedLongEnough = nowMs - state.startedAtMs >= FIRST_SYNC_MS;
+  return [
+    ...(!state.synced && waitedLongEnough ? finishFirstSync(state, nowMs, proofs) : []),
+    ...onOwnTick(state, nowMs, proofs),
+  ];
+}
+
+function finishFirstSync(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
+  state.synced = true;
+  return [
+    ...publishIfChanged(state, nowMs, proofs),
+    ...[...state.partners.values()].flatMap((partner) => reconcileRow(state, partner, nowMs)),
+  ];
+}
+
+/** Whether a node (32 bytes) is listed in the held record of the trust domain it belongs to. */
+export function trustDomainOfNode(state: MeshState, node: Uint8Array): string | undefined {
+  for (const [trustDomain, { slot }] of state.partners) {
+    if (slot?.held.record.state.nodes.some((each) => equalBytes(each, node))) return trustDomain;
+  }
+  return undefined;
+}

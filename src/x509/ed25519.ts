@@ -1,0 +1,67 @@
+/**
+ * Ed25519 as the protocol has it (RFC 8032, cofactorless): node:crypto verifies the equation, and
+ * this file refuses what verifiers are known to disagree about, so that all daemons agree: encodings
+ * that are not canonical, S not reduced, and public keys of small order, under which one signature
+ * fits every message.
+ */
+import { createPublicKey, verify } from "node:crypto";
+import { concatBytes, fromHex, toHex } from "../core/std/bytes.ts";
+
+const KEY_BYTES = 32;
+const SIGNATURE_BYTES = 64;
+
+/** 2^255 − 19, the field; and the order of the base point (RFC 8032, 5.1). */
+const P = 2n ** 255n - 19n;
+const L = 2n ** 252n + 27742317777372353535851937790883648493n;
+
+/**
+ * The y coordinates of the eight points whose order divides 8: 0, 1, −1 and the two of order 8.
+ * A point and its negative share one, so the sign bit is left out.
+ */
+const ORDER_8_Y = readLittleEndian(
+  fromHex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+);
+const SMALL_ORDER_Y: ReadonlySet<bigint> = new Set([0n, 1n, P - 1n, ORDER_8_Y, P - ORDER_8_Y]);
+
+/** DER up to the key's 32 bytes (RFC 8410). */
+const SPKI_HEAD = fromHex("302a300506032b6570032100");
+
+/** Whether 32 bytes are the canonical encoding of a point that is not of small order. */
+export function isUsablePoint(bytes: Uint8Array): boolean {
+  if (bytes.length !== KEY_BYTES) return false;
+  const y = yOf(bytes);
+  return y < P && !SMALL_ORDER_Y.has(y);
+}
+
+/** Verifies strictly. `publicKey` is 32 bytes, `signature` 64; other lengths are false. */
+export function verifiesEd25519(
+  publicKey: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  if (signature.length !== SIGNATURE_BYTES || !isUsablePoint(publicKey)) return false;
+  if (!isCanonicalPoint(signature.subarray(0, KEY_BYTES))) return false;
+  if (readLittleEndian(signature.subarray(KEY_BYTES)) >= L) return false;
+  const key = createPublicKey({
+    key: Buffer.from(concatBytes(SPKI_HEAD, publicKey)),
+    format: "der",
+    type: "spki",
+  });
+  return verify(null, message, key, signature);
+}
+
+/** y < p, and no sign where x is 0, which has none. */
+function isCanonicalPoint(bytes: Uint8Array): boolean {
+  const y = yOf(bytes);
+  const hasSign = (bytes.at(-1) ?? 0) >= 0x80;
+  return y < P && !(hasSign && (y === 1n || y === P - 1n));
+}
+
+/** The y coordinate of an encoded point: 255 bits, the last one is the sign of x. */
+function yOf(bytes: Uint8Array): bigint {
+  return BigInt.asUintN(255, readLittleEndian(bytes));
+}
+
+function readLittleEndian(bytes: Uint8Array): bigint {
+  return BigInt(`0x${toHex(bytes.toReversed())}`);
+}

@@ -145,8 +145,6 @@ function judgeStep(record: SignedRecord, held: VerifiedRecord | undefined): Judg
 /** Step 6: the blocks whose node is listed before and after and was never removed. */
 function judgeNodes(record: SignedRecord, before: State | undefined): Judged<readonly Block[]> {
   const { state, envelope } = record;
-  const has = (nodes: readonly Uint8Array[], node: Uint8Array): boolean =>
-    nodes.some((each) => equalBytes(each, node));
   const standing = envelope.blocks.filter(
     ({ nodePublicKey: node }) => !has(state.removed, node) && !has(before?.removed ?? [], node),
   );
@@ -225,6 +223,10 @@ function judgeTime(signedAtS: number, leastS: number, nowS: number): Judged<unde
 function leastSignedAtS(held: VerifiedRecord | undefined, nowS: number): number {
   if (held === undefined) return 0;
   return Math.min(nowS, ...held.blocks.map(({ block }) => block.signedAtS)) - SIGNED_AT_SLACK_S;
+}
+
+function has(nodes: readonly Uint8Array[], node: Uint8Array): boolean {
+  return nodes.some((each) => equalBytes(each, node));
 }
 
 function sameRecovery(left: State, right: State): boolean {

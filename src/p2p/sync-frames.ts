@@ -1,0 +1,201 @@
+/**
+ * The frames of `/spire-mesh/sync/1.0.0` and the root that two daemons compare. One side asks, the
+ * other answers each request with one reply:
+ *
+ *     compare [1, wanted, root]      →  same [2]  or  entries [3, entries]
+ *     fetch   [4, wants]             →  records [5, envelopes]
+ *
+ * Deterministic CBOR, positional arrays (docs/protocol.md 2 and 5). Pure. Every list has a bound,
+ * and a frame at all its bounds fits the frame limit of its direction; a law test proves it.
+ */
+import assert from "node:assert/strict";
+import type { SyncEntry, SyncWant } from "../core/mesh/anti-entropy.ts";
+import { compareBytes, concatBytes, toUtf8 } from "../core/std/bytes.ts";
+import { type CborValue, encodeCbor } from "../core/std/cbor.ts";
+import { ENVELOPE_BYTES_MAX } from "../core/std/limits.ts";
+import { type Result, no } from "../core/std/result.ts";
+import { SHA256_BYTES, sha256 } from "../core/std/sha256.ts";
+import * as shape from "../core/std/shape.ts";
+import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
+import type { Version } from "../core/record/state.ts";
+
+export type SyncRequest =
+  /** Ascending names, and the root over what the asking side holds of them. */
+  | { readonly kind: "compare"; readonly wanted: readonly TrustDomain[]; readonly root: Uint8Array }
+  | { readonly kind: "fetch"; readonly wants: readonly SyncWant[] };
+
+export type SyncComparison =
+  | { readonly kind: "same" }
+  /** What the answering side holds of the wanted domains, ascending by name. */
+  | { readonly kind: "entries"; readonly entries: readonly SyncEntry[] };
+
+/** Trust domains in one comparison. More are compared in several, so no frame grows with the mesh. */
+export const COMPARED_DOMAINS_MAX = 1_024;
+/** Wants in one fetch: a reply rarely carries more records. */
+export const WANTS_MAX = 64;
+/** Records in one reply. The asking side verifies them before it asks again. */
+export const REPLY_RECORDS_MAX = 64;
+/** A comparison of the most and longest names takes 263,207 bytes. */
+export const REQUEST_BYTES_MAX = 272 * 1024;
+/** Eight records of the largest kind, or 64 usual ones of about 5 KiB. */
+export const REPLY_BYTES_MAX = 1024 * 1024;
+
+const COMPARE = 1;
+const SAME = 2;
+const ENTRIES = 3;
+const FETCH = 4;
+const RECORDS = 5;
+/** First position of an entry about a trust domain's state. */
+const STATE_ENTRY = 0;
+/** A record's head in CBOR and, once, the frame's own. */
+const RECORD_HEAD_BYTES = 5;
+const RECORDS_HEAD_BYTES = 8;
+const BUCKETS = 256;
+
+/**
+ * The root over entries in any order: SHA-256 of 256 bucket hashes. A bucket is the first byte of
+ * SHA-256(name), its hash SHA-256 of the sorted entries in CBOR (docs/protocol.md 5).
+ */
+export function syncRoot(entries: readonly SyncEntry[]): Uint8Array {
+  const buckets: { bytes: Uint8Array; value: CborValue }[][] = Array.from(
+    { length: BUCKETS },
+    () => [],
+  );
+  for (const entry of entries) {
+    const value = entryValue(entry);
+    const bucket = sha256(toUtf8(entry.trustDomain))[0] ?? 0;
+    buckets[bucket]?.push({ bytes: encodeCbor(value), value });
+  }
+  const hashes = buckets.map((bucket) => {
+    bucket.sort((left, right) => compareBytes(left.bytes, right.bytes));
+    return sha256(encodeCbor(bucket.map(({ value }) => value)));
+  });
+  return sha256(concatBytes(...hashes));
+}
+
+export function encodeRequest(request: SyncRequest): Uint8Array {
+  return request.kind === "compare"
+    ? encodeCbor([COMPARE, request.wanted, request.root])
+    : encodeCbor([FETCH, request.wants.map(wantValue)]);
+}
+
+export function encodeComparison(comparison: SyncComparison): Uint8Array {
+  if (comparison.kind === "same") return encodeCbor([SAME]);
+  const entries = [...comparison.entries].sort((left, right) =>
+    compareBytes(toUtf8(left.trustDomain), toUtf8(right.trustDomain)),
+  );
+  return encodeCbor([ENTRIES, entries.map(entryValue)]);
+}
+
+/** As many of the envelopes, from the first, as one reply may carry; the rest is asked for again. */
+export function encodeRecords(envelopes: readonly Uint8Array[]): Uint8Array {
+  let bytes = RECORDS_HEAD_BYTES;
+  const fitting = envelopes.slice(0, REPLY_RECORDS_MAX).filter((envelope) => {
+    bytes += RECORD_HEAD_BYTES + envelope.length;
+    return bytes <= REPLY_BYTES_MAX;
+  });
+  return encodeCbor([RECORDS, fitting]);
+}
+
+/** Reads a request strictly. The reason is in words, for a log. */
+export function decodeRequest(frame: Uint8Array): Result<SyncRequest, string> {
+  const read = shape.readCbor(frame, "sync request", (value, at): SyncRequest => {
+    if (Array.isArray(value) && value[0] === FETCH) {
+      return { kind: "fetch", wants: readFetch(value, at)[1].map(toWant) };
+    }
+    const [, wanted, root] = readCompare(value, at);
+    return { kind: "compare", wanted: wanted.map((name) => name as TrustDomain), root };
+  });
+  if (read.ok && read.value.kind === "fetch" && !read.value.wants.every(asksOneThing)) {
+    return no("sync request: a want is for steps or for one record");
+  }
+  return read;
+}
+
+/** Reads the reply to a comparison. */
+export function decodeComparison(frame: Uint8Array): Result<SyncComparison, string> {
+  return shape.readCbor(frame, "sync comparison", (value, at): SyncComparison => {
+    if (Array.isArray(value) && value[0] === SAME) {
+      readSame(value, at);
+      return { kind: "same" };
+    }
+    return { kind: "entries", entries: readEntries(value, at)[1].map(toEntry) };
+  });
+}
+
+/** Reads the reply to a fetch: envelopes of at most 128 KiB each, not looked into. */
+export function decodeRecords(frame: Uint8Array): Result<readonly Uint8Array[], string> {
+  return shape.readCbor(frame, "sync records", (value, at) => readRecords(value, at)[1]);
+}
+
+const name = shape.textLike(/^[a-z0-9._-]{1,255}$/);
+const hash = shape.bytesExactly(SHA256_BYTES);
+const hashOrNone: shape.Reader<Uint8Array | undefined> = (value, at) =>
+  value instanceof Uint8Array && value.length === 0 ? undefined : hash(value, at);
+const entryPositions = shape.tuple(
+  shape.literal(STATE_ENTRY),
+  name,
+  shape.u32,
+  shape.u32,
+  shape.u64,
+  shape.sortedArrayOf(hash, 1, 2, (id) => id),
+);
+const wantPositions = shape.tuple(
+  name,
+  shape.emptyOr(shape.tuple(shape.u32, shape.u32, shape.u64)),
+  hashOrNone,
+);
+
+const readCompare = shape.tuple(
+  shape.literal(COMPARE),
+  shape.sortedArrayOf(name, 1, COMPARED_DOMAINS_MAX, toUtf8),
+  hash,
+);
+const readSame = shape.tuple(shape.literal(SAME));
+const readEntries = shape.tuple(
+  shape.literal(ENTRIES),
+  shape.sortedArrayOf(entryPositions, 0, COMPARED_DOMAINS_MAX, ([, trustDomain]) =>
+    toUtf8(trustDomain),
+  ),
+);
+const readFetch = shape.tuple(shape.literal(FETCH), shape.arrayOf(wantPositions, 1, WANTS_MAX));
+const readRecords = shape.tuple(
+  shape.literal(RECORDS),
+  shape.arrayOf(shape.bytesBetween(1, ENVELOPE_BYTES_MAX), 0, REPLY_RECORDS_MAX),
+);
+
+function entryValue({ trustDomain, version, recordIds }: SyncEntry): CborValue {
+  return [STATE_ENTRY, trustDomain, ...versionValue(version), recordIds];
+}
+
+function toEntry([, trustDomain, epoch, rev, sequence, recordIds]: ReturnType<
+  typeof entryPositions
+>): SyncEntry {
+  return { trustDomain: trustDomain as TrustDomain, version: { epoch, rev, sequence }, recordIds };
+}
+
+function wantValue(want: SyncWant): CborValue {
+  assert(asksOneThing(want), "a want is for steps or for one record");
+  const { trustDomain, above, recordId } = want;
+  return [
+    trustDomain,
+    above === undefined ? [] : versionValue(above),
+    recordId ?? new Uint8Array(),
+  ];
+}
+
+function toWant([trustDomain, above, recordId]: ReturnType<typeof wantPositions>): SyncWant {
+  return {
+    trustDomain: trustDomain as TrustDomain,
+    above: above && { epoch: above[0], rev: above[1], sequence: above[2] },
+    recordId,
+  };
+}
+
+function asksOneThing({ above, recordId }: SyncWant): boolean {
+  return (above === undefined) !== (recordId === undefined);
+}
+
+function versionValue({ epoch, rev, sequence }: Version): [number, number, bigint] {
+  return [epoch, rev, sequence];
+}

@@ -119,7 +119,7 @@ export const ROOMS: readonly Room[] = [
     name: "x509",
     holds: "strict DER gate, certificate and key facts, CSRs, tombstones, bundle documents",
     imports: IO,
-    packages: ["@peculiar/x509", "node-forge"],
+    packages: ["@peculiar/x509", "node-forge", "reflect-metadata"],
     node: ["node:crypto", "node:net#isIP", "node:net#isIPv6"],
   },
   {

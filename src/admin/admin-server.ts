@@ -179,10 +179,16 @@ async function answerError(
   ports: AdminServerPorts,
 ): Promise<ErrorReply> {
   const fault = faultOf(error);
-  if (fault === undefined) ports.onDefect(error);
-  const { exitCode, code, message, advice } =
-    fault ?? new Fault("DAEMON_FAILED", "The daemon failed at this and wrote why to its log.");
-  reply.code(STATUS_BY_EXIT_CODE[exitCode] ?? 500);
+  if (fault === undefined) {
+    ports.onDefect(error);
+    reply.code(500);
+    return jsonOf(new Fault("DAEMON_FAILED", "The daemon failed at this; its log says why."));
+  }
+  reply.code(STATUS_BY_EXIT_CODE[fault.exitCode] ?? 500);
+  return jsonOf(fault);
+}
+
+function jsonOf({ code, message, advice }: Fault): ErrorReply {
   return { error: { code, message, next: advice } };
 }
 

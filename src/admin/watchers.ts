@@ -31,10 +31,8 @@ export class Watchers {
 
   /** Streams every event from now on into the response, until either side ends it. */
   add(response: ServerResponse): void {
-    response.writeHead(200, {
-      "content-type": "application/x-ndjson",
-      "cache-control": "no-store",
-    });
+    const headers = { "content-type": "application/x-ndjson", connection: "close" };
+    response.writeHead(200, { ...headers, "cache-control": "no-store" });
     response.flushHeaders();
     const unsubscribe = this.#operations.watch((event) => this.#tell(response, event));
     this.#open.set(response, unsubscribe);

@@ -1,0 +1,206 @@
+/**
+ * A daemon without SPIRE and mesh behind the admin API: it keeps partners in memory, so what one
+ * command changes the next one shows. An envelope here is `<trust domain> <sequence number>` in
+ * text, its record id the SHA-256 of it.
+ */
+import { timestamp } from "../../src/admin-contract/scalars.ts";
+import type { BundleEntry, BundleFormat, PinReply } from "../../src/admin-contract/bundle.ts";
+import type { ForgetReply, ImportOutcome } from "../../src/admin-contract/exchange.ts";
+import type { Peer } from "../../src/admin-contract/peer.ts";
+import type { Health, Status, TrustDomainStatus } from "../../src/admin-contract/status.ts";
+import type {
+  ExportedFile,
+  ImportOrder,
+  MeshEvent,
+  Operations,
+} from "../../src/admin/operations.ts";
+import { decodeExportFile, encodeExportFile } from "../../src/core/record/export-file.ts";
+import { type TrustDomain, readTrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { toUtf8 } from "../../src/core/std/bytes.ts";
+import { sha256Hex } from "../../src/core/std/sha256.ts";
+import { Fault } from "../../src/fault.ts";
+
+const NOW = timestamp(Date.UTC(2026, 0, 31, 12));
+const PUBLISHED = recordFile("alpha.test", 7n);
+
+/** An export file with a record of `trustDomain`, and the id of that record. */
+export function recordFile(
+  trustDomain: string,
+  sequence: bigint,
+): { readonly content: Uint8Array; readonly recordId: string } {
+  const envelope = toUtf8(`${trustDomain} ${sequence}`);
+  const addresses = [`/dns4/mesh.${trustDomain}/tcp/7843`];
+  return { content: encodeExportFile({ envelope, addresses }), recordId: sha256Hex(envelope) };
+}
+
+/** A partner in good order. */
+export function partner(trustDomain: string, changes: Partial<TrustDomainStatus> = {}) {
+  return {
+    trust_domain: trustDomain,
+    trust: "accepted",
+    via: "direct",
+    lineage: "1".repeat(64),
+    epoch: 0,
+    rev: 0,
+    sequence_number: "3",
+    record_id: "2".repeat(64),
+    freshness: "fresh",
+    last_heard_at: NOW,
+    spire_row: "equal",
+    applied_at: NOW,
+    they_hold_ours: { known: true, record_id: PUBLISHED.recordId, at: NOW },
+    ...changes,
+  } satisfies TrustDomainStatus;
+}
+
+export class OperationsInMemory implements Operations {
+  /** What is wrong with the daemon; empty when it is ready. */
+  problems: readonly string[] = [];
+  /** Set to break every call in the way of a defect or a fault. */
+  failure: Error | undefined;
+  /** Changes wait for this, as for a slow SPIRE Server. */
+  delay: Promise<void> = Promise.resolve();
+  changesUnderWay = 0;
+  readonly partners = new Map<string, TrustDomainStatus>();
+  readonly #listeners = new Set<(event: MeshEvent) => void>();
+
+  constructor(...partners: readonly TrustDomainStatus[]) {
+    for (const each of partners) this.partners.set(each.trust_domain, each);
+  }
+
+  get watcherCount(): number {
+    return this.#listeners.size;
+  }
+
+  tell(event: MeshEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  status(): Status {
+    if (this.failure !== undefined) throw this.failure;
+    return {
+      state: this.problems.length === 0 ? "ready" : "degraded",
+      trust_domain: "alpha.test",
+      version: "0.1.0",
+      started_at: NOW,
+      spire: { state: "serving", sequence_number: "7", last_read_at: NOW, last_error: null },
+      node: { peer_id: "12D3KooWAlpha", addresses: ["/ip4/127.0.0.1/tcp/7843"], connections: 1 },
+      own: {
+        lineage: PUBLISHED.recordId,
+        epoch: 0,
+        rev: 0,
+        sequence_number: "18446744073709551615",
+        record_id: PUBLISHED.recordId,
+        published_at: NOW,
+        x509_authorities: 2,
+        jwt_authorities: 1,
+      },
+      trust_domains: [...this.partners.values()],
+      findings: this.problems.map((message) => ({
+        code: "SPIRE_WENT_BACK",
+        severity: "critical",
+        trust_domain: null,
+        message,
+        next: "spire-mesh own confirm-restore",
+        since: NOW,
+      })),
+    };
+  }
+
+  healthcheck(): Health {
+    const { state } = this.status();
+    return { ready: this.problems.length === 0, state, problems: [...this.problems] };
+  }
+
+  bundles(trustDomain: TrustDomain | undefined): readonly BundleEntry[] {
+    return [...this.partners.values()]
+      .filter((each) => trustDomain === undefined || each.trust_domain === trustDomain)
+      .map((each) => ({
+        trust_domain: each.trust_domain,
+        epoch: each.epoch ?? 0,
+        rev: each.rev ?? 0,
+        sequence_number: each.sequence_number ?? "0",
+        record_id: each.record_id ?? "0".repeat(64),
+        x509_authorities: [
+          { sha256: "a".repeat(64), subject_key_id: "0102", not_after: NOW, tainted: true },
+        ],
+        jwt_authorities: [{ key_id: "key-1", expires_at: null, tainted: false }],
+      }));
+  }
+
+  bundle(trustDomain: TrustDomain, format: BundleFormat): string {
+    if (!this.partners.has(trustDomain)) throw notFound(trustDomain);
+    return format === "pem" ? "-----BEGIN CERTIFICATE-----\n" : '{\n  "keys": []\n}\n';
+  }
+
+  peers(): readonly Peer[] {
+    return [...this.partners.keys()].map((trustDomain, index) => ({
+      peer_id: `12D3KooWPeer${index}`,
+      trust_domain: trustDomain,
+      addresses: [`/ip4/127.0.0.1/tcp/${index + 1}`],
+      connected_since: NOW,
+      direction: "outbound",
+      latency_ms: 1.5,
+      rejected: 0,
+    }));
+  }
+
+  async export(): Promise<ExportedFile> {
+    await this.#slowly();
+    if (this.failure !== undefined) throw this.failure;
+    const trustDomain = readTrustDomain("alpha.test");
+    if (trustDomain === undefined) throw new RangeError("alpha.test is a trust domain");
+    const { content, recordId } = PUBLISHED;
+    return { trustDomain, recordId, lineage: recordId, content };
+  }
+
+  async import(order: ImportOrder): Promise<ImportOutcome> {
+    await this.#slowly();
+    const decoded = decodeExportFile(order.content);
+    if (!decoded.ok) throw new Fault("DATA_INVALID", `${order.file} ${decoded.reason.problem}.`);
+    const [name = "", sequence = ""] = Buffer.from(decoded.value.envelope).toString().split(" ");
+    const recordId = sha256Hex(decoded.value.envelope);
+    const said = { file: order.file, trust_domain: name, record_id: recordId };
+    const held = this.partners.get(name);
+    if (held?.record_id === recordId) {
+      return { ...said, outcome: "unchanged", code: null, message: null, next: null };
+    }
+    if (order.fingerprint !== recordId && (held === undefined || order.fingerprint !== undefined)) {
+      const message = `The record of ${name} is not the one that was approved.`;
+      const next = "Compare the fingerprint with its publisher.";
+      return { ...said, outcome: "refused", code: "NOT_APPROVED", message, next };
+    }
+    if (name === "taken.test" && !order.replace) {
+      throw new Fault("ROW_NOT_OURS", "SPIRE Server holds another bundle for taken.test.");
+    }
+    this.partners.set(name, partner(name, { record_id: recordId, sequence_number: sequence }));
+    return { ...said, outcome: "accepted", code: null, message: null, next: null };
+  }
+
+  async forget(trustDomain: TrustDomain): Promise<ForgetReply> {
+    if (!this.partners.delete(trustDomain)) throw notFound(trustDomain);
+    return { trust_domain: trustDomain, row_deleted: true };
+  }
+
+  async pin(trustDomain: TrustDomain, recordId: string): Promise<PinReply> {
+    const held = this.partners.get(trustDomain);
+    if (held === undefined) throw notFound(trustDomain);
+    const outcome = held.record_id === recordId ? "unchanged" : "pending";
+    return { trust_domain: trustDomain, record_id: recordId, outcome };
+  }
+
+  async #slowly(): Promise<void> {
+    this.changesUnderWay += 1;
+    await this.delay;
+    this.changesUnderWay -= 1;
+  }
+
+  watch(listener: (event: MeshEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+function notFound(trustDomain: string): Fault {
+  return new Fault("NOT_FOUND", `Nothing is held of ${trustDomain}.`);
+}

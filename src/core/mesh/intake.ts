@@ -64,10 +64,6 @@ export function takeRecord(
     const pin = { ...partner.pin, approvedRecordId: record.idHex, awaitedRecordId: undefined };
     return takeFirstRecord(state, record, pin, ticket, nowMs, proofs);
   }
-  if (partner.slot === undefined) {
-    const detail = `the first record of ${trustDomain} is taken by its exact id only`;
-    return refused({ code: "FIRST_RECORD_UNNAMED", detail }, record, ticket);
-  }
   const { slot } = partner;
   const relation = relate(slot, record);
   const beside = besideHeld(relation, record);
@@ -203,9 +199,7 @@ export function storeSlot(
 
 /** Nodes of every pinned trust domain may be connected, and those of the own one. */
 export function admitNodes(state: MeshState): Effect {
-  const held = [...state.partners.values()].flatMap(
-    ({ slot }) => slot?.held.record.state.nodes ?? [],
-  );
+  const held = [...state.partners.values()].flatMap(({ slot }) => slot.held.record.state.nodes);
   const own = state.own.slot?.held.record.state.nodes ?? [];
   return { kind: "admit-nodes", nodes: [...held, ...own] };
 }

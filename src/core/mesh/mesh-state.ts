@@ -49,7 +49,7 @@ export interface Row {
 
 export interface Partner {
   pin: Pin;
-  slot: Slot | undefined;
+  slot: Slot;
   readonly row: Row;
   /** When one of its nodes last answered a sync. */
   lastHeardAtMs: number | undefined;
@@ -91,7 +91,7 @@ export interface Own {
 /** A slot on its way to the store: what is held, what it was judged against, and the evidence. */
 export interface SlotToStore {
   readonly trustDomain: TrustDomain;
-  readonly slot: Slot | undefined;
+  readonly slot: Slot;
   /** Undefined for the own trust domain. */
   readonly pin: Pin | undefined;
 }
@@ -132,7 +132,7 @@ export function newRow(): Row {
   };
 }
 
-export function newPartner(pin: Pin, slot: Slot | undefined): Partner {
+export function newPartner(pin: Pin, slot: Slot): Partner {
   return {
     pin,
     slot,
@@ -146,7 +146,7 @@ export function newPartner(pin: Pin, slot: Slot | undefined): Partner {
 /** Everything that the store gave back at start. */
 export interface Stored {
   readonly own: Slot | undefined;
-  readonly partners: readonly { readonly pin: Pin; readonly slot: Slot | undefined }[];
+  readonly partners: readonly { readonly pin: Pin; readonly slot: Slot }[];
 }
 
 export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshState {

@@ -117,9 +117,9 @@ export function onPinAsked(
     return failed(ticket, "NOT_FOUND", `${trustDomain} was not imported`);
   }
   const { slot } = partner;
-  if (slot?.held.record.idHex === fingerprint) return done(ticket);
-  const sibling = slot?.sibling;
-  if (sibling !== undefined && sibling.record.idHex === fingerprint) {
+  if (slot.held.record.idHex === fingerprint) return done(ticket);
+  const { sibling } = slot;
+  if (sibling?.record.idHex === fingerprint) {
     const pin = { ...partner.pin, approvedRecordId: fingerprint, awaitedRecordId: undefined };
     return storeSlot(state, pin, startSlot(sibling), "newer", sibling.record, ticket);
   }

@@ -36,7 +36,7 @@ export function onRowsRead(
 export function reconcileRow(state: MeshState, partner: Partner, nowMs: number): Effect[] {
   const { trustDomain } = partner.pin;
   const { row } = partner;
-  if (partner.slot === undefined || partner.forgetting !== undefined) return [];
+  if (partner.forgetting !== undefined) return [];
   if (state.self.unmanaged.has(trustDomain) || row.seen === undefined || !state.synced) return [];
   const desired = desiredRow(partner.slot.held, Math.floor(nowMs / 1_000));
   if (desired === undefined) {

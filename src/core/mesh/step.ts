@@ -109,7 +109,7 @@ function onPeerSynced(
   const ours = entries.find(({ trustDomain }) => trustDomain === state.self.trustDomain);
   const [recordId] = ours?.recordIds ?? [];
   for (const partner of state.partners.values()) {
-    const nodes = partner.slot?.held.record.state.nodes ?? [];
+    const nodes = partner.slot.held.record.state.nodes;
     if (!nodes.some((each) => toHex(each) === node)) continue;
     partner.lastHeardAtMs = nowMs;
     if (ours === undefined || recordId === undefined) continue;
@@ -137,7 +137,7 @@ function finishFirstSync(state: MeshState, nowMs: number, proofs: Proofs): Effec
 /** Whether a node (32 bytes) is listed in the held record of the trust domain it belongs to. */
 export function trustDomainOfNode(state: MeshState, node: Uint8Array): string | undefined {
   for (const [trustDomain, { slot }] of state.partners) {
-    if (slot?.held.record.state.nodes.some((each) => equalBytes(each, node))) return trustDomain;
+    if (slot.held.record.state.nodes.some((each) => equalBytes(each, node))) return trustDomain;
   }
   return undefined;
 }

@@ -6,8 +6,8 @@
  *     bytes ─ readRecord ─▶ SignedRecord ─ verifyRecord(held) ─▶ VerifiedRecord
  *             1, 2                          6 … 10
  *
- * Whose record it is and which version (steps 3 to 5) is the slot's and the mesh's to say. There is
- * no other way to a `VerifiedRecord`.
+ * Whose record it is and which version (steps 3 to 5) is the slot's and the mesh's to say. There are
+ * no other ways to a `VerifiedRecord` than `verifyRecord` and, for what it once gave, `restoreRecord`.
  */
 import { compareBytes, concatBytes, equalBytes, toHex } from "../std/bytes.ts";
 import { CLOCK_SKEW_S, REV_JUMP_MAX, SIGNED_AT_SLACK_S } from "../std/limits.ts";
@@ -118,6 +118,31 @@ export function verifyRecord(
   }
   if (blocks.length > 0) return ok({ record, authorities: authorities.value, blocks });
   return { ok: false, reason: refusal ?? { code: "NODE_NOT_LISTED", detail: "no block" } };
+}
+
+/**
+ * A verified record back from the own store, whose bytes are what they were. What it was judged
+ * against is gone by now, so old and new are not judged again; everything it says is read again.
+ */
+export function restoreRecord(bytes: Uint8Array, proofs: Proofs): Judged<VerifiedRecord> {
+  const read = readRecord(bytes, "sync", proofs);
+  if (!read.ok) return read;
+  const record = read.value;
+  const authorities = readAuthorities(record.state, proofs);
+  if (!authorities.ok) return authorities;
+  const anchors = anchorsOf(authorities.value);
+  const blocks: VerifiedBlock[] = [];
+  for (const block of record.envelope.blocks) {
+    const chain = readChain(block.chains.at(-1) ?? [], proofs);
+    if (!chain.ok) return chain;
+    const { trustDomain } = record.state;
+    const { signedAtS } = block;
+    const missing = "NEW_AUTHORITY_MISSING";
+    const anchor = findAnchor(chain.value, anchors, trustDomain, signedAtS, missing, proofs);
+    if (!anchor.ok) return anchor;
+    blocks.push({ block, newAnchor: anchor.value });
+  }
+  return ok({ record, authorities: authorities.value, blocks });
 }
 
 /** What may change from the held state to the next one (steps 6 and 10). */

@@ -1,0 +1,56 @@
+/**
+ * Inputs on their way to the core: first in, first out, taken by one reader. What peers send is
+ * bounded here; what the daemon's own rooms put in is bounded by them (one bundle read, one list of
+ * rows, one outcome for each order) and never dropped.
+ */
+import type { Input } from "../core/mesh/input.ts";
+
+/**
+ * Peers' inputs waiting at once. Each is verified in about a millisecond, so this is a second of
+ * work; gossip that comes on top is ignored, and the next sync brings what was missed.
+ */
+const REMOTE_INPUTS_MAX = 1_024;
+
+export class InputQueue {
+  readonly #inputs: Input[] = [];
+  #remote = 0;
+  #wake: (() => void) | undefined;
+  #closed = false;
+
+  /** Adds an input. False when it came from a peer and the queue is full of such. */
+  put(input: Input): boolean {
+    if (this.#closed) return false;
+    if (isRemote(input)) {
+      if (this.#remote >= REMOTE_INPUTS_MAX) return false;
+      this.#remote += 1;
+    }
+    this.#inputs.push(input);
+    this.#wake?.();
+    return true;
+  }
+
+  /** The next input, or undefined once the queue is closed. What still waits then is dropped. */
+  async take(): Promise<Input | undefined> {
+    while (!this.#closed) {
+      const input = this.#inputs.shift();
+      if (input !== undefined) {
+        if (isRemote(input)) this.#remote -= 1;
+        return input;
+      }
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      await promise;
+    }
+    return undefined;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#inputs.length = 0;
+    this.#wake?.();
+  }
+}
+
+function isRemote(input: Input): boolean {
+  return input.kind === "record-received" || input.kind === "peer-synced";
+}

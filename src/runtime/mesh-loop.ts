@@ -1,0 +1,192 @@
+/**
+ * Drives the core: takes one input at a time, carries its effects out in order, and gives outcomes
+ * back as inputs.
+ *
+ *     rooms ─▶ queue ─▶ step ─▶ effects ─┬─ store: awaited, its outcome is the very next input
+ *                                        ├─ answer, tell: at once
+ *                                        └─ sign, SPIRE, network: under way, the outcome queues
+ *
+ * It never waits for SPIRE or a peer. A bug in the core (an assertion) ends the loop: `failed`
+ * rejects, and the daemon stops rather than guess.
+ */
+import type { Answer, Effect, MeshEvent } from "../core/mesh/effect.ts";
+import type { Input, Ticket } from "../core/mesh/input.ts";
+import type { MeshState } from "../core/mesh/mesh-state.ts";
+import type { RowOrder } from "../core/mesh/row-order.ts";
+import { start, step } from "../core/mesh/step.ts";
+import type { Proofs } from "../core/record/proofs.ts";
+import type { SigningOrder } from "../core/record/signing.ts";
+import type { Keyring } from "../ports/keyring.ts";
+import type { PeerNetwork } from "../ports/peer-network.ts";
+import type { RecordStore } from "../ports/record-store.ts";
+import { InputQueue } from "./input-queue.ts";
+import { toStoredDomain } from "./stored-slot.ts";
+
+const TICK_MS = 1_000;
+/** Outcomes that follow from one input, each from the one before: today at most two. */
+const FOLLOW_UPS_MAX = 8;
+
+export interface MeshLoopPorts {
+  readonly state: MeshState;
+  readonly proofs: Proofs;
+  readonly store: RecordStore;
+  readonly keyring: Keyring;
+  readonly network: PeerNetwork;
+  readonly orderRow: (order: RowOrder) => void;
+  readonly onEvent: (event: MeshEvent) => void;
+  /** Something that is retried by itself went wrong; for the log. */
+  readonly onTrouble: (what: string, error: unknown) => void;
+  readonly nowMs: () => number;
+}
+
+export class MeshLoop {
+  /** Rejects when the core broke one of its own rules. Never resolves. */
+  readonly failed: Promise<never>;
+  readonly #fail: (error: unknown) => void;
+  readonly #ports: MeshLoopPorts;
+  readonly #queue = new InputQueue();
+  readonly #waiting = new Map<Ticket, (answer: Answer) => void>();
+  #lastTicket: Ticket = 0;
+  #ticker: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(ports: MeshLoopPorts) {
+    this.#ports = ports;
+    const { promise, reject } = Promise.withResolvers<never>();
+    this.failed = promise;
+    this.#fail = reject;
+    this.failed.catch(() => undefined); // Whoever watches it hears of it; nobody must.
+  }
+
+  start(): void {
+    this.#ticker = setInterval(() => this.put({ kind: "tick" }), TICK_MS);
+    this.#running = this.#run().catch(this.#fail);
+  }
+
+  /** Ends after the input under way; who still waits is told that the daemon stops. */
+  async stop(): Promise<void> {
+    clearInterval(this.#ticker);
+    this.#queue.close();
+    await this.#running;
+    const answer: Answer = { kind: "failed", failure: "NOT_READY", message: "the daemon stops" };
+    for (const resolve of this.#waiting.values()) resolve(answer);
+    this.#waiting.clear();
+  }
+
+  /** Adds an input; false when it came from a peer and too many of those wait. */
+  put(input: Input): boolean {
+    return this.#queue.put(input);
+  }
+
+  /** Adds an input that gets an answer. Undefined when it was not taken in. */
+  async ask(makeInput: (ticket: Ticket) => Input): Promise<Answer | undefined> {
+    this.#lastTicket += 1;
+    const ticket = this.#lastTicket;
+    const { promise, resolve } = Promise.withResolvers<Answer>();
+    this.#waiting.set(ticket, resolve);
+    if (this.put(makeInput(ticket))) return await promise;
+    this.#waiting.delete(ticket);
+    return undefined;
+  }
+
+  async #run(): Promise<void> {
+    await this.#carryOut(start(this.#ports.state));
+    for (;;) {
+      const input = await this.#queue.take();
+      if (input === undefined) return;
+      await this.#handle(input);
+    }
+  }
+
+  async #handle(first: Input): Promise<void> {
+    let input: Input | undefined = first;
+    for (let turn = 0; input !== undefined; turn += 1) {
+      if (turn > FOLLOW_UPS_MAX) throw new Error(`endless follow-ups of ${first.kind}`);
+      const { state, nowMs, proofs } = this.#ports;
+      input = await this.#carryOut(step(state, input, nowMs(), proofs));
+    }
+  }
+
+  /** Carries effects out in order. Returns the outcome that must be the next input, if any. */
+  async #carryOut(effects: readonly Effect[]): Promise<Input | undefined> {
+    let next: Input | undefined;
+    for (const effect of effects) next = (await this.#perform(effect)) ?? next;
+    return next;
+  }
+
+  async #perform(effect: Effect): Promise<Input | undefined> {
+    const { store, keyring, network, onEvent, orderRow, nowMs } = this.#ports;
+    switch (effect.kind) {
+      case "store-domain": {
+        const { domain } = effect;
+        const stored = store.accept(toStoredDomain(domain), domain.pin);
+        return await this.#outcome(stored, { kind: "domain-stored" });
+      }
+      case "remove-domain":
+        return await this.#outcome(store.remove(effect.trustDomain), { kind: "domain-removed" });
+      case "sign-record":
+        void this.#sign(effect.order);
+        return undefined;
+      case "mint-ahead":
+        void this.#tryOut("Minting an X509-SVID ahead", keyring.mintAhead(nowMs()));
+        return undefined;
+      case "publish-record":
+        void this.#tryOut("Publishing a record", network.publish(effect.envelope));
+        return undefined;
+      case "order-row":
+        orderRow(effect.order);
+        return undefined;
+      case "admit-nodes":
+        network.admit(effect.nodes);
+        return undefined;
+      case "dial":
+        network.dial(effect.addresses);
+        return undefined;
+      case "sync-soon":
+        for (const { peerId } of network.connections()) {
+          void this.#tryOut("Syncing", network.syncNow(peerId));
+        }
+        return undefined;
+      case "answer":
+        this.#waiting.get(effect.ticket)?.(effect.answer);
+        this.#waiting.delete(effect.ticket);
+        return undefined;
+      case "tell":
+        onEvent(effect.event);
+        return undefined;
+    }
+  }
+
+  async #outcome(work: Promise<void>, done: Input): Promise<Input> {
+    try {
+      await work;
+      return done;
+    } catch (error) {
+      this.#ports.onTrouble("Storing", error);
+      return { kind: "store-failed", message: messageOf(error) };
+    }
+  }
+
+  async #sign(order: SigningOrder): Promise<void> {
+    const { keyring, nowMs, onTrouble } = this.#ports;
+    try {
+      this.put({ kind: "record-signed", outcome: await keyring.sign(order, nowMs()) });
+    } catch (error) {
+      onTrouble("Signing a record", error);
+      const problem = messageOf(error);
+      this.put({ kind: "record-signed", outcome: { kind: "no-new-chain", problem } });
+    }
+  }
+
+  async #tryOut(what: string, work: Promise<void>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      this.#ports.onTrouble(what, error);
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

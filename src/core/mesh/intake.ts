@@ -8,7 +8,7 @@
  */
 import assert from "node:assert/strict";
 import type { Proofs } from "../record/proofs.ts";
-import { type Refusal, refuse } from "../record/refusal.ts";
+import { type Refusal, type RefusalCode, refuse } from "../record/refusal.ts";
 import {
   type SignedRecord,
   type VerifiedRecord,
@@ -204,6 +204,9 @@ export function admitNodes(state: MeshState): Effect {
   return { kind: "admit-nodes", nodes: [...held, ...own] };
 }
 
+/** Refusals that no later record of the same kind can end: only a person can. */
+const GAPS: ReadonlySet<RefusalCode> = new Set(["OLD_AUTHORITY_MISSING", "HELD_EXPIRED_NOT_BUILT"]);
+
 /**
  * A listed node signed a newer record that the held authorities cannot speak for: the partner's
  * rotation outran what was kept, or its SPIRE was rebuilt. The held state stays.
@@ -215,7 +218,7 @@ function sayGap(
   record: SignedRecord,
   nowMs: number,
 ): Effect[] {
-  if (relation !== "newer" || refusal.code !== "OLD_AUTHORITY_MISSING") return [];
+  if (relation !== "newer" || !GAPS.has(refusal.code)) return [];
   const { trustDomain, version } = record.state;
   const message = `record ${record.idHex} of ${trustDomain} at sequence ${version.sequence} is not signed under an authority that is held`;
   return raise(state, "CONTINUITY_GAP", trustDomain, message, nowMs);

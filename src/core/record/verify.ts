@@ -116,7 +116,12 @@ export function verifyRecord(
     if (judged.ok) blocks.push(judged.value);
     else refusal ??= judged.reason;
   }
-  if (blocks.length > 0) return ok({ record, authorities: authorities.value, blocks });
+  if (blocks.length > 0) {
+    // Step 11: expired keys are thrown away and may be anybody's; they prove nothing by themselves.
+    return held !== undefined && against.oldAnchors.every(({ notAfterS }) => notAfterS < nowS)
+      ? refuse("HELD_EXPIRED_NOT_BUILT", "every untainted authority of the held record has expired")
+      : ok({ record, authorities: authorities.value, blocks });
+  }
   return { ok: false, reason: refusal ?? { code: "NODE_NOT_LISTED", detail: "no block" } };
 }
 

@@ -1,0 +1,211 @@
+/** What the admin API can make the daemon do, as inputs to the core. */
+import type { PinReply } from "../admin-contract/bundle.ts";
+import type { ImportOutcome } from "../admin-contract/exchange.ts";
+import type { ExportedFile, ImportOrder, MeshEvent, Operations } from "../admin/operations.ts";
+import {
+  EXPORT_ADDRESSES_MAX,
+  decodeExportFile,
+  encodeExportFile,
+} from "../core/record/export-file.ts";
+import type { Answer } from "../core/mesh/effect.ts";
+import type { Input, Ticket } from "../core/mesh/input.ts";
+import type { MeshState } from "../core/mesh/mesh-state.ts";
+import { desiredRow } from "../core/policy/row.ts";
+import { readRecord } from "../core/record/verify.ts";
+import type { Proofs } from "../core/record/proofs.ts";
+import type { RefusalCode } from "../core/record/refusal.ts";
+import type { VerifiedRecord } from "../core/record/verify.ts";
+import type { TrustBundle } from "../core/spiffe/trust-bundle.ts";
+import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
+import { toHex } from "../core/std/bytes.ts";
+import { Fault } from "../fault.ts";
+import type { PeerNetwork } from "../ports/peer-network.ts";
+import type { SpireServer } from "../ports/spire-server.ts";
+import type { MeshLoop } from "../runtime/mesh-loop.ts";
+import { writeBundleDocument, writeBundlePem } from "../x509/bundle-document.ts";
+import { bundleEntry, healthOf, peerList, statusOf } from "./status.ts";
+
+/** An order waits for SPIRE at most this long: two calls with their own deadlines of 5 s, and a write. */
+const ORDER_DEADLINE_MS = 15_000;
+
+export interface OperationsPorts {
+  readonly state: MeshState;
+  readonly loop: MeshLoop;
+  readonly network: PeerNetwork;
+  readonly spire: SpireServer;
+  readonly proofs: Proofs;
+  readonly nodeOf: (peerId: string) => Uint8Array | undefined;
+  readonly isStopping: () => boolean;
+  readonly watch: (listener: (event: MeshEvent) => void) => () => void;
+  readonly nowMs: () => number;
+}
+
+export function createOperations(ports: OperationsPorts): Operations {
+  const { state, network, isStopping, nowMs } = ports;
+  return {
+    status: () => statusOf(state, network, isStopping(), nowMs()),
+    healthcheck: () => healthOf(state, isStopping()),
+    bundles: (trustDomain) => heldRecords(state, trustDomain).map(bundleEntry),
+    bundle: (trustDomain, format) => {
+      const [held] = heldRecords(state, trustDomain);
+      const bundle = held && desiredRow(held, Math.floor(nowMs() / 1_000));
+      if (bundle === undefined) {
+        throw new Fault("NOT_FOUND", `no bundle in effect is held of ${trustDomain}`);
+      }
+      return format === "pem" ? writeBundlePem(bundle) : writeBundleDocument(bundle);
+    },
+    peers: () => peerList(state, network, ports.nodeOf),
+    export: async () => await exportOwn(ports),
+    import: async (order) => await importFile(ports, order),
+    forget: async (trustDomain) => {
+      const { partners } = state;
+      const seen = partners.get(trustDomain)?.row.seen;
+      const answer = await ask(ports, (ticket) => ({ kind: "forget-asked", trustDomain, ticket }));
+      expectDone(answer);
+      return { trust_domain: trustDomain, row_deleted: seen !== undefined && seen !== "none" };
+    },
+    pin: async (trustDomain, fingerprint) => await pinRecord(ports, trustDomain, fingerprint),
+    watch: ports.watch,
+  };
+}
+
+async function exportOwn(ports: OperationsPorts): Promise<ExportedFile> {
+  const { state, network } = ports;
+  const answer = await ask(ports, (ticket) => ({ kind: "export-asked", ticket }));
+  if (answer.kind !== "exported") throw unexpected(answer);
+  const held = state.own.slot?.held.record;
+  if (held === undefined) throw unexpected(answer);
+  const addresses = network.addresses().slice(0, EXPORT_ADDRESSES_MAX);
+  return {
+    trustDomain: state.self.trustDomain,
+    recordId: answer.recordId,
+    lineage: toHex(held.lineage),
+    content: encodeExportFile({ envelope: answer.envelope, addresses }),
+  };
+}
+
+async function importFile(ports: OperationsPorts, order: ImportOrder): Promise<ImportOutcome> {
+  const file = decodeExportFile(order.content);
+  if (!file.ok) throw new Fault("DATA_INVALID", `${order.file} ${file.reason.problem}`);
+  const record = readRecord(file.value.envelope, "sync", ports.proofs);
+  if (!record.ok) {
+    const { code, detail } = record.reason;
+    throw new Fault("DATA_INVALID", `${order.file} carries no record: ${code}, ${detail}`);
+  }
+  const { trustDomain } = record.value.state;
+  const addressHints = [...order.peers, ...file.value.addresses];
+  const isNew = !ports.state.partners.has(trustDomain) && order.fingerprint !== undefined;
+  const seen = isNew ? await whatSpireHolds(ports.spire, trustDomain) : NOTHING;
+  const { envelope } = file.value;
+  const { fingerprint, replace } = order;
+  const answer = await ask(ports, (ticket) => ({
+    kind: "import-asked",
+    ticket,
+    envelope,
+    fingerprint,
+    addressHints,
+    replace,
+    ...seen,
+  }));
+  const base = { file: order.file, trust_domain: trustDomain, record_id: record.value.idHex };
+  const calm = { code: null, message: null, next: null };
+  if (answer.kind === "taken") return { ...base, outcome: "accepted", ...calm };
+  if (answer.kind === "unchanged") return { ...base, outcome: "unchanged", ...calm };
+  if (answer.kind !== "refused") throw unexpected(answer);
+  const { code, detail } = answer.refusal;
+  return { ...base, outcome: "refused", code, message: detail, next: adviceFor(code) };
+}
+
+interface SpireHolds {
+  readonly row: TrustBundle | undefined;
+  readonly hasRelationship: boolean;
+}
+
+const NOTHING: SpireHolds = { row: undefined, hasRelationship: false };
+
+/** Whose the row is must be known before it is written: without SPIRE nothing new is approved. */
+async function whatSpireHolds(spire: SpireServer, trustDomain: TrustDomain): Promise<SpireHolds> {
+  const relationships = await spire.listFederationRelationships();
+  return {
+    row: await spire.readFederatedBundle(trustDomain),
+    hasRelationship: relationships.some((each) => each.trustDomain === trustDomain),
+  };
+}
+
+async function pinRecord(
+  ports: OperationsPorts,
+  trustDomain: TrustDomain,
+  fingerprint: string,
+): Promise<PinReply> {
+  const heldBefore = ports.state.partners.get(trustDomain)?.slot.held.record.idHex;
+  const answer = await ask(ports, (ticket) => ({
+    kind: "pin-asked",
+    trustDomain,
+    fingerprint,
+    ticket,
+  }));
+  if (answer.kind !== "taken") expectDone(answer);
+  const held = ports.state.partners.get(trustDomain)?.slot.held.record.idHex;
+  const outcome =
+    held !== fingerprint ? "pending" : heldBefore === fingerprint ? "unchanged" : "accepted";
+  return { trust_domain: trustDomain, record_id: fingerprint, outcome };
+}
+
+/** Asks the core; who waits longer than the deadline is told, while the order itself stands. */
+async function ask(
+  { loop }: OperationsPorts,
+  makeInput: (ticket: Ticket) => Input,
+): Promise<Answer> {
+  const { promise: deadline, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const message = `no answer within ${ORDER_DEADLINE_MS / 1_000} s; the order is still under way`;
+    reject(new Fault("NOT_READY", message));
+  }, ORDER_DEADLINE_MS);
+  try {
+    const answer = await Promise.race([loop.ask(makeInput), deadline]);
+    if (answer === undefined) throw new Fault("NOT_READY", "the daemon is stopping");
+    return answer;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function expectDone(answer: Answer): void {
+  if (answer.kind !== "done") throw unexpected(answer);
+}
+
+/** An answer that is a failure, as the fault that an operator sees. */
+function unexpected(answer: Answer): Fault {
+  if (answer.kind === "failed") return new Fault(answer.failure, answer.message);
+  const told = answer.kind === "refused" ? answer.refusal.detail : answer.kind;
+  return new Fault("RECORD_REFUSED", told);
+}
+
+/** What an operator does about a refused file. */
+function adviceFor(code: RefusalCode): string {
+  switch (code) {
+    case "FINGERPRINT_MISMATCH":
+      return "compare the fingerprint with the sender by voice, then ask for a new export";
+    case "TRUST_DOMAIN_UNKNOWN":
+      return "add -fingerprint with the record id that the sender read to you";
+    case "WRONG_LINEAGE":
+      return "if the sender started anew, run `spire-mesh bundle pin` with the new fingerprint";
+    case "OWN_TRUST_DOMAIN":
+      return "import the file at the partner, not at home";
+    case "STALE":
+      return "nothing: a later record is held already";
+    case "OLD_AUTHORITY_MISSING":
+    case "HELD_EXPIRED_NOT_BUILT":
+      return "let the daemons sync, or run `spire-mesh bundle pin` with a fingerprint from the sender";
+    case "SIGNED_IN_FUTURE":
+      return "set the clocks of both sides right";
+    default:
+      return "ask the sender for a new export";
+  }
+}
+
+function heldRecords(state: MeshState, only: TrustDomain | undefined): VerifiedRecord[] {
+  const own = state.own.slot === undefined ? [] : [state.own.slot.held];
+  const all = [...own, ...[...state.partners.values()].map(({ slot }) => slot.held)];
+  return only === undefined ? all : all.filter(({ record }) => record.state.trustDomain === only);
+}

@@ -1,0 +1,186 @@
+/** The mesh state and the network as the admin API shows them. Reads only. */
+import type { BundleEntry } from "../admin-contract/bundle.ts";
+import type { Peer } from "../admin-contract/peer.ts";
+import { timestamp } from "../admin-contract/scalars.ts";
+import type {
+  DaemonState,
+  Finding,
+  Health,
+  OwnStatus,
+  Status,
+  TrustDomainStatus,
+} from "../admin-contract/status.ts";
+import { VERSION } from "../admin-contract/version.ts";
+import type { MeshState, Partner } from "../core/mesh/mesh-state.ts";
+import { NO_ROW, rowDigest } from "../core/mesh/rows.ts";
+import { trustDomainOfNode } from "../core/mesh/step.ts";
+import { desiredRow } from "../core/policy/row.ts";
+import type { VerifiedRecord } from "../core/record/verify.ts";
+import { toHex } from "../core/std/bytes.ts";
+import { sha256Hex } from "../core/std/sha256.ts";
+import type { PeerNetwork } from "../ports/peer-network.ts";
+
+/** A partner is `fresh` when one of its nodes answered a sync within this time. */
+const FRESH_MS = 5 * 60_000;
+
+export function statusOf(
+  state: MeshState,
+  network: PeerNetwork,
+  stopping: boolean,
+  nowMs: number,
+): Status {
+  const { own, self } = state;
+  return {
+    state: daemonState(state, stopping),
+    trust_domain: self.trustDomain,
+    version: VERSION,
+    started_at: timestamp(state.startedAtMs),
+    spire: {
+      state: state.spireAway === undefined ? (own.read ? "serving" : "unknown") : "away",
+      sequence_number: own.read?.sequenceNumber.toString() ?? null,
+      last_read_at: timeOrNull(own.readAtMs),
+      last_error: state.spireAway ?? null,
+    },
+    node: {
+      peer_id: network.peerId,
+      addresses: [...network.addresses()],
+      connections: network.connections().length,
+    },
+    own: ownStatus(state),
+    trust_domains: [...state.partners.values()].map((each) => partnerStatus(state, each, nowMs)),
+    findings: findings(state),
+  };
+}
+
+/** Ready: SPIRE was read, its rows too, and SPIRE can sign for us. */
+export function healthOf(state: MeshState, stopping: boolean): Health {
+  const is = daemonState(state, stopping);
+  const problems = [...state.findings.values()]
+    .filter(({ trustDomain }) => trustDomain === undefined)
+    .map(({ message, next }) => `${message}. Next: ${next}.`);
+  if (is === "starting" && problems.length === 0) problems.push("SPIRE Server was not read yet.");
+  return { ready: is === "ready", state: is, problems: is === "ready" ? [] : problems };
+}
+
+export function bundleEntry({ record, authorities }: VerifiedRecord): BundleEntry {
+  const { state, idHex } = record;
+  const { epoch, rev, sequence } = state.version;
+  return {
+    trust_domain: state.trustDomain,
+    epoch,
+    rev,
+    sequence_number: sequence.toString(),
+    record_id: idHex,
+    x509_authorities: authorities.map(({ facts, tainted }) => ({
+      sha256: sha256Hex(facts.der),
+      subject_key_id: facts.subjectKeyId === undefined ? null : toHex(facts.subjectKeyId),
+      not_after: timestamp(facts.notAfterS * 1_000),
+      tainted,
+    })),
+    jwt_authorities: state.jwtAuthorities.map(({ keyId, expiresAtS, tainted }) => ({
+      key_id: keyId,
+      expires_at: expiresAtS === 0 ? null : timestamp(expiresAtS * 1_000),
+      tainted,
+    })),
+  };
+}
+
+export function peerList(
+  state: MeshState,
+  network: PeerNetwork,
+  nodeOf: (peerId: string) => Uint8Array | undefined,
+): Peer[] {
+  return network.connections().map((connection) => {
+    const node = nodeOf(connection.peerId);
+    return {
+      peer_id: connection.peerId,
+      trust_domain: (node && trustDomainOfNode(state, node)) ?? null,
+      addresses: [...connection.addresses],
+      connected_since: timestamp(connection.connectedSinceMs),
+      direction: connection.direction,
+      latency_ms: connection.latencyMs ?? null,
+      rejected: connection.rejected,
+    };
+  });
+}
+
+function daemonState(state: MeshState, stopping: boolean): DaemonState {
+  if (stopping) return "stopping";
+  const has = (code: string): boolean => state.findings.has(`${code} `);
+  const read = state.own.read !== undefined && state.rowsReadAtMs !== undefined;
+  if (!read || has("NO_USABLE_CA")) return "starting";
+  return has("SPIRE_UNREACHABLE") || has("STORE_FAILED") ? "degraded" : "ready";
+}
+
+function ownStatus({ own }: MeshState): OwnStatus {
+  const record = own.slot?.held.record;
+  return {
+    lineage: record === undefined ? null : toHex(record.lineage),
+    epoch: record?.state.version.epoch ?? null,
+    rev: record?.state.version.rev ?? null,
+    sequence_number: record?.state.version.sequence.toString() ?? null,
+    record_id: record?.idHex ?? null,
+    published_at: timeOrNull(own.publishedAtMs),
+    x509_authorities: record?.state.x509Authorities.length ?? 0,
+    jwt_authorities: record?.state.jwtAuthorities.length ?? 0,
+  };
+}
+
+function partnerStatus(state: MeshState, partner: Partner, nowMs: number): TrustDomainStatus {
+  const { pin, slot, lastHeardAtMs, holdsOurs, row } = partner;
+  const { record } = slot.held;
+  const { epoch, rev, sequence } = record.state.version;
+  return {
+    trust_domain: pin.trustDomain,
+    trust: "accepted",
+    via: "direct",
+    lineage: toHex(record.lineage),
+    epoch,
+    rev,
+    sequence_number: sequence.toString(),
+    record_id: record.idHex,
+    freshness: freshness(lastHeardAtMs, nowMs),
+    last_heard_at: timeOrNull(lastHeardAtMs),
+    spire_row: spireRow(state, partner, nowMs),
+    applied_at: timeOrNull(row.appliedAtMs),
+    they_hold_ours: {
+      known: holdsOurs !== undefined,
+      record_id: holdsOurs?.recordId ?? null,
+      at: timeOrNull(holdsOurs?.atMs),
+    },
+  };
+}
+
+function freshness(lastHeardAtMs: number | undefined, nowMs: number): "fresh" | "stale" | "never" {
+  if (lastHeardAtMs === undefined) return "never";
+  return nowMs - lastHeardAtMs <= FRESH_MS ? "fresh" : "stale";
+}
+
+/** As SPIRE's row was last read back against what it shall be; `missing` before the first read. */
+function spireRow(
+  state: MeshState,
+  { pin, slot, row }: Partner,
+  nowMs: number,
+): TrustDomainStatus["spire_row"] {
+  if (state.self.unmanaged.has(pin.trustDomain)) return "unmanaged";
+  if (row.seen === undefined || row.seen === NO_ROW) return "missing";
+  const desired = desiredRow(slot.held, Math.floor(nowMs / 1_000));
+  return desired !== undefined && rowDigest(desired) === row.seen ? "equal" : "different";
+}
+
+function findings(state: MeshState): Finding[] {
+  return [...state.findings.values()].map(
+    ({ code, severity, trustDomain, message, next, sinceMs }) => ({
+      code,
+      severity,
+      trust_domain: trustDomain ?? null,
+      message,
+      next,
+      since: timestamp(sinceMs),
+    }),
+  );
+}
+
+function timeOrNull(unixMs: number | undefined): string | null {
+  return unixMs === undefined ? null : timestamp(unixMs);
+}

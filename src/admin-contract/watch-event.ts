@@ -11,6 +11,7 @@ export type WatchEventName =
   | "record-refused"
   | "bundle-written"
   | "bundle-published"
+  | "domain-forgotten"
   | "peer-connected"
   | "peer-lost"
   | "spire-away"

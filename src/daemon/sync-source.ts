@@ -1,0 +1,55 @@
+/** What the sync protocol serves and asks: the mesh state for what is held, the store for steps. */
+import {
+  type SyncWant,
+  missingRecords,
+  syncEntries,
+  wantedDomains,
+} from "../core/mesh/anti-entropy.ts";
+import type { MeshState } from "../core/mesh/mesh-state.ts";
+import { envelopeBytes } from "../core/resolver/slot.ts";
+import { equalBytes } from "../core/std/bytes.ts";
+import type { SyncSource } from "../ports/peer-network.ts";
+import type { RecordStore } from "../ports/record-store.ts";
+
+/** Records and bytes of one answer (docs/protocol.md 5); the asker comes again for the rest. */
+const RECORDS_MAX = 64;
+const BYTES_MAX = 1024 * 1024;
+
+export function createSyncSource(state: MeshState, store: RecordStore): SyncSource {
+  return {
+    wanted: () => wantedDomains(state),
+    entries: (wanted) => syncEntries(state, wanted),
+    missing: (entries) => missingRecords(state, entries),
+    records: async (wants) => {
+      const envelopes: Uint8Array[] = [];
+      let bytes = 0;
+      for (const want of wants) {
+        for (const envelope of await find(state, store, want, RECORDS_MAX - envelopes.length)) {
+          bytes += envelope.length;
+          if (bytes > BYTES_MAX || envelopes.length === RECORDS_MAX) return envelopes;
+          envelopes.push(envelope);
+        }
+      }
+      return envelopes;
+    },
+  };
+}
+
+/** Step records above a version, or the one of this id if it is at hand. */
+async function find(
+  state: MeshState,
+  store: RecordStore,
+  { trustDomain, above, recordId }: SyncWant,
+  limit: number,
+): Promise<readonly Uint8Array[]> {
+  if (above !== undefined) {
+    const steps = await store.stepsAbove(trustDomain, above, limit);
+    return steps.map(({ envelope }) => envelope);
+  }
+  const isOwn = trustDomain === state.self.trustDomain;
+  const slot = isOwn ? state.own.slot : state.partners.get(trustDomain)?.slot;
+  const atHand = [slot?.held, slot?.sibling, slot?.base].find(
+    (each) => each !== undefined && recordId !== undefined && equalBytes(each.record.id, recordId),
+  );
+  return atHand === undefined ? [] : [envelopeBytes(atHand)];
+}

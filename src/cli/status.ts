@@ -1,0 +1,147 @@
+/** `status`, `healthcheck` and `verify`: how things stand, at length or as an exit code. */
+import { callAdmin } from "../admin-contract/client.ts";
+import type { Finding, Health, Status, TrustDomainStatus } from "../admin-contract/status.ts";
+import { Fault } from "../fault.ts";
+import { groupFingerprint } from "./fingerprint.ts";
+import { note, paint, printError, printResult, reportFault } from "./output.ts";
+import { table } from "./table.ts";
+import type { Session } from "./session.ts";
+
+const DONE = 0;
+const ANSWER_IS_NO = 1;
+
+export async function status({ socketPath, format }: Session): Promise<number> {
+  printResult(format, await callAdmin(socketPath, "status", {}), renderStatus);
+  return DONE;
+}
+
+/** `shallow`: it is enough that the daemon answers. A daemon that is not there is not healthy. */
+export async function healthcheck(
+  { socketPath, format }: Session,
+  options: { readonly shallow: boolean; readonly verbose: boolean },
+): Promise<number> {
+  const health = await callAdmin(socketPath, "healthcheck", {}).catch((error: unknown) => {
+    if (error instanceof Fault && error.code === "DAEMON_UNREACHABLE") return error;
+    throw error;
+  });
+  if (health instanceof Fault) {
+    reportFault(format, health);
+    return ANSWER_IS_NO;
+  }
+  const healthy = options.shallow || health.ready;
+  printResult(format, { healthy, ...health }, ({ healthy, state }) =>
+    healthy ? `The daemon is healthy (${state}).` : `The daemon is not healthy (${state}).`,
+  );
+  if (options.verbose) for (const problem of health.problems) note(problem);
+  if (!healthy) printError({ code: "NOT_READY", ...unhealthy(health) });
+  return healthy ? DONE : ANSWER_IS_NO;
+}
+
+function unhealthy({ state, problems }: Health): { message: string; advice: string } {
+  const message = problems[0] ?? `the daemon is ${state}`;
+  return { message, advice: "spire-mesh status" };
+}
+
+/** Whether exactly `expected` trust domains are accepted, fresh and equal in SPIRE. */
+export async function verify({ socketPath, format }: Session, expected: number): Promise<number> {
+  const { trust_domains: domains } = await callAdmin(socketPath, "status", {});
+  const notVerified = domains
+    .filter((each) => !isVerified(each))
+    .map(({ trust_domain, trust, freshness, spire_row }) => ({
+      trust_domain,
+      trust,
+      freshness,
+      spire_row,
+    }));
+  const verified = domains.length - notVerified.length;
+  const result = { expected, verified, not_verified: notVerified };
+  printResult(format, result, renderVerification);
+  if (verified === expected) return DONE;
+  printError({
+    code: "NOT_VERIFIED",
+    message: `${countOf(verified)} accepted, fresh and equal in SPIRE, not ${expected}`,
+    advice: "spire-mesh status",
+  });
+  return ANSWER_IS_NO;
+}
+
+function isVerified({ trust, freshness, spire_row }: TrustDomainStatus): boolean {
+  return trust === "accepted" && freshness === "fresh" && spire_row === "equal";
+}
+
+function renderVerification(result: {
+  readonly verified: number;
+  readonly not_verified: readonly Pick<
+    TrustDomainStatus,
+    "trust_domain" | "trust" | "freshness" | "spire_row"
+  >[];
+}): string {
+  const sentence = `${countOf(result.verified)} accepted, fresh and equal in SPIRE.`;
+  if (result.not_verified.length === 0) return sentence;
+  const rows = result.not_verified.map((each) => [
+    each.trust_domain,
+    each.trust,
+    each.freshness,
+    each.spire_row,
+  ]);
+  return `${sentence} Not so:\n${table(["trust domain", "trust", "freshness", "SPIRE row"], rows)}`;
+}
+
+function countOf(domains: number): string {
+  return domains === 1 ? "1 trust domain is" : `${domains} trust domains are`;
+}
+
+function renderStatus(status: Status): string {
+  const { spire, node, own } = status;
+  const parts = [
+    [
+      `${status.trust_domain} is ${paint(status.state === "ready" ? "good" : "warning", status.state)} ` +
+        `(spire-mesh ${status.version}, started ${status.started_at}).`,
+      `SPIRE Server  ${spire.state}, bundle sequence ${spire.sequence_number ?? "unknown"}, ` +
+        `read ${spire.last_read_at ?? "never"}${spire.last_error === null ? "" : `: ${spire.last_error}`}`,
+      `Node          ${node.peer_id}, ${node.connections} connected, at ${node.addresses.join(" ")}`,
+      own.record_id === null
+        ? "Own record    none yet. Next: spire-mesh export -o FILE makes the first one."
+        : `Own record    version ${versionOf(own)}, ${own.x509_authorities} X.509 and ` +
+          `${own.jwt_authorities} JWT authorities, published ${own.published_at}\n` +
+          `              ${groupFingerprint(own.record_id)}`,
+    ].join("\n"),
+    status.trust_domains.length === 0
+      ? "No partners yet. Next: spire-mesh import FILE -fingerprint F takes one in."
+      : renderPartners(status.trust_domains),
+  ];
+  if (status.findings.length > 0) parts.push(status.findings.map(renderFinding).join("\n"));
+  return parts.join("\n\n");
+}
+
+function renderPartners(domains: readonly TrustDomainStatus[]): string {
+  const head = ["trust domain", "trust", "via", "version", "freshness", "last heard", "SPIRE row"];
+  const rows = domains.map((each) => [
+    each.trust_domain,
+    paint(each.trust === "accepted" ? "good" : "warning", each.trust),
+    each.via,
+    versionOf(each),
+    paint(each.freshness === "fresh" ? "good" : "warning", each.freshness),
+    each.last_heard_at ?? "never",
+    paint(each.spire_row === "equal" ? "good" : "warning", each.spire_row),
+    each.they_hold_ours.known ? "yes" : "not known",
+  ]);
+  return table([...head, "they hold ours"], rows);
+}
+
+function renderFinding(finding: Finding): string {
+  const { severity, code, trust_domain, message, next, since } = finding;
+  const mood = severity === "critical" ? "bad" : "warning";
+  const about = trust_domain === null ? "" : `${trust_domain}: `;
+  return `${paint(mood, severity)} ${code} since ${since}\n  ${about}${message} Next: ${next}`;
+}
+
+/** `epoch.rev.sequence`, the order that decides. */
+export function versionOf(version: {
+  readonly epoch: number | null;
+  readonly rev: number | null;
+  readonly sequence_number: string | null;
+}): string {
+  if (version.sequence_number === null) return "none";
+  return `${version.epoch}.${version.rev}.${version.sequence_number}`;
+}

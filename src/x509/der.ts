@@ -6,7 +6,9 @@
  * Inside this room wrong bytes are thrown as `DerProblem`; `readingDer` turns that into the value
  * `Malformed` at the room's edge, so that sixty small decoders need no branch for it.
  */
+import assert from "node:assert/strict";
 import type { Malformed } from "../core/record/proofs.ts";
+import { concatBytes } from "../core/std/bytes.ts";
 
 /** Identifier octets of the values that certificates and keys are made of. */
 export const TAG = {
@@ -216,4 +218,15 @@ export function readNamedBits(cursor: DerCursor): readonly boolean[] {
   if (unusedBits !== lowestSetBit) throw new DerProblem("BIT STRING has trailing zero bits");
   const length = bytes.length * 8 - unusedBits;
   return Array.from({ length }, (_, bit) => (((bytes[bit >> 3] ?? 0) << (bit & 7)) & 0x80) !== 0);
+}
+
+/** Writes one value with its shortest length. The content is at most 64 KiB. */
+export function writeDer(tag: number, ...contents: readonly Uint8Array[]): Uint8Array {
+  const content = concatBytes(...contents);
+  const { length } = content;
+  const low = length & 0xff;
+  if (length < 0x80) return concatBytes(Uint8Array.of(tag, length), content);
+  if (length < 0x1_00) return concatBytes(Uint8Array.of(tag, 0x81, low), content);
+  assert(length < 0x1_00_00, "no value of ours is longer than 64 KiB");
+  return concatBytes(Uint8Array.of(tag, 0x82, length >> 8, low), content);
 }

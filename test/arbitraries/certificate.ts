@@ -133,8 +133,7 @@ export const extensions = {
   serverAndClientAuth: (): Buffer =>
     extension("2.5.29.37", sequence(oid("1.3.6.1.5.5.7.3.1"), oid("1.3.6.1.5.5.7.3.2"))),
   subjectKeyId: (keyId: Uint8Array): Buffer => extension("2.5.29.14", octetString(keyId)),
-  authorityKeyId: (keyId: Uint8Array): Buffer =>
-    extension("2.5.29.35", sequence(tlv(0x80, keyId))),
+  authorityKeyId: (keyId: Uint8Array): Buffer => extension("2.5.29.35", sequence(tlv(0x80, keyId))),
   uriSans: (...uris: readonly string[]): Buffer =>
     extension("2.5.29.17", sequence(...uris.map((uri) => tlv(0x86, uri)))),
 };

@@ -3,38 +3,18 @@
  * encoding, so any part of a certificate can be replaced by bytes that are wrong in one place.
  */
 
-/** Identifier octets that certificates use. */
-export const TAG = {
-  boolean: 0x01,
-  integer: 0x02,
-  bitString: 0x03,
-  octetString: 0x04,
-  null: 0x05,
-  oid: 0x06,
-  utf8String: 0x0c,
-  printableString: 0x13,
-  teletexString: 0x14,
-  ia5String: 0x16,
-  utcTime: 0x17,
-  generalizedTime: 0x18,
-  bmpString: 0x1e,
-  sequence: 0x30,
-  set: 0x31,
-} as const;
+import { TAG, writeDer } from "../../src/x509/der.ts";
+
+export { TAG };
 
 /** One value of any tag with the shortest definite length. */
 export function tlv(tag: number, ...contents: readonly (Uint8Array | string)[]): Buffer {
-  const content = Buffer.concat(
-    contents.map((part) => (typeof part === "string" ? Buffer.from(part, "utf8") : part)),
+  return Buffer.from(
+    writeDer(
+      tag,
+      ...contents.map((part) => (typeof part === "string" ? Buffer.from(part, "utf8") : part)),
+    ),
   );
-  return Buffer.concat([Uint8Array.of(tag, ...lengthOctets(content.length)), content]);
-}
-
-function lengthOctets(length: number): readonly number[] {
-  if (length < 0x80) return [length];
-  const octets: number[] = [];
-  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) octets.unshift(rest % 256);
-  return [0x80 + octets.length, ...octets];
 }
 
 export function sequence(...parts: readonly Uint8Array[]): Buffer {
@@ -85,9 +65,7 @@ function base128(arc: number): readonly number[] {
 /** A `Time` as RFC 5280 wants it: UTCTime before 2050, GeneralizedTime from then on. */
 export function time(unixS: number): Buffer {
   const digits = new Date(unixS * 1000).toISOString().replaceAll(/[-:T]|\.\d+/g, "");
-  return digits >= "2050"
-    ? tlv(TAG.generalizedTime, digits)
-    : tlv(TAG.utcTime, digits.slice(2));
+  return digits >= "2050" ? tlv(TAG.generalizedTime, digits) : tlv(TAG.utcTime, digits.slice(2));
 }
 
 /** A Name of one attribute each RDN: `[["2.5.4.6", "US"], …]`, PrintableString unless told. */

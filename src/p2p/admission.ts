@@ -37,6 +37,10 @@ export class Admission {
     this.#nowMs = nowMs;
   }
 
+  members(): Iterable<Member> {
+    return this.#members.values();
+  }
+
   member(peerId: PeerId): Member | undefined {
     const node = nodeOfPeerId(peerId);
     return node && this.#members.get(toHex(node));

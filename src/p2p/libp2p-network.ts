@@ -1,0 +1,325 @@
+/**
+ * The peer network over libp2p: connects the admission, the dialer, gossip and sync.
+ *
+ * A peer is *present* while it is admitted and connected. Every event of libp2p and every change of
+ * the admission only asks whether that is still so, hence each peer is reported once, in order.
+ * No event is reported after `stop` was called.
+ */
+import type { PeerId, Stream } from "@libp2p/interface";
+import { peerIdFromPrivateKey } from "@libp2p/peer-id";
+import { Fault } from "../fault.ts";
+import type {
+  PeerConnection,
+  PeerNetwork,
+  PeerNetworkEvents,
+  SyncSource,
+} from "../ports/peer-network.ts";
+import { Admission } from "./admission.ts";
+import { type PeerAddress, readAddress, readPeerAddress } from "./address.ts";
+import { Dialer } from "./dialer.ts";
+import { Gossip, type GossipCounts } from "./gossip.ts";
+import { type MeshNode, createMeshNode } from "./libp2p-node.ts";
+import type { PeerNetworkLog } from "./log.ts";
+import { nodePrivateKey } from "./node-identity.ts";
+import { Strangers } from "./strangers.ts";
+import { INBOUND_SYNC_STREAMS_MAX, SYNC_PROTOCOL, Sync } from "./sync.ts";
+
+export interface PeerNetworkOptions {
+  /** Ed25519 seed of the node key. 32 bytes. */
+  readonly nodeKeySeed: Uint8Array;
+  /** Multiaddrs such as `/ip4/0.0.0.0/tcp/7843`; port 0 takes a free one. None: dials only. */
+  readonly listen: readonly string[];
+  /** What others shall dial, when that differs from `listen`. */
+  readonly announce: readonly string[];
+  /** Multiaddrs that end in `/p2p/…`; dialed while their peer is admitted. */
+  readonly peers: readonly string[];
+  readonly log: PeerNetworkLog;
+  /** How long a connection that is not admitted is kept, in milliseconds. */
+  readonly strangerMs?: number;
+  /** Between two rounds of sync with a random peer, in milliseconds. */
+  readonly syncIntervalMs?: number;
+  /** Longest silence within a sync round, in milliseconds. */
+  readonly syncFrameDeadlineMs?: number;
+  /** From 0 up to 1: jitter and the choice of a peer. */
+  readonly random?: () => number;
+  /** A clock that never goes backwards. */
+  readonly nowMs?: () => number;
+}
+
+/** Identify and ping are done in a second; a partner that imports us meanwhile stays. */
+const STRANGER_MS = 10_000;
+const SYNC_INTERVAL_MS = 10_000;
+/** How often a gossip stream that broke below an open connection is opened again. */
+const ATTACH_INTERVAL_MS = 5_000;
+/** Half of all connections: the other half is for those who dial us. */
+const PEERS_DIALED_MAX = 256;
+/** A connection that is not closed by then is cut, so that `stop` keeps its 2 s. */
+const CLOSE_DEADLINE_MS = 1_000;
+
+/** Creates the network. Throws `CONFIG_INVALID` with one line for each address that is none. */
+export async function createPeerNetwork(
+  options: PeerNetworkOptions,
+  events: PeerNetworkEvents,
+  source: SyncSource,
+): Promise<Libp2pNetwork> {
+  const configured = readAddresses(options);
+  const { listen, announce, log, nowMs = () => performance.now() } = options;
+  const privateKey = await nodePrivateKey(options.nodeKeySeed);
+  const admission = new Admission(peerIdFromPrivateKey(privateKey), nowMs);
+  const strangers = new Strangers(options.strangerMs ?? STRANGER_MS);
+  const gossip = new Gossip({ nowMs, log }, admission, events.onGossip.bind(events));
+  const node = await createMeshNode({
+    privateKey,
+    listen,
+    announce,
+    gater: {
+      denyDialPeer: (peerId) => !admission.admits(peerId),
+      denyInboundEncryptedConnection: (peerId) => strangers.full && !admission.admits(peerId),
+    },
+    gossip: (components) => gossip.create(components),
+  });
+  const parts = { node, admission, strangers, gossip, configured };
+  return new Libp2pNetwork({ ...options, nowMs }, parts, events, source);
+}
+
+interface Parts {
+  readonly node: MeshNode;
+  readonly admission: Admission;
+  readonly strangers: Strangers;
+  readonly gossip: Gossip;
+  readonly configured: readonly PeerAddress[];
+}
+
+/** A peer that is admitted and connected. */
+interface Present {
+  readonly peerId: PeerId;
+  /** It answered a round of sync since it connected. */
+  synced: boolean;
+}
+
+export class Libp2pNetwork implements PeerNetwork {
+  readonly peerId: string;
+  readonly #listen: readonly string[];
+  readonly #parts: Parts;
+  readonly #events: PeerNetworkEvents;
+  readonly #dialer: Dialer;
+  readonly #sync: Sync;
+  /** By peer id text. */
+  readonly #present = new Map<string, Present>();
+  #attachTimer: NodeJS.Timeout | undefined;
+  #running = false;
+
+  constructor(
+    options: PeerNetworkOptions & { readonly nowMs: () => number },
+    parts: Parts,
+    events: PeerNetworkEvents,
+    source: SyncSource,
+  ) {
+    const { log, nowMs, random = Math.random } = options;
+    const { node, admission, configured } = parts;
+    this.peerId = node.peerId.toString();
+    this.#listen = options.listen;
+    this.#parts = parts;
+    this.#events = events;
+    this.#dialer = new Dialer(
+      { self: node.peerId, configured, random, log },
+      {
+        wants: (peerId) => this.#running && admission.admits(peerId) && !this.#has(peerId),
+        hasRoom: () => this.#present.size < PEERS_DIALED_MAX,
+        dial: async (addresses, signal) => {
+          await node.dial([...addresses], { signal });
+        },
+      },
+    );
+    this.#sync = new Sync(
+      {
+        intervalMs: options.syncIntervalMs ?? SYNC_INTERVAL_MS,
+        frameDeadlineMs: options.syncFrameDeadlineMs,
+        random,
+        nowMs,
+        log,
+      },
+      {
+        source,
+        events,
+        admission,
+        peers: () => [...this.#present.values()].map(({ peerId }) => peerId),
+        openStream: async (peerId, signal) => await this.#openSyncStream(peerId, signal),
+        onAsked: (peerId) => this.#onAsked(peerId),
+        onAnswered: (peerId) => this.#onAnswered(peerId),
+      },
+    );
+  }
+
+  /** How many gossip messages were not looked at, and why. */
+  get gossipCounts(): Readonly<GossipCounts> {
+    return this.#parts.gossip.counts;
+  }
+
+  addresses(): readonly string[] {
+    return this.#parts.node.getMultiaddrs().map(String);
+  }
+
+  /** Throws `CANNOT_CREATE` when an address cannot be listened on. */
+  async start(): Promise<void> {
+    const { node, admission, gossip, strangers } = this.#parts;
+    node.addEventListener("connection:open", ({ detail }) => {
+      if (!admission.admits(detail.remotePeer)) strangers.watch(detail);
+    });
+    node.addEventListener("connection:close", ({ detail }) => {
+      strangers.forget(detail);
+      this.#attach(detail.remotePeer);
+    });
+    node.addEventListener("peer:connect", ({ detail }) => this.#settle(detail));
+    node.addEventListener("peer:disconnect", ({ detail }) => this.#onDisconnect(detail));
+    await node.handle(SYNC_PROTOCOL, this.#sync.onStream.bind(this.#sync), {
+      maxInboundStreams: INBOUND_SYNC_STREAMS_MAX,
+    });
+    try {
+      await node.start();
+    } catch (cause) {
+      throw cannotListen(this.#listen, cause);
+    }
+    this.#running = true;
+    gossip.start();
+    this.#sync.start();
+    this.#attachTimer = setInterval(() => {
+      for (const { peerId } of this.#present.values()) this.#attach(peerId);
+    }, ATTACH_INTERVAL_MS);
+    for (const { peerId } of admission.members()) this.#dialer.admitted(peerId);
+  }
+
+  async stop(): Promise<void> {
+    const { node, strangers } = this.#parts;
+    this.#running = false;
+    this.#dialer.stop();
+    this.#sync.stop();
+    strangers.stop();
+    clearInterval(this.#attachTimer);
+    const cut = setTimeout(() => {
+      for (const connection of node.getConnections()) connection.abort(new Error("stopping"));
+    }, CLOSE_DEADLINE_MS);
+    await node.stop();
+    clearTimeout(cut);
+    this.#present.clear();
+  }
+
+  async publish(envelope: Uint8Array): Promise<void> {
+    if (this.#running) await this.#parts.gossip.publish(envelope);
+  }
+
+  admit(nodes: readonly Uint8Array[]): void {
+    const { node, admission, strangers } = this.#parts;
+    const { added, removed } = admission.admit(nodes);
+    for (const { peerId } of removed) {
+      this.#settle(peerId);
+      for (const connection of node.getConnections(peerId)) {
+        connection.abort(new Error("no longer admitted"));
+      }
+    }
+    for (const { peerId } of added) {
+      strangers.release(peerId);
+      this.#settle(peerId);
+      this.#dialer.admitted(peerId);
+    }
+  }
+
+  dial(addresses: readonly string[]): void {
+    this.#dialer.hint(addresses);
+  }
+
+  connections(): readonly PeerConnection[] {
+    return [...this.#present.values()].flatMap(({ peerId }) => {
+      const connections = this.#parts.node.getConnections(peerId);
+      const [first] = connections;
+      if (first === undefined) return [];
+      return {
+        peerId: peerId.toString(),
+        addresses: connections.map(({ remoteAddr }) => remoteAddr.toString()),
+        connectedSinceMs: first.timeline.open,
+        direction: first.direction,
+        latencyMs: first.rtt,
+        rejected: this.#parts.admission.member(peerId)?.rejected ?? 0,
+      };
+    });
+  }
+
+  /** Resolves at once when the peer is not connected or not admitted. */
+  async syncNow(peerId: string): Promise<void> {
+    const present = this.#present.get(peerId);
+    if (present !== undefined) await this.#sync.now(present.peerId);
+  }
+
+  #has(peerId: PeerId): boolean {
+    return this.#present.has(peerId.toString());
+  }
+
+  /** Compares what is with what was reported, and reports the difference. */
+  #settle(peerId: PeerId): void {
+    if (!this.#running) return;
+    const { node, admission, gossip } = this.#parts;
+    const id = peerId.toString();
+    const present = admission.admits(peerId) && node.getConnections(peerId).length > 0;
+    if (present && !this.#present.has(id)) {
+      this.#present.set(id, { peerId, synced: false });
+      this.#events.onPeerConnected(id);
+      this.#attach(peerId);
+      this.#sync.soon(peerId);
+    } else if (!present && this.#present.delete(id)) {
+      gossip.detach(peerId);
+      this.#events.onPeerLost(id);
+    }
+  }
+
+  #onDisconnect(peerId: PeerId): void {
+    this.#settle(peerId);
+    this.#dialer.lost(peerId);
+    // Nobody else forgets strangers, and every one of them has an id that we never see again.
+    if (!this.#parts.admission.admits(peerId)) void this.#parts.node.peerStore.delete(peerId);
+  }
+
+  /** Sees to an outbound gossip stream on one of the connections that are left. */
+  #attach(peerId: PeerId): void {
+    const [connection] = this.#parts.node.getConnections(peerId);
+    if (connection !== undefined && this.#has(peerId))
+      this.#parts.gossip.attach(peerId, connection);
+  }
+
+  /** Who asks us admits us; it may have refused us until a moment ago. */
+  #onAsked(peerId: PeerId): void {
+    this.#dialer.proven(peerId);
+    if (this.#present.get(peerId.toString())?.synced === false) this.#sync.soon(peerId);
+  }
+
+  #onAnswered(peerId: PeerId): void {
+    this.#dialer.proven(peerId);
+    const present = this.#present.get(peerId.toString());
+    if (present !== undefined) present.synced = true;
+  }
+
+  async #openSyncStream(peerId: PeerId, signal: AbortSignal): Promise<Stream> {
+    const newest = this.#parts.node.getConnections(peerId).at(-1);
+    if (newest === undefined) throw new Error("not connected");
+    return await newest.newStream(SYNC_PROTOCOL, { signal });
+  }
+}
+
+function readAddresses({ listen, announce, peers }: PeerNetworkOptions): readonly PeerAddress[] {
+  const own = [...listen, ...announce].map(readAddress);
+  const configured = peers.map(readPeerAddress);
+  const problems = [...own, ...configured].flatMap((read) => (read.ok ? [] : read.reason));
+  if (problems.length > 0) throw new Fault("CONFIG_INVALID", problems.join("\n"));
+  return configured.flatMap((read) => (read.ok ? read.value : []));
+}
+
+/** libp2p says which addresses failed, and why, in its message only. */
+function cannotListen(listen: readonly string[], cause: unknown): Fault {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const failed = listen.filter((address) => message.includes(`${address}:`));
+  const reason = /\bE[A-Z]{4,}\b/.exec(message)?.[0] ?? "see the log";
+  return new Fault(
+    "CANNOT_CREATE",
+    `cannot listen on ${(failed.length > 0 ? failed : listen).join(", ")}: ${reason}`,
+    { cause, advice: "Stop whoever listens there, or change `listen`." },
+  );
+}

@@ -1,0 +1,45 @@
+/**
+ * Connections whose peer is not admitted. Each is cut after a while: long enough for identify and
+ * ping, and for an operator who is just importing the partner.
+ */
+import type { Connection, PeerId } from "@libp2p/interface";
+
+/** Not admitted at once. Above: refused after the handshake, so that members always find room. */
+const STRANGERS_MAX = 64;
+
+export class Strangers {
+  readonly #keptMs: number;
+  readonly #timers = new Map<Connection, NodeJS.Timeout>();
+
+  constructor(keptMs: number) {
+    this.#keptMs = keptMs;
+  }
+
+  get full(): boolean {
+    return this.#timers.size >= STRANGERS_MAX;
+  }
+
+  /** Cuts the connection when its time is over. */
+  watch(connection: Connection): void {
+    const cut = (): void => connection.abort(new Error("not admitted"));
+    this.#timers.set(connection, setTimeout(cut, this.#keptMs));
+  }
+
+  /** The connection is closed. */
+  forget(connection: Connection): void {
+    clearTimeout(this.#timers.get(connection));
+    this.#timers.delete(connection);
+  }
+
+  /** The peer was admitted: its connections stay. */
+  release(peerId: PeerId): void {
+    for (const connection of this.#timers.keys()) {
+      if (connection.remotePeer.equals(peerId)) this.forget(connection);
+    }
+  }
+
+  stop(): void {
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+  }
+}

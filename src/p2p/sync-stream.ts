@@ -1,0 +1,76 @@
+/**
+ * One stream of `/spire-mesh/sync/1.0.0`: frames with a length in front, each of bounded size and
+ * with a deadline of its own, all below the signal of the whole round.
+ */
+import type { Stream } from "@libp2p/interface";
+import { lpStream } from "@libp2p/utils";
+
+export interface SyncStreamOptions {
+  /** Largest frame taken. A longer one fails before any of it is read. */
+  readonly frameBytesMax: number;
+  readonly frameDeadlineMs: number;
+  /** Ends the round. */
+  readonly signal: AbortSignal;
+}
+
+/** A frame that arrives while we still work on the one before waits in the buffer. */
+const FRAMES_BUFFERED = 2;
+
+/** The stream broke, a deadline passed or a frame was too large: weather, not a fault of ours. */
+export class SyncStreamFailure extends Error {
+  override readonly name = "SyncStreamFailure";
+}
+
+/** Every method rejects with a `SyncStreamFailure`. */
+export class SyncStream {
+  readonly #stream: Stream;
+  readonly #frames: ReturnType<typeof lpStream<Stream>>;
+  readonly #options: SyncStreamOptions;
+
+  constructor(stream: Stream, options: SyncStreamOptions) {
+    this.#stream = stream;
+    this.#options = options;
+    this.#frames = lpStream(stream, {
+      maxDataLength: options.frameBytesMax,
+      maxBufferSize: options.frameBytesMax * FRAMES_BUFFERED,
+    });
+  }
+
+  async send(frame: Uint8Array): Promise<void> {
+    await this.#within((signal) => this.#frames.write(frame, { signal }));
+  }
+
+  /** The next frame, or undefined when the other side has nothing more to say. */
+  async receive(): Promise<Uint8Array | undefined> {
+    return await this.#within(async (signal) => {
+      try {
+        return Uint8Array.from((await this.#frames.read({ signal })).subarray());
+      } catch (error) {
+        if (error instanceof Error && error.name === "UnexpectedEOFError") return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** Says that nothing more comes, and waits until the other side says the same. */
+  async finish(): Promise<void> {
+    await this.#within((signal) => this.#stream.close({ signal }));
+    if ((await this.receive()) !== undefined) throw new SyncStreamFailure("a frame after the last");
+  }
+
+  /** Both sides forget the stream at once. */
+  abort(reason: string): void {
+    this.#stream.abort(new Error(reason));
+  }
+
+  async #within<Value>(action: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
+    const { signal, frameDeadlineMs } = this.#options;
+    try {
+      return await action(AbortSignal.any([signal, AbortSignal.timeout(frameDeadlineMs)]));
+    } catch (cause) {
+      throw new SyncStreamFailure(cause instanceof Error ? cause.message : String(cause), {
+        cause,
+      });
+    }
+  }
+}

@@ -1,32 +1,44 @@
 /**
- * Runs a child in this process's place: same terminal, same signals, same end.
- *
- * The child watches the IPC channel: when this process is killed, the channel closes and the child
- * stops too. A terminal's Ctrl-C reaches the whole process group by itself, so it is not sent twice.
+ * Runs a program in this process's place: same terminal, same signals, same end. When this process
+ * is killed, the program stops too (end-with-launcher.js).
  */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 
-const EXIT_SIGNAL_BASE = 128;
+const EXIT_SIGNAL_BASE = 128; // A shell's exit code for a child that a signal ended.
+const EXIT_SOFTWARE = 70; // sysexits.h
+const endWithLauncher = fileURLToPath(new URL("end-with-launcher.js", import.meta.url));
 
 /**
+ * Hands over to one of our own programs.
+ * @param {string} node Path of the Node.js that runs it.
+ * @param {string} entry Path of its first file.
+ * @param {string[]} args Its arguments.
+ */
+export function handOverToProgram(node, entry, args) {
+  handOver(node, ["--import", endWithLauncher, entry, ...args]);
+}
+
+/**
+ * Hands over to any program. This process ends as that one does.
  * @param {string} command Path of the program.
  * @param {string[]} args Its arguments.
- * @returns {void} The process ends as the child ended.
  */
 export function handOver(command, args) {
   const child = spawn(command, args, { stdio: ["inherit", "inherit", "inherit", "ipc"] });
   const passOn = (signal) => child.kill(signal);
   for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR2"]) process.on(signal, passOn);
   process.on("SIGINT", () => {
+    // A terminal's Ctrl-C reaches the whole process group by itself, so it is not sent twice.
     if (!process.stdin.isTTY) passOn("SIGINT");
   });
   child.on("error", (error) => {
     process.stderr.write(
       `START_FAILED: ${error.message}. Next: check that ${command} can be run.\n`,
     );
-    process.exit(70);
+    process.exit(EXIT_SOFTWARE);
   });
   child.on("exit", (code, signal) => {
     process.exit(code ?? EXIT_SIGNAL_BASE + (constants.signals[signal ?? "SIGKILL"] ?? 0));

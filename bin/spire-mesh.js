@@ -7,14 +7,14 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import process from "node:process";
 import { carriedNode } from "./carried-node.js";
-import { handOver } from "./hand-over.js";
+import { handOverToProgram } from "./hand-over.js";
 
 const source = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 const built = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 
 try {
   const entry = existsSync(source) ? source : built;
-  handOver(carriedNode(), [entry, ...process.argv.slice(2)]);
+  handOverToProgram(carriedNode(), entry, process.argv.slice(2));
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(70);

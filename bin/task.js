@@ -22,9 +22,10 @@ if (!installedAsLocked()) {
 }
 
 const { carriedNode } = await import("./carried-node.js");
-const { handOver } = await import("./hand-over.js");
+const { handOver, handOverToProgram } = await import("./hand-over.js");
 const [task = "", ...args] = process.argv.slice(2);
-handOver(carriedNode(), [task.endsWith(".ts") ? join(root, task) : toolPath(task), ...args]);
+if (task.endsWith(".ts")) handOverToProgram(carriedNode(), join(root, task), args);
+else handOver(carriedNode(), [toolPath(task), ...args]);
 
 /**
  * Whether node_modules holds what package-lock.json names. Packages of other platforms are optional

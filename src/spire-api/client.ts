@@ -6,8 +6,9 @@
  * says what each code means.
  */
 import { connect } from "node:net";
-import { type Client, createClient } from "@connectrpc/connect";
+import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { Fault } from "../fault.ts";
 import {
   BundleService,
   EntryService,
@@ -30,6 +31,9 @@ export const REQUEST_BYTES_MAX = 3 * 1024 * 1024;
  */
 export const RESPONSE_BYTES_MAX = 64 * 1024 * 1024;
 
+/** Longest path of a Unix socket on Linux (unix(7)), without the closing NUL. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
 /** gRPC needs an authority; over a Unix socket nobody looks at it. */
 const AUTHORITY = "http://localhost";
 
@@ -40,7 +44,7 @@ export interface SpireApi {
   readonly entry: Client<typeof EntryService>;
   readonly localAuthority: Client<typeof LocalAuthorityService>;
   readonly health: Client<typeof HealthService>;
-  /** Ends calls under way with code `Canceled` and lets go of the socket. A later call opens it again. */
+  /** Ends calls under way with code `Canceled`, as every later one, and lets go of the socket. */
   close(): void;
 }
 
@@ -51,19 +55,37 @@ export interface SpireApiOptions {
   readonly deadlineMs?: number;
 }
 
-/** Makes the clients of one SPIRE Server. Every call ends within its deadline. */
+/**
+ * Makes the clients of one SPIRE Server. Every call ends within its deadline.
+ *
+ * @throws {Fault} `CONFIG_INVALID` when no socket can have that path: connect would try it for ever
+ *   without a pause (measured).
+ */
 export function spireApi({ socketPath, deadlineMs = CALL_DEADLINE_MS }: SpireApiOptions): SpireApi {
+  if (Buffer.byteLength(socketPath) > SOCKET_PATH_BYTES_MAX) {
+    throw new Fault(
+      "CONFIG_INVALID",
+      `a socket's path has at most ${SOCKET_PATH_BYTES_MAX} bytes: ${socketPath}`,
+    );
+  }
   const sessions = new Http2SessionManager(
     AUTHORITY,
     {},
     { createConnection: () => connect({ path: socketPath }) },
   );
+  let closed = false;
   const transport = createGrpcTransport({
     baseUrl: AUTHORITY,
     sessionManager: sessions,
     defaultTimeoutMs: deadlineMs,
     writeMaxBytes: REQUEST_BYTES_MAX,
     readMaxBytes: RESPONSE_BYTES_MAX,
+    interceptors: [
+      (next) => async (request) => {
+        if (closed) throw new ConnectError("the client is closed", Code.Canceled);
+        return await next(request);
+      },
+    ],
     acceptCompression: [], // On one machine compression costs more than it saves.
   });
   return {
@@ -73,6 +95,9 @@ export function spireApi({ socketPath, deadlineMs = CALL_DEADLINE_MS }: SpireApi
     entry: createClient(EntryService, transport),
     localAuthority: createClient(LocalAuthorityService, transport),
     health: createClient(HealthService, transport),
-    close: () => sessions.abort(),
+    close() {
+      closed = true;
+      sessions.abort();
+    },
   };
 }

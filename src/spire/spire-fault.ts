@@ -1,0 +1,86 @@
+/**
+ * What it means when a call to SPIRE Server fails: the server is away, and the next call may succeed,
+ * or it answered no. Which code is which was measured on a real server that was stopped, killed,
+ * cut off from its datastore and restarted.
+ */
+import { lstat } from "node:fs/promises";
+import { Fault } from "../fault.ts";
+import { Code, ConnectError } from "../spire-api/services.ts";
+
+/**
+ * Codes of a server that is away: stream closed, connection reset, no socket or an unreachable
+ * datastore, nobody listening; and no answer within the deadline.
+ */
+const AWAY = new Set<number>([
+  Code.Canceled,
+  Code.Aborted,
+  Code.Internal,
+  Code.Unavailable,
+  Code.DeadlineExceeded,
+]);
+
+export function meansAway(code: number): boolean {
+  return AWAY.has(code);
+}
+
+/** The fault of one failed call. `call` is the method's name, for people. */
+export async function spireFault(error: unknown, call: string, socketPath: string): Promise<Fault> {
+  const { code, rawMessage, cause } = ConnectError.from(error);
+  const options = { cause: error, details: { socket_path: socketPath, call, status: code } };
+  if (code === Code.Unimplemented) {
+    const advice =
+      "Check that `spire.socket_path` is the API socket of SPIRE Server, not of the agent.";
+    return new Fault("SPIRE_REFUSED", `${socketPath} does not offer ${call}`, {
+      ...options,
+      advice,
+    });
+  }
+  if (!meansAway(code)) {
+    return new Fault("SPIRE_REFUSED", `SPIRE Server refused ${call}: ${rawMessage}`, options);
+  }
+  if (code === Code.DeadlineExceeded) {
+    return new Fault("SPIRE_UNREACHABLE", `SPIRE Server did not answer ${call} in time`, options);
+  }
+  switch (errorCodeOf(cause)) {
+    case "ENOENT":
+    case "ENOTDIR":
+      return new Fault("SPIRE_UNREACHABLE", `there is no socket at ${socketPath}`, options);
+    case "EACCES":
+    case "EPERM":
+      return new Fault("SPIRE_UNREACHABLE", `no permission to open ${socketPath}`, {
+        ...options,
+        advice: "Run the daemon as SPIRE Server's user or group: its socket has mode 0770.",
+      });
+    case "ECONNREFUSED":
+      return new Fault("SPIRE_UNREACHABLE", await whyRefused(socketPath), options);
+    default:
+      return new Fault(
+        "SPIRE_UNREACHABLE",
+        `SPIRE Server failed in ${call}: ${rawMessage}`,
+        options,
+      );
+  }
+}
+
+/** What a call to SPIRE Server came to: its fault as a value. Any other error is a bug and is thrown. */
+export async function orFault<Value>(call: Promise<Value>): Promise<Value | Fault> {
+  try {
+    return await call;
+  } catch (error) {
+    if (error instanceof Fault) return error;
+    throw error;
+  }
+}
+
+/** Linux refuses a connection to a plain file and to a socket without a listener alike. */
+async function whyRefused(socketPath: string): Promise<string> {
+  const isSocket = await lstat(socketPath).then(
+    (stats) => stats.isSocket(),
+    () => true,
+  );
+  return isSocket ? `nobody listens on ${socketPath}` : `${socketPath} is not a socket`;
+}
+
+function errorCodeOf(cause: unknown): unknown {
+  return cause instanceof Error && "code" in cause ? cause.code : undefined;
+}

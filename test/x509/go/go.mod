@@ -1,0 +1,3 @@
+module spire-mesh/test/x509
+
+go 1.21

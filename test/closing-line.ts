@@ -22,6 +22,8 @@ export default class ClosingLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
     for (const module of modules) {
       this.#failed += module.errors().length;
+      // A hook that failed: its tests are reported as skipped.
+      for (const suite of module.children.allSuites()) this.#failed += suite.errors().length;
       for (const test of module.children.allTests()) {
         const { state } = test.result();
         if (state === "passed") this.#passed += 1;

@@ -207,6 +207,7 @@ function usageFault({ message, code }: CommanderError): Fault {
 function wantedFormat(spelled: readonly string[]): OutputFormat {
   const end = spelled.indexOf("--");
   const words = end === -1 ? spelled : spelled.slice(0, end);
-  const asked = words.includes("--output=json") || words[words.indexOf("--output") + 1] === "json";
-  return asked ? "json" : "pretty";
+  const isJson =
+    words.includes("--output=json") || words[words.lastIndexOf("--output") + 1] === "json";
+  return isJson ? "json" : "pretty";
 }

@@ -1,0 +1,370 @@
+/** Each command as a real process: what it prints, and how it ends. */
+import { mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { z } from "zod";
+import { BundleEntry } from "../../src/admin-contract/bundle.ts";
+import { ErrorReply } from "../../src/admin-contract/error-reply.ts";
+import { Peer } from "../../src/admin-contract/peer.ts";
+import { Status } from "../../src/admin-contract/status.ts";
+import { WatchEvent } from "../../src/admin-contract/watch-event.ts";
+import { Fault, type FaultCode } from "../../src/fault.ts";
+import { OperationsInMemory, partner, recordFile } from "../admin/operations-in-memory.ts";
+import {
+  type Ended,
+  type Room,
+  exitOf,
+  openRoom,
+  spireMesh,
+  startSpireMesh,
+} from "./spire-mesh.ts";
+
+let operations: OperationsInMemory;
+let room: Room;
+
+beforeEach(async () => {
+  operations = new OperationsInMemory(partner("bravo.test"), partner("charlie.test"));
+  room = await openRoom(operations);
+});
+
+afterEach(async () => await room.close());
+
+/** Runs a command against this test's daemon. */
+async function run(...args: readonly string[]): Promise<Ended> {
+  return await spireMesh(args, { SPIRE_MESH_ADMIN_SOCKET: room.socketPath });
+}
+
+async function runJson(...args: readonly string[]): Promise<{ ended: Ended; json: unknown }> {
+  const ended = await run(...args, "-output", "json");
+  return { ended, json: JSON.parse(ended.stdout) };
+}
+
+async function fileOf(name: string, content: Uint8Array | string): Promise<string> {
+  const path = join(room.directory, name);
+  await writeFile(path, content);
+  return path;
+}
+
+describe("status", () => {
+  test("as JSON is the contract's object in one line", async () => {
+    const { ended, json } = await runJson("status");
+    expect(ended).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(Status.parse(json)).toEqual(json);
+    expect(json).toEqual(operations.status());
+    expect(ended.stdout.split("\n")).toHaveLength(2);
+  });
+
+  test("for people names every partner and what to do next", async () => {
+    operations.problems = ["SPIRE Server counts below what was published."];
+    const { exitCode, stdout, stderr } = await run("status");
+    expect([exitCode, stderr]).toEqual([0, ""]);
+    for (const word of ["alpha.test", "degraded", "bravo.test", "charlie.test", "accepted"]) {
+      expect(stdout).toContain(word);
+    }
+    expect(stdout).toContain("Next: spire-mesh own confirm-restore");
+    expect(stdout).toMatch(/\n\s+([0-9a-f]{4} ){15}[0-9a-f]{4}\n/);
+  });
+
+  test("keeps what a partner says from steering the terminal", async () => {
+    operations.problems = ["all\u001b[2Jgood\u202Edoog\u2066\u009b1m"];
+    const pretty = await run("status");
+    expect(pretty.stdout).toContain("all[2Jgooddoog1m");
+    const { ended, json } = await runJson("status");
+    expect(ended.stdout).not.toMatch(/[\p{Cc}\p{Cf}](?<!\n)/u);
+    expect(Status.parse(json).findings[0]?.message).toBe(operations.problems[0]);
+  });
+
+  test("prints everything into a slow pipe, and stops quietly when the reader has enough", async () => {
+    for (let index = 0; index < 3_000; index += 1) {
+      operations.partners.set(`td-${index}.test`, partner(`td-${index}.test`));
+    }
+    const { json } = await runJson("status");
+    expect(Status.parse(json).trust_domains).toHaveLength(3_002);
+    const child = startSpireMesh(["status", "-socketPath", room.socketPath]);
+    let stderr = "";
+    child.stderr?.on("data", (chunk) => (stderr += String(chunk)));
+    child.stdout?.once("data", () => child.stdout?.destroy());
+    expect(await exitOf(child)).toBe(0);
+    expect(stderr).toBe("");
+  });
+
+  test("is not coloured for a pipe", async () => {
+    expect((await run("status")).stdout).not.toContain("\u001b");
+  });
+});
+
+describe("healthcheck", () => {
+  test.each([
+    { problems: [], args: [], exitCode: 0, code: undefined },
+    { problems: ["No SPIRE Server."], args: [], exitCode: 1, code: "NOT_READY" },
+    { problems: ["No SPIRE Server."], args: ["-verbose"], exitCode: 1, code: "NOT_READY" },
+    { problems: ["No SPIRE Server."], args: ["-shallow"], exitCode: 0, code: undefined },
+  ])("ends with $exitCode for $problems and $args", async ({ problems, args, exitCode, code }) => {
+    operations.problems = problems;
+    const ended = await run("healthcheck", ...args);
+    expect(ended.exitCode).toBe(exitCode);
+    if (code === undefined) expect(ended.stderr).toBe("");
+    else expect(ended.stderr).toMatch(new RegExp(`^${code}: No SPIRE Server\\. Next: `, "m"));
+  });
+
+  test("ends with 1 when there is no daemon at all", async () => {
+    const { exitCode, stderr } = await spireMesh(["healthcheck", "-socketPath", "/none.sock"]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("DAEMON_UNREACHABLE: ");
+  });
+});
+
+describe("verify", () => {
+  test.each([
+    { changes: {}, expected: 2, exitCode: 0 },
+    { changes: {}, expected: 3, exitCode: 1 },
+    { changes: {}, expected: 1, exitCode: 1 },
+    { changes: { trust: "held" }, expected: 2, exitCode: 1 },
+    { changes: { freshness: "stale" }, expected: 2, exitCode: 1 },
+    { changes: { spire_row: "different" }, expected: 2, exitCode: 1 },
+    { changes: { spire_row: "different" }, expected: 1, exitCode: 0 },
+  ] as const)("of $expected ends with $exitCode for $changes", async (row) => {
+    operations.partners.set("bravo.test", partner("bravo.test", row.changes));
+    const { ended, json } = await runJson("verify", "-expect", String(row.expected));
+    expect(ended.exitCode).toBe(row.exitCode);
+    const isGood = Object.keys(row.changes).length === 0;
+    expect(json).toMatchObject({
+      expected: row.expected,
+      verified: isGood ? 2 : 1,
+      not_verified: isGood ? [] : [{ trust_domain: "bravo.test", ...row.changes }],
+    });
+  });
+
+  test("lists what is not so", async () => {
+    operations.partners.set("bravo.test", partner("bravo.test", { spire_row: "missing" }));
+    const { stdout, stderr } = await run("verify", "--expect", "2");
+    expect(stdout).toMatch(/bravo\.test +accepted +fresh +missing/);
+    expect(stdout).not.toContain("charlie.test");
+    expect(stderr).toMatch(/^NOT_VERIFIED: .* Next: spire-mesh status\.\n$/);
+  });
+});
+
+describe("export", () => {
+  test("writes the file, and the fingerprint in groups on stderr", async () => {
+    const path = join(room.directory, "alpha.export");
+    const { ended, json } = await runJson("export", "-o", path);
+    const { content, recordId } = recordFile("alpha.test", 7n);
+    expect(ended.exitCode).toBe(0);
+    expect(Uint8Array.from(await readFile(path))).toEqual(content);
+    expect(json).toEqual({
+      trust_domain: "alpha.test",
+      record_id: recordId,
+      lineage: recordId,
+      file: path,
+    });
+    const grouped = /(?:[0-9a-f]{4} ){15}[0-9a-f]{4}/.exec(ended.stderr)?.[0] ?? "";
+    expect(grouped.replaceAll(" ", "")).toBe(recordId);
+  });
+
+  test("replaces an earlier export whole, through a link too", async () => {
+    const path = await fileOf("alpha.export", "x".repeat(10_000));
+    await symlink(path, join(room.directory, "link"));
+    expect((await run("export", "-o", join(room.directory, "link"))).exitCode).toBe(0);
+    expect(Uint8Array.from(await readFile(path))).toEqual(recordFile("alpha.test", 7n).content);
+  });
+
+  test.each([[[]], [["-o", "-"]]])("with %j goes to a pipe", async (args) => {
+    const { exitCode, stdout, stderr } = await run("export", ...args);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain("alpha.test 7");
+    expect(stderr).toContain("Fingerprint");
+  });
+
+  test("as JSON without a file tells about the record and writes nothing", async () => {
+    const { json } = await runJson("export");
+    expect(json).toMatchObject({ trust_domain: "alpha.test", file: null });
+  });
+
+  test("does not mix the record with JSON on stdout", async () => {
+    const { ended, json } = await runJson("export", "-o", "-");
+    expect(ended.exitCode).toBe(64);
+    expect(ErrorReply.parse(json).error.code).toBe("USAGE");
+  });
+
+  test.each(["/dev/null", ".", "/nowhere/alpha.export"])("cannot write %s", async (path) => {
+    const { exitCode, stderr } = await run("export", "-o", path);
+    expect(exitCode).toBe(73);
+    expect(stderr).toContain("CANNOT_CREATE: ");
+    expect((await stat("/dev/null")).isCharacterDevice()).toBe(true);
+  });
+});
+
+describe("import", () => {
+  test("approves the record that the fingerprint names, however it is typed", async () => {
+    const { content, recordId } = recordFile("delta.test", 4n);
+    const path = await fileOf("delta.export", content);
+    const typed = recordId.toUpperCase().replace(/.{4}/g, "$& - ");
+    const { ended, json } = await runJson("import", path, "-fingerprint", typed);
+    expect(ended).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(json).toEqual([
+      {
+        file: path,
+        trust_domain: "delta.test",
+        record_id: recordId,
+        outcome: "accepted",
+        code: null,
+      },
+    ]);
+    expect((await run("verify", "-expect", "3")).exitCode).toBe(0);
+    expect((await run("import", path)).stdout).toContain("nothing changed");
+  });
+
+  test("takes several files of approved domains, and says which was refused", async () => {
+    const files = [
+      await fileOf("b", recordFile("bravo.test", 9n).content),
+      await fileOf("s", recordFile("stranger.test", 1n).content),
+      await fileOf("c", recordFile("charlie.test", 9n).content),
+    ];
+    const { ended, json } = await runJson("import", ...files);
+    expect(ended.exitCode).toBe(65);
+    expect(json).toMatchObject([
+      { outcome: "accepted" },
+      { outcome: "refused", code: "NOT_APPROVED" },
+      { outcome: "accepted" },
+    ]);
+    expect(ended.stderr).toMatch(/^RECORD_REFUSED: \S+: .*stranger\.test.* Next: .*\n$/);
+  });
+
+  test.each([
+    { what: "is empty", content: "", says: "is empty" },
+    { what: "is huge", content: new Uint8Array(10_000_000), says: "is larger than 160 KiB" },
+    {
+      what: "is cut off",
+      content: recordFile("delta.test", 4n).content.subarray(0, -1),
+      says: "ends too early",
+    },
+    { what: "is text", content: "-----BEGIN CERTIFICATE-----", says: "is not an export file" },
+  ])("of a file that $what is bad input data", async ({ content, says }) => {
+    const path = await fileOf("bad.export", content);
+    const { ended, json } = await runJson("import", path);
+    expect(ended.exitCode).toBe(65);
+    expect(ErrorReply.parse(json).error.code).toBe("DATA_INVALID");
+    expect(ended.stderr).toContain(`${path} ${says}`);
+  });
+
+  test("sends nothing when one of its files cannot be read", async () => {
+    const good = await fileOf("b", recordFile("bravo.test", 9n).content);
+    await mkdir(join(room.directory, "folder"));
+    for (const bad of ["missing", "folder"]) {
+      const { exitCode, stderr } = await run("import", good, join(room.directory, bad));
+      expect([bad, exitCode]).toEqual([bad, 65]);
+      expect(stderr).toContain("DATA_INVALID: ");
+    }
+    expect(operations.partners.get("bravo.test")?.sequence_number).toBe("3");
+  });
+
+  test("takes a row over only when told to", async () => {
+    const { content, recordId } = recordFile("taken.test", 1n);
+    const path = await fileOf("taken", content);
+    const refused = await run("import", path, "-fingerprint", recordId);
+    expect(refused.exitCode).toBe(77);
+    expect(refused.stderr).toContain("ROW_NOT_OURS: ");
+    const taken = await run("import", path, "-fingerprint", recordId, "-replace");
+    expect(taken.exitCode).toBe(0);
+  });
+});
+
+describe("forget, bundle and peer", () => {
+  test("forget undoes an import, once", async () => {
+    expect((await run("forget", "bravo.test")).exitCode).toBe(0);
+    const { ended, json } = await runJson("forget", "bravo.test");
+    expect(ended.exitCode).toBe(1);
+    expect(ErrorReply.parse(json).error.code).toBe("NOT_FOUND");
+  });
+
+  test("bundle list and show print what is in effect", async () => {
+    const list = await runJson("bundle", "list");
+    expect(z.array(BundleEntry).parse(list.json)).toHaveLength(2);
+    const shown = await runJson("bundle", "show", "bravo.test");
+    expect(shown.json).toEqual(operations.bundles(undefined).slice(0, 1));
+    expect((await run("bundle", "list")).stdout).toMatch(/bravo\.test +0\.0\.3 +1 +1/);
+    expect((await run("bundle", "show", "bravo.test")).stdout).toContain("tainted");
+    expect((await run("bundle", "show", "nobody.test")).exitCode).toBe(1);
+  });
+
+  test.each([
+    ["spiffe", '{\n  "keys": []\n}\n'],
+    ["pem", "-----BEGIN CERTIFICATE-----\n"],
+  ])("bundle show -format %s prints that document alone", async (format, document) => {
+    const ended = await run("bundle", "show", "bravo.test", "-format", format);
+    expect(ended).toEqual({ exitCode: 0, stdout: document, stderr: "" });
+  });
+
+  test("bundle pin takes a fingerprint and says when the record is still to come", async () => {
+    const held = "2".repeat(64);
+    const same = await runJson("bundle", "pin", "bravo.test", "-fingerprint", held);
+    expect(same.json).toEqual({
+      trust_domain: "bravo.test",
+      record_id: held,
+      outcome: "unchanged",
+    });
+    const other = await run("bundle", "pin", "bravo.test", "-fingerprint", "3".repeat(64));
+    expect(other.stdout).toContain("when it arrives");
+  });
+
+  test("peer list prints who is connected", async () => {
+    const { json } = await runJson("peer", "list");
+    expect(z.array(Peer).parse(json)).toHaveLength(2);
+    expect((await run("peer", "list")).stdout).toMatch(/12D3KooWPeer0 +bravo\.test +outbound/);
+  });
+});
+
+describe("watch", () => {
+  const event = {
+    t: "2026-01-31T12:00:00.000Z",
+    event: "record-accepted",
+    trust_domain: "bravo.test",
+    record_id: "a".repeat(64),
+  } as const;
+
+  test("prints one event a line until Ctrl-C, and ends with 0", async () => {
+    const child = startSpireMesh(["watch", "-output", "json", "-socketPath", room.socketPath]);
+    let stdout = "";
+    child.stdout?.on("data", (chunk) => (stdout += String(chunk)));
+    await vi.waitFor(() => expect(operations.watcherCount).toBe(1), 10_000);
+    operations.tell(event);
+    operations.tell({ ...event, event: "finding-raised", message: "two\nlines" });
+    await vi.waitFor(() => expect(stdout.match(/\n/g)).toHaveLength(2), 10_000);
+    child.kill("SIGINT");
+    expect(await exitOf(child)).toBe(0);
+    const events = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => WatchEvent.parse(JSON.parse(line)));
+    expect(events[0]).toEqual(event);
+    expect(events[1]?.message).toBe("two\nlines");
+    await vi.waitFor(() => expect(operations.watcherCount).toBe(0), 10_000);
+  });
+
+  test("ends with 69 when the daemon goes", async () => {
+    const child = startSpireMesh(["watch", "-socketPath", room.socketPath]);
+    await vi.waitFor(() => expect(operations.watcherCount).toBe(1), 10_000);
+    await room.close();
+    expect(await exitOf(child)).toBe(69);
+  });
+});
+
+describe("a fault of the daemon", () => {
+  test.each<[FaultCode, number]>([
+    ["NOT_FOUND", 1],
+    ["USAGE", 64],
+    ["RECORD_REFUSED", 65],
+    ["SPIRE_UNREACHABLE", 69],
+    ["NOT_READY", 69],
+    ["CANNOT_CREATE", 73],
+    ["STORE_DAMAGED", 74],
+    ["ROW_IN_USE", 77],
+    ["CONFIG_INVALID", 78],
+  ])("%s ends the command with %d, one line and the same as JSON", async (code, exitCode) => {
+    operations.failure = new Fault(code, "So it is.", { advice: "Do this." });
+    const { ended, json } = await runJson("status");
+    expect(ended.exitCode).toBe(exitCode);
+    expect(ended.stderr).toBe(`${code}: So it is. Next: Do this.\n`);
+    expect(json).toEqual({ error: { code, message: "So it is.", next: "Do this." } });
+  });
+});

@@ -59,6 +59,7 @@ export class Gossip {
   /** What gossipsub wants to be told about peers. The same object for each of its protocols. */
   readonly #topologies = new Set<Topology>();
   #pubsub: GossipSub | undefined;
+  #onAttached: (peerId: PeerId) => void = () => {};
   #validating = 0;
 
   constructor(
@@ -84,14 +85,18 @@ export class Gossip {
     return this.#pubsub;
   }
 
-  /** Once libp2p has started. */
-  start(): void {
+  /**
+   * Once libp2p has started. `onAttached` is told whenever a peer has learned that we want what it
+   * publishes: what it published before is sync's business.
+   */
+  start(onAttached: (peerId: PeerId) => void): void {
+    this.#onAttached = onAttached;
     this.#pubsub?.subscribe(STATE_TOPIC);
   }
 
   /** Opens the outbound gossip stream to a connected, admitted peer, unless there is one. */
   attach(peerId: PeerId, connection: Connection): void {
-    const careful = checkingNewStreams(connection);
+    const careful = this.#watched(connection);
     for (const topology of this.#topologies) void topology.onConnect?.(peerId, careful);
   }
 
@@ -134,6 +139,22 @@ export class Gossip {
     }
   }
 
+  /**
+   * The connection as gossipsub gets it. A peer that does not admit us resets the stream while it is
+   * being opened; gossipsub listens for that only after `newStream` resolved, so it would keep the
+   * dead stream for good and never open another (seen in 17.1.1).
+   */
+  #watched(connection: Connection): Connection {
+    const newStream: Connection["newStream"] = async (protocols, options) => {
+      const stream = await connection.newStream(protocols, options);
+      if (stream.status !== "open") throw new Error("the peer closed the stream at once");
+      // gossipsub sends our subscription before anything else happens.
+      setImmediate(() => this.#onAttached(connection.remotePeer));
+      return stream;
+    };
+    return Object.create(connection, { newStream: { value: newStream } }) as Connection;
+  }
+
   #admittedOnly(registrar: Registrar): Registrar {
     return {
       handle: async (protocol, handler, options) => {
@@ -141,7 +162,7 @@ export class Gossip {
           protocol,
           (stream, connection) => {
             if (this.#admission.admits(connection.remotePeer)) {
-              return handler(stream, checkingNewStreams(connection));
+              return handler(stream, this.#watched(connection));
             }
             stream.abort(new Error("not admitted"));
           },
@@ -162,20 +183,6 @@ export class Gossip {
       getMiddleware: (protocol) => registrar.getMiddleware(protocol),
     };
   }
-}
-
-/**
- * A peer that does not admit us resets the stream while it is being opened. gossipsub would not
- * notice, keep it for good and never open another (seen in 17.1.1): it listens for the end only
- * after `newStream` resolved.
- */
-function checkingNewStreams(connection: Connection): Connection {
-  const newStream: Connection["newStream"] = async (protocols, options) => {
-    const stream = await connection.newStream(protocols, options);
-    if (stream.status !== "open") throw new Error("the peer closed the stream at once");
-    return stream;
-  };
-  return Object.create(connection, { newStream: { value: newStream } }) as Connection;
 }
 
 type Registrar = GossipSubComponents["registrar"];

@@ -181,7 +181,7 @@ export class Libp2pNetwork implements PeerNetwork {
       throw cannotListen(this.#listen, cause);
     }
     this.#running = true;
-    gossip.start();
+    gossip.start((peerId) => this.#sync.soon(peerId));
     this.#sync.start();
     this.#attachTimer = setInterval(() => {
       for (const { peerId } of this.#present.values()) this.#attach(peerId);
@@ -264,7 +264,6 @@ export class Libp2pNetwork implements PeerNetwork {
       this.#present.set(id, { peerId, synced: false });
       this.#events.onPeerConnected(id);
       this.#attach(peerId);
-      this.#sync.soon(peerId);
     } else if (!present && this.#present.delete(id)) {
       gossip.detach(peerId);
       this.#events.onPeerLost(id);

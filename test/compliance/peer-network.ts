@@ -1,0 +1,392 @@
+/**
+ * What every peer network does, whatever carries it: libp2p here, the simulator's elsewhere.
+ * Peers keep a book of records in place of the core: text envelopes, one line of versions for each
+ * trust domain, taken when higher than the one held.
+ */
+import { randomBytes } from "node:crypto";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import type { SyncEntry, SyncWant } from "../../src/core/mesh/anti-entropy.ts";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { sha256 } from "../../src/core/std/sha256.ts";
+import type {
+  PeerNetwork,
+  PeerNetworkEvents,
+  SyncSource,
+  Verdict,
+} from "../../src/ports/peer-network.ts";
+
+/** A record as these tests write it. */
+export interface BookRecord {
+  readonly trustDomain: TrustDomain;
+  readonly sequence: bigint;
+  readonly text: string;
+}
+
+export function bookRecord(trustDomain: string, sequence: bigint, text = ""): BookRecord {
+  return { trustDomain: trustDomain as TrustDomain, sequence, text };
+}
+
+export function encodeBookRecord({ trustDomain, sequence, text }: BookRecord): Uint8Array {
+  return Uint8Array.from(Buffer.from(`${trustDomain} ${sequence} ${text}`));
+}
+
+/** Undefined for what is no record, which these tests answer with the verdict reject. */
+function decodeBookRecord(envelope: Uint8Array): BookRecord | undefined {
+  const match = /^([a-z0-9.]+) (\d+) (.*)$/s.exec(Buffer.from(envelope).toString());
+  const [, name = "", sequence = "0", text = ""] = match ?? [];
+  return match === null ? undefined : bookRecord(name, BigInt(sequence), text);
+}
+
+/** Records in version order for each trust domain that somebody wants. */
+export class Book implements SyncSource {
+  readonly #held = new Map<string, BookRecord[]>();
+
+  constructor(wanted: readonly string[]) {
+    for (const name of wanted) this.#held.set(name, []);
+  }
+
+  newest(trustDomain: string): BookRecord | undefined {
+    return this.#held.get(trustDomain)?.at(-1);
+  }
+
+  /** Whether the record was higher than the held one. */
+  put(record: BookRecord): boolean {
+    const held = this.#held.get(record.trustDomain);
+    const newest = held?.at(-1)?.sequence ?? -1n;
+    if (held === undefined || record.sequence <= newest) return false;
+    held.push(record);
+    return true;
+  }
+
+  wanted(): readonly string[] {
+    return [...this.#held.keys()];
+  }
+
+  entries(wanted: readonly string[]): readonly SyncEntry[] {
+    return wanted.flatMap((name) => {
+      const newest = this.newest(name);
+      if (newest === undefined) return [];
+      const { trustDomain, sequence } = newest;
+      const version = { epoch: 0, rev: 0, sequence };
+      return { trustDomain, version, recordIds: [sha256(encodeBookRecord(newest))] };
+    });
+  }
+
+  missing(entries: readonly SyncEntry[]): readonly SyncWant[] {
+    return entries.flatMap(({ trustDomain, version, recordIds }): SyncWant[] => {
+      const newest = this.newest(trustDomain);
+      if (newest === undefined) return [{ trustDomain, above: undefined, recordId: recordIds[0] }];
+      const above = { epoch: 0, rev: 0, sequence: newest.sequence };
+      if (version.sequence <= newest.sequence) return [];
+      return [{ trustDomain, above, recordId: undefined }];
+    });
+  }
+
+  async records(wants: readonly SyncWant[]): Promise<readonly Uint8Array[]> {
+    const found = wants.flatMap(({ trustDomain, above, recordId }) => {
+      const held = this.#held.get(trustDomain) ?? [];
+      if (recordId !== undefined) return held.slice(-1);
+      return held.filter(({ sequence }) => above === undefined || sequence > above.sequence);
+    });
+    return found.slice(0, 64).map(encodeBookRecord);
+  }
+}
+
+/** One daemon's peer network with a book in place of the core. */
+export class BookPeer implements PeerNetworkEvents {
+  readonly book: Book;
+  /** What happened, in order. */
+  readonly seen: string[] = [];
+  readonly synced = new Map<string, readonly SyncEntry[]>();
+  /** Replaces the book's verdict on gossip. */
+  judge: ((envelope: Uint8Array) => Promise<Verdict>) | undefined;
+
+  constructor(wanted: readonly string[]) {
+    this.book = new Book(wanted);
+  }
+
+  async onGossip(envelope: Uint8Array, peerId: string): Promise<Verdict> {
+    if (this.judge !== undefined) return await this.judge(envelope);
+    const record = decodeBookRecord(envelope);
+    this.seen.push(`gossip ${peerId} ${record?.text ?? "?"}`);
+    if (record === undefined) return "reject";
+    return this.book.put(record) ? "accept" : "ignore";
+  }
+
+  async onSyncRecords(envelopes: readonly Uint8Array[], peerId: string): Promise<void> {
+    for (const envelope of envelopes) {
+      const record = decodeBookRecord(envelope);
+      this.seen.push(`sync ${peerId} ${record?.text ?? "?"}`);
+      if (record !== undefined) this.book.put(record);
+    }
+  }
+
+  onSynced(peerId: string, entries: readonly SyncEntry[]): void {
+    this.seen.push(`synced ${peerId}`);
+    this.synced.set(peerId, entries);
+  }
+
+  onPeerConnected(peerId: string): void {
+    this.seen.push(`connected ${peerId}`);
+  }
+
+  onPeerLost(peerId: string): void {
+    this.seen.push(`lost ${peerId}`);
+  }
+
+  /** How often something happened. */
+  count(what: string): number {
+    return this.seen.filter((each) => each === what).length;
+  }
+}
+
+export interface MakeOptions {
+  readonly seed: Uint8Array;
+  readonly strangerMs: number;
+  readonly syncIntervalMs: number;
+}
+
+export interface MadeNetwork {
+  readonly network: PeerNetwork;
+  /** The public key of the seed. */
+  readonly node: Uint8Array;
+}
+
+export type MakeNetwork = (
+  options: MakeOptions,
+  events: PeerNetworkEvents,
+  source: SyncSource,
+) => Promise<MadeNetwork>;
+
+export interface RunningPeer extends MadeNetwork {
+  readonly peer: BookPeer;
+  readonly id: string;
+  readonly seed: Uint8Array;
+  stop(): Promise<void>;
+}
+
+/** Starts peers and stops those that still run when the test is over. */
+export function startsPeers(
+  make: MakeNetwork,
+): (wanted?: readonly string[], options?: Partial<MakeOptions>) => Promise<RunningPeer> {
+  const running = new Set<RunningPeer>();
+  afterEach(async () => {
+    await Promise.all([...running].map(async (peer) => await peer.stop()));
+  });
+  return async (wanted = [TD], options = {}) => {
+    const peer = new BookPeer(wanted);
+    const seed = options.seed ?? randomBytes(32);
+    const defaults = { seed, strangerMs: 10_000, syncIntervalMs: 60_000 };
+    const made = await make({ ...defaults, ...options }, peer, peer.book);
+    await made.network.start();
+    const started: RunningPeer = {
+      ...made,
+      peer,
+      seed,
+      id: made.network.peerId,
+      stop: async () => {
+        running.delete(started);
+        await made.network.stop();
+      },
+    };
+    running.add(started);
+    return started;
+  };
+}
+
+/** Waits for a condition; 5 s is far above anything measured on a busy machine. */
+export async function eventually(condition: () => unknown, limitMs = 5_000): Promise<void> {
+  await vi.waitFor(() => expect(condition()).toBeTruthy(), { timeout: limitMs, interval: 5 });
+}
+
+/** Everybody admits everybody, and each dials those before it. */
+export async function joinAll(...peers: readonly RunningPeer[]): Promise<void> {
+  const nodes = peers.map(({ node }) => node);
+  for (const [index, { network }] of peers.entries()) {
+    network.admit(nodes);
+    network.dial(peers.slice(0, index).flatMap((other) => other.network.addresses()));
+  }
+  await eventually(() =>
+    peers.every(({ peer, id }) =>
+      peers.every((other) => other.id === id || peer.count(`synced ${other.id}`) > 0),
+    ),
+  );
+}
+
+export const TD = "alpha.test";
+
+/** The suite. `make` creates a network that is not started yet and finds others by `dial`. */
+export function describePeerNetwork(name: string, make: MakeNetwork): void {
+  describe(`${name} as a peer network`, () => {
+    const start = startsPeers(make);
+
+    test("tells once of each peer that connects and is lost, on both sides", async () => {
+      const [alpha, bravo] = [await start(), await start()];
+      await joinAll(alpha, bravo);
+      expect(alpha.network.connections().map(({ peerId }) => peerId)).toEqual([bravo.id]);
+      await bravo.stop();
+      await eventually(() => alpha.peer.count(`lost ${bravo.id}`) === 1);
+      expect(alpha.peer.count(`connected ${bravo.id}`)).toBe(1);
+      expect(alpha.network.connections()).toEqual([]);
+    });
+
+    test("delivers what one publishes to everybody that is admitted", async () => {
+      const peers = [await start(), await start(), await start()] as const;
+      await joinAll(...peers);
+      const [alpha, bravo, charlie] = peers;
+      await alpha.network.publish(encodeBookRecord(bookRecord(TD, 1n, "one")));
+      await charlie.network.publish(encodeBookRecord(bookRecord(TD, 2n, "two")));
+      await eventually(() => bravo.peer.book.newest(TD)?.sequence === 2n);
+      await eventually(() => alpha.peer.book.newest(TD)?.sequence === 2n);
+      await eventually(() => charlie.peer.book.newest(TD)?.sequence === 1n);
+    });
+
+    test("forwards only what got the verdict accept", async () => {
+      const peers = [await start(), await start(), await start()] as const;
+      const [alpha, bravo, charlie] = peers;
+      const line = [[bravo], [alpha, charlie], [bravo]];
+      for (const [index, { network }] of peers.entries()) {
+        network.admit((line[index] ?? []).map(({ node }) => node));
+      }
+      bravo.network.dial([...alpha.network.addresses(), ...charlie.network.addresses()]);
+      await eventually(() => peers.every(({ peer }) => peer.synced.size > 0));
+      await eventually(() => bravo.peer.synced.size === 2);
+      bravo.peer.judge = async (envelope) => {
+        const verdict = Buffer.from(envelope).toString().split(" ")[2];
+        if (verdict === "throw") throw new Error("a bug of the core");
+        return verdict as Verdict;
+      };
+      for (const [index, verdict] of ["ignore", "throw", "reject", "accept"].entries()) {
+        await alpha.network.publish(encodeBookRecord(bookRecord(TD, BigInt(index), verdict)));
+      }
+      await eventually(() => charlie.peer.count(`gossip ${bravo.id} accept`) === 1);
+      expect(charlie.peer.seen.filter((each) => each.startsWith("gossip"))).toHaveLength(1);
+      const rejected = bravo.network.connections().map((each) => [each.peerId, each.rejected]);
+      expect(Object.fromEntries(rejected)).toEqual({ [alpha.id]: 1, [charlie.id]: 0 });
+    });
+
+    test("repairs by sync on reconnect what was missed while disconnected", async () => {
+      const [alpha, bravo] = [await start(), await start()];
+      for (const { peer } of [alpha, bravo]) peer.book.put(bookRecord(TD, 0n, "0"));
+      await joinAll(alpha, bravo);
+      bravo.network.admit([]);
+      await eventually(() => alpha.peer.count(`lost ${bravo.id}`) === 1);
+      for (let sequence = 1n; sequence <= 200n; sequence += 1n) {
+        const record = bookRecord(TD, sequence, `${sequence}`);
+        alpha.peer.book.put(record);
+      }
+      await alpha.network.publish(encodeBookRecord(bookRecord(TD, 200n, "200")));
+      bravo.network.admit([alpha.node]);
+      await eventually(() => bravo.peer.book.newest(TD)?.sequence === 200n);
+      const inOrder = bravo.peer.seen.filter((each) => each.startsWith("sync "));
+      expect(inOrder).toEqual(Array.from({ length: 200 }, (_, n) => `sync ${alpha.id} ${n + 1}`));
+      await eventually(() => bravo.peer.synced.get(alpha.id)?.[0]?.version.sequence === 200n);
+    });
+
+    test("syncs with a random peer from time to time", async () => {
+      const alpha = await start();
+      const bravo = await start([TD], { syncIntervalMs: 50 });
+      await joinAll(alpha, bravo);
+      alpha.peer.book.put(bookRecord(TD, 7n));
+      await eventually(() => bravo.peer.book.newest(TD)?.sequence === 7n);
+      expect(alpha.peer.book.newest(TD)?.sequence).toBe(7n);
+    });
+
+    test("syncs now when asked, and tells what the peer holds also when nothing differs", async () => {
+      const wanted = [TD, "bravo.test"];
+      const [alpha, bravo] = [await start(wanted), await start(wanted)];
+      for (const { peer } of [alpha, bravo]) peer.book.put(bookRecord(TD, 3n));
+      await joinAll(alpha, bravo);
+      bravo.peer.synced.clear();
+      await bravo.network.syncNow(alpha.id);
+      expect(bravo.peer.synced.get(alpha.id)).toEqual(bravo.peer.book.entries([TD]));
+      alpha.peer.book.put(bookRecord("bravo.test", 1n));
+      await bravo.network.syncNow(alpha.id);
+      expect(bravo.peer.book.newest("bravo.test")?.sequence).toBe(1n);
+      await bravo.network.syncNow("nobody");
+    });
+
+    test("a peer never gives away what it was not asked for", async () => {
+      const [alpha, bravo] = [await start([TD, "secret.test"]), await start([TD])];
+      alpha.peer.book.put(bookRecord("secret.test", 1n));
+      await joinAll(alpha, bravo);
+      await bravo.network.syncNow(alpha.id);
+      expect(bravo.peer.synced.get(alpha.id)).toEqual([]);
+    });
+
+    test("a peer that nobody admitted sees no record, and is dropped", async () => {
+      const [alpha, bravo] = [await start([TD], { strangerMs: 200 }), await start()];
+      bravo.network.admit([alpha.node]);
+      bravo.network.dial(alpha.network.addresses());
+      alpha.peer.book.put(bookRecord(TD, 1n));
+      await eventually(() => bravo.peer.count(`connected ${alpha.id}`) === 1);
+      await alpha.network.publish(encodeBookRecord(bookRecord(TD, 2n)));
+      await bravo.network.publish(encodeBookRecord(bookRecord(TD, 3n)));
+      await eventually(() => bravo.peer.count(`lost ${alpha.id}`) === 1);
+      expect(alpha.peer.seen).toEqual([]);
+      expect(new Set(bravo.peer.seen)).toEqual(
+        new Set([`connected ${alpha.id}`, `lost ${alpha.id}`]),
+      );
+    });
+
+    test.each([
+      ["while the other is still connected", 10_000],
+      ["after the other was dropped", 50],
+    ])("who imports the other second connects at once: %s", async (_, strangerMs) => {
+      const [alpha, bravo] = [await start(), await start([TD], { strangerMs })];
+      bravo.peer.book.put(bookRecord(TD, 1n));
+      alpha.network.admit([bravo.node]);
+      alpha.network.dial(bravo.network.addresses());
+      const before = strangerMs > 1_000 ? "connected" : "lost";
+      await eventually(() => alpha.peer.count(`${before} ${bravo.id}`) > 0);
+      bravo.network.admit([alpha.node]);
+      bravo.network.dial(alpha.network.addresses());
+      await eventually(() => bravo.peer.count(`synced ${alpha.id}`) > 0, 2_000);
+      await eventually(() => alpha.peer.book.newest(TD)?.sequence === 1n, 2_000);
+      await bravo.network.publish(encodeBookRecord(bookRecord(TD, 2n, "two")));
+      await eventually(() => alpha.peer.count(`gossip ${bravo.id} two`) === 1);
+    });
+
+    test("a node that is no longer admitted is dropped at once and heard no more", async () => {
+      const [alpha, bravo] = [await start(), await start()];
+      await joinAll(alpha, bravo);
+      alpha.network.admit([]);
+      expect(alpha.peer.seen.at(-1)).toBe(`lost ${bravo.id}`);
+      expect(alpha.network.connections()).toEqual([]);
+      await eventually(() => bravo.peer.count(`lost ${alpha.id}`) === 1);
+      await alpha.network.syncNow(bravo.id);
+      expect(alpha.peer.seen.at(-1)).toBe(`lost ${bravo.id}`);
+    });
+
+    test("a peer that was restarted is found again soon", async () => {
+      const [alpha, bravo] = [await start(), await start()];
+      await joinAll(alpha, bravo);
+      const { seed } = alpha;
+      await alpha.stop();
+      await eventually(() => bravo.peer.count(`lost ${alpha.id}`) === 1);
+      const again = await start([TD], { seed });
+      expect(again.id).toBe(alpha.id);
+      again.network.admit([bravo.node]);
+      bravo.network.dial(again.network.addresses());
+      await eventually(() => again.peer.count(`synced ${bravo.id}`) === 1);
+    });
+
+    test("publishing to nobody is no error", async () => {
+      const alpha = await start();
+      await alpha.network.publish(encodeBookRecord(bookRecord(TD, 1n)));
+      await alpha.network.publish(encodeBookRecord(bookRecord(TD, 1n)));
+    });
+
+    test("stops within 2 s and tells nothing from then on", async () => {
+      const [alpha, bravo] = [await start(), await start()];
+      await joinAll(alpha, bravo);
+      const { length } = alpha.peer.seen;
+      const beganMs = performance.now();
+      await alpha.stop();
+      expect(performance.now() - beganMs).toBeLessThan(2_000);
+      await eventually(() => bravo.peer.count(`lost ${alpha.id}`) === 1);
+      await alpha.network.publish(encodeBookRecord(bookRecord(TD, 1n)));
+      expect(alpha.peer.seen).toHaveLength(length);
+    });
+  });
+}

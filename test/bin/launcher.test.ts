@@ -95,7 +95,10 @@ describe("the launcher", () => {
     let bare = "";
     beforeAll(async () => {
       bare = await mkdtemp(join(tmpdir(), "launcher-bare-"));
-      await cp(checkout, bare, { recursive: true, filter: (path) => !path.endsWith("node_modules") });
+      await cp(checkout, bare, {
+        recursive: true,
+        filter: (path) => !path.endsWith("node_modules"),
+      });
     });
     afterAll(async () => {
       await rm(bare, { recursive: true });

@@ -21,12 +21,32 @@ describe("the closing line", () => {
   });
 
   test.each([
-    ["tests that pass, fail and are skipped", `${PASSES} test("f", () => { throw 1; }); test.skip("s");`, "1 passed, 1 failed, 1 skipped"],
-    ["a file that does not load", `${PASSES} throw new Error("load");`, "0 passed, 1 failed, 0 skipped"],
-    ["a hook that fails", `describe("d", () => { beforeAll(() => { throw 1; }); ${PASSES} });`, "0 passed, 1 failed, 1 skipped"],
-    ["a rejection that nobody handles", `test("r", () => { Promise.reject(new Error("late")); });`, "1 passed, 1 failed, 0 skipped"],
-    ["a worker that is killed", `test("k", () => process.kill(process.pid, "SIGKILL"));`, "0 passed, 2 failed, 0 skipped"],
-    ["no test at all", "", "0 passed, 2 failed, 0 skipped"],
+    [
+      "tests that pass, fail and are skipped",
+      `${PASSES} test("f", () => { throw 1; }); test.skip("s");`,
+      "1 passed, 1 failed, 1 skipped",
+    ],
+    [
+      "a file that does not load",
+      `${PASSES} throw new Error("load");`,
+      "0 passed, 1 failed, 0 skipped",
+    ],
+    [
+      "a hook that fails",
+      `describe("d", () => { beforeAll(() => { throw 1; }); ${PASSES} });`,
+      "0 passed, 1 failed, 1 skipped",
+    ],
+    [
+      "a rejection that nobody handles",
+      `test("r", () => { Promise.reject(new Error("late")); });`,
+      "1 passed, 1 failed, 0 skipped",
+    ],
+    [
+      "a worker that is killed",
+      `test("k", () => process.kill(process.pid, "SIGKILL"));`,
+      "0 passed, 2 failed, 0 skipped",
+    ],
+    ["no test at all", "", "0 passed, 1 failed, 0 skipped"],
   ])("counts %s", async (_what, source, line) => {
     await writeFile(join(place, "a.test.ts"), `${IMPORT}\n${source}\n`);
     const { output, code } = await runTests(place);
@@ -43,10 +63,17 @@ describe("the closing line", () => {
 });
 
 /** Runs the tests of another folder with this project's runner; both outputs in one. */
-async function runTests(place: string): Promise<{ readonly output: string; readonly code: unknown }> {
+async function runTests(
+  place: string,
+): Promise<{ readonly output: string; readonly code: unknown }> {
   const reporter = join(ROOT, "test", "closing-line.ts");
   const runner = join(ROOT, "node_modules", "vitest", "vitest.mjs");
-  const options = ["--pool=forks", "--maxWorkers=1", "--reporter=default", `--reporter=${reporter}`];
+  const options = [
+    "--pool=forks",
+    "--maxWorkers=1",
+    "--reporter=default",
+    `--reporter=${reporter}`,
+  ];
   return await new Promise((resolve) => {
     execFile(
       process.execPath,

@@ -29,16 +29,22 @@ const runTime = { ...manifest.dependencies, ...manifest.optionalDependencies };
 const named: Readonly<Record<string, string>> = { ...runTime, ...manifest.devDependencies };
 const packages: Readonly<Record<string, Locked>> = lock.packages;
 const locked = new Map(Object.entries(packages).filter(([path]) => path !== ""));
-const shipped = [...locked].filter(([, { dev, devOptional }]) => dev !== true && devOptional !== true);
+const shipped = [...locked].filter(
+  ([, { dev, devOptional }]) => dev !== true && devOptional !== true,
+);
 
 describe("the page on dependencies", () => {
-  const rows = [...page.matchAll(/^\| `(.+?)` \| (.+?) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$/gm)].map(
-    ([, name = "", version, licence, room]) => ({ name, version, licence, room }),
-  );
+  const rows = [
+    ...page.matchAll(/^\| `(.+?)` \| (.+?) \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$/gm),
+  ].map(([, name = "", version, licence, room]) => ({ name, version, licence, room }));
 
   test("names each dependency once, with its version", () => {
     const versions = rows.map(({ name, version }) => `${name} ${version}`).toSorted();
-    expect(versions).toEqual(Object.entries(named).map((pair) => pair.join(" ")).toSorted());
+    expect(versions).toEqual(
+      Object.entries(named)
+        .map((pair) => pair.join(" "))
+        .toSorted(),
+    );
   });
 
   test("gives each the licence that its package states", () => {
@@ -76,7 +82,9 @@ describe("the lock file", () => {
   });
 
   test("is asked for exact versions", () => {
-    expect(Object.entries(named).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+    expect(Object.entries(named).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual(
+      [],
+    );
   });
 });
 
@@ -113,5 +121,7 @@ function fits(licence: string): boolean {
 /** Where Node looks for a package that `path` needs: its own node_modules, then each one outside. */
 function placesToLook(path: string): readonly string[] {
   const parts = `${path}/node_modules/`.split("node_modules/").slice(0, -1);
-  return parts.map((_, depth) => `${parts.slice(0, parts.length - depth).join("node_modules/")}node_modules/`);
+  return parts.map(
+    (_, depth) => `${parts.slice(0, parts.length - depth).join("node_modules/")}node_modules/`,
+  );
 }

@@ -1,0 +1,85 @@
+/** What one embedded server needs to know: from options, or from a SPIRE `server.conf`. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type OptionKinds, type Options, readDuration } from "./arguments.ts";
+import { type HclBlock, isBlock, readHcl } from "./hcl.ts";
+import { type LogLevel, readLogLevel } from "./log.ts";
+import { readTrustDomainName } from "./spiffe-id.ts";
+
+export const DEFAULT_SOCKET_PATH = "/tmp/spire-server/private/api.sock";
+const DEFAULT_CA_TTL = "24h";
+const DEFAULT_SVID_TTL = "1h";
+
+/** As `spire-server run`; `-keyManager` and `-caTTL` stand in its file only. */
+export const RUN_OPTIONS = {
+  config: "text",
+  trustDomain: "text",
+  dataDir: "text",
+  socketPath: "text",
+  keyManager: "text",
+  caTTL: "text",
+  logLevel: "text",
+} as const satisfies OptionKinds;
+
+export interface Configuration {
+  readonly trustDomain: string;
+  readonly dataDir: string;
+  readonly socketPath: string;
+  /** `memory` loses its keys with the process, so that each start makes new authorities. */
+  readonly keyManager: "memory" | "disk";
+  /** Two servers with one datastore are replicas of each other. */
+  readonly datastorePath: string;
+  readonly caTtlMs: number;
+  readonly svidTtlMs: number;
+  readonly logLevel: LogLevel;
+}
+
+/** Options win over the file. Throws an Error that names the setting. */
+export function readConfiguration(options: Options<typeof RUN_OPTIONS>): Configuration {
+  const file = options.config === undefined ? {} : readHcl(readFileSync(options.config, "utf8"));
+  const server = blockAt(file, "server");
+  const plugins = blockAt(file, "plugins");
+  const trustDomain = options.trustDomain ?? textAt(server, "trust_domain");
+  const dataDir = options.dataDir ?? textAt(server, "data_dir");
+  if (trustDomain === undefined) throw new Error("trust_domain must be configured");
+  if (dataDir === undefined) throw new Error("data_dir must be configured");
+  const keyManager =
+    options.keyManager ?? Object.keys(blockAt(plugins, "KeyManager"))[0] ?? "memory";
+  if (keyManager !== "memory" && keyManager !== "disk") {
+    throw new Error(`key manager "${keyManager}" is not here: use memory or disk`);
+  }
+  const logLevel = options.logLevel ?? textAt(server, "log_level") ?? "info";
+  const level = readLogLevel(logLevel);
+  if (level === undefined) throw new Error(`not a valid log level: "${logLevel}"`);
+  return {
+    trustDomain: readTrustDomainName(trustDomain),
+    dataDir,
+    socketPath: options.socketPath ?? textAt(server, "socket_path") ?? DEFAULT_SOCKET_PATH,
+    keyManager,
+    datastorePath: sqlitePath(plugins) ?? join(dataDir, "datastore.sqlite3"),
+    caTtlMs: readDuration(options.caTTL ?? textAt(server, "ca_ttl") ?? DEFAULT_CA_TTL),
+    svidTtlMs: readDuration(textAt(server, "default_x509_svid_ttl") ?? DEFAULT_SVID_TTL),
+    logLevel: level,
+  };
+}
+
+/** The file of `DataStore "sql"`; undefined when it names none. */
+function sqlitePath(plugins: HclBlock): string | undefined {
+  const data = blockAt(blockAt(blockAt(plugins, "DataStore"), "sql"), "plugin_data");
+  const type = textAt(data, "database_type") ?? "sqlite3";
+  if (type !== "sqlite3") throw new Error(`database_type "${type}" is not here: use sqlite3`);
+  const path = textAt(data, "connection_string");
+  if (path?.startsWith("file:")) throw new Error("connection_string: write the path of a file");
+  return path;
+}
+
+function blockAt(block: HclBlock, key: string): HclBlock {
+  const value = block[key];
+  return isBlock(value) ? value : {};
+}
+
+function textAt(block: HclBlock, key: string): string | undefined {
+  const value = block[key];
+  if (value === undefined || typeof value === "string") return value;
+  throw new Error(`${key}: write a text in quotes`);
+}

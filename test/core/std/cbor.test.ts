@@ -1,0 +1,149 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { fromHex, toHex } from "../../../src/core/std/bytes.ts";
+import { type CborValue, decodeCbor, encodeCbor } from "../../../src/core/std/cbor.ts";
+import { CBOR_DEPTH_MAX } from "../../../src/core/std/limits.ts";
+
+const leaf = fc.oneof(
+  fc.nat(),
+  fc.bigInt(0n, 2n ** 53n - 1n).map(Number),
+  fc.bigInt(2n ** 53n, 2n ** 64n - 1n),
+  fc.constantFrom(0, 23, 24, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 2n ** 64n - 1n),
+  fc.uint8Array({ maxLength: 300 }),
+  fc.string({ unit: "grapheme", maxLength: 40 }),
+  fc.boolean(),
+);
+
+/** Values at most `depth` arrays deep. */
+function valueOf(depth: number): fc.Arbitrary<CborValue> {
+  if (depth === 0) return leaf;
+  const items = fc.array(
+    fc.constantFrom(depth - 1, 0).chain((next) => valueOf(next)),
+    { maxLength: 5 },
+  );
+  return fc.oneof(leaf, items);
+}
+
+/** Bytes that begin like items, so that more of them come near to being one. */
+const almostItems = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom(0x00, 0x18, 0x1b, 0x40, 0x41, 0x58, 0x60, 0x61, 0x80, 0x81, 0x82, 0xf4, 0xf5),
+      fc.constantFrom(0x1f, 0x20, 0x5f, 0x7f, 0x9f, 0xa0, 0xc0, 0xf6, 0xf7, 0xf9, 0xff),
+      fc.nat(255),
+    ),
+    { maxLength: 40 },
+  )
+  .map((bytes) => Uint8Array.from(bytes));
+
+describe("CBOR", () => {
+  test("gives every value of the protocol back", () => {
+    fc.assert(
+      fc.property(valueOf(CBOR_DEPTH_MAX), (value) => {
+        expect(decodeCbor(encodeCbor(value))).toEqual({ ok: true, value });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("writes what it reads back as the same bytes, whatever the bytes are", () => {
+    let taken = 0;
+    fc.assert(
+      fc.property(fc.oneof(almostItems, fc.uint8Array({ maxLength: 60 })), (bytes) => {
+        const read = decodeCbor(bytes);
+        if (!read.ok) return;
+        taken += 1;
+        expect(toHex(encodeCbor(read.value))).toBe(toHex(bytes));
+      }),
+      { numRuns: 5_000 },
+    );
+    expect(taken).toBeGreaterThan(100); // Or the law was never put to the test.
+  });
+
+  test("takes no value apart: a cut or longer one is refused", () => {
+    fc.assert(
+      fc.property(valueOf(3), fc.nat(), fc.nat(255), (value, place, more) => {
+        const bytes = encodeCbor(value);
+        expect(decodeCbor(bytes.subarray(0, place % bytes.length)).ok).toBe(false);
+        expect(decodeCbor(Uint8Array.of(...bytes, more)).ok).toBe(false);
+      }),
+    );
+  });
+
+  test.each([
+    ["00", 0],
+    ["17", 23],
+    ["1818", 24],
+    ["1903e8", 1_000],
+    ["1a000f4240", 1_000_000],
+    ["1b001fffffffffffff", Number.MAX_SAFE_INTEGER],
+    ["1b0020000000000000", 2n ** 53n],
+    ["1bffffffffffffffff", 2n ** 64n - 1n],
+    ["40", new Uint8Array()],
+    ["60", ""],
+    ["62c3bc", "ü"],
+    ["63efbfbd", "\u{fffd}"],
+    ["80", []],
+    ["8201820203", [1, [2, 3]]],
+    ["f4", false],
+    ["f5", true],
+    ["818181818180", [[[[[[]]]]]]],
+  ] as const)("reads %s", (hex, value) => {
+    expect(decodeCbor(fromHex(hex))).toEqual({ ok: true, value });
+  });
+
+  test.each([
+    ["no bytes", ""],
+    ["a negative number", "20"],
+    ["an empty map", "a0"],
+    ["a map", "a10102"],
+    ["a tag", "c000"],
+    ["a tagged big number", "c249010000000000000000"],
+    ["null", "f6"],
+    ["undefined", "f7"],
+    ["a simple value", "e0"],
+    ["a simple value of two bytes", "f8ff"],
+    ["false as a simple value of two bytes", "f814"],
+    ["a half float", "f93c00"],
+    ["a float", "fa3f800000"],
+    ["a double", "fb3ff0000000000000"],
+    ["a break", "ff"],
+    ["an indefinite array", "9f01ff"],
+    ["an indefinite byte string", "5f4101ff"],
+    ["indefinite text", "7f6161ff"],
+    ["a reserved length", "1c00"],
+    ["23 in two bytes", "1817"],
+    ["24 in three bytes", "190018"],
+    ["256 in five bytes", "1a00000100"],
+    ["2^32 − 1 in nine bytes", "1b00000000ffffffff"],
+    ["a byte string with a longer length", "580101"],
+    ["text with a longer length", "780161"],
+    ["an array with a longer length", "980101"],
+    ["an array with a nine-byte length", "9b000000000000000101"],
+    ["a byte after the value", "0000"],
+    ["an item after the array", "810101"],
+    ["a cut number", "19ff"],
+    ["a cut byte string", "4201"],
+    ["a cut array", "8201"],
+    ["a byte string of 2^64 − 1 bytes", "5bffffffffffffffff"],
+    ["text of 2^32 − 1 bytes", "7affffffff61"],
+    ["an array of 2^64 − 1 items", "9bffffffffffffffff"],
+    ["an array of 2^31 items", "9a8000000000"],
+    ["text of a lone continuation byte", "6180"],
+    ["text of an overlong slash", "62c0af"],
+    ["text of a surrogate", "63eda080"],
+    // The library drops it; no text of the protocol begins with one.
+    ["text with a byte order mark", "63efbbbf"],
+    ["seven arrays deep", "81818181818180"],
+    ["seven arrays deep beside others", "82008181818181818000"],
+    ["a thousand arrays deep", "81".repeat(1_000)],
+  ])("refuses %s", (_, hex) => {
+    expect(decodeCbor(fromHex(hex)).ok).toBe(false);
+  });
+
+  test("refuses a declared length without making room for it", () => {
+    const before = process.memoryUsage().rss;
+    for (let times = 0; times < 1_000; times += 1) decodeCbor(fromHex("9a7fffffff0000"));
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 * 1024);
+  });
+});

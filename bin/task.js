@@ -1,7 +1,7 @@
 /**
  * Runs one of the project's own tasks in a checkout: installs what is missing, then hands over to
- * the carried Node. `task.js vitest run` runs an installed tool, `task.js peers/x.ts` a file of ours.
- * Runs on Node 18 and later, with nothing installed.
+ * the carried Node. `task.js vitest run` runs an installed tool, `task.js peers/x.ts` a file of ours,
+ * `task.js` alone only installs. Runs on Node 18 and later, with nothing installed.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -9,23 +9,35 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import process from "node:process";
 
+const EXIT_UNAVAILABLE = 69; // sysexits.h
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-if (!installedAsLocked()) {
-  process.stderr.write("Installing the dependencies named in package-lock.json (about 20 s) ...\n");
-  const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-  const { status } = spawnSync("npm", ["ci", ...quiet], { cwd: root, stdio: ["ignore", 2, 2] });
-  if (status !== 0) {
-    process.stderr.write("INSTALL_FAILED: npm ci did not succeed. Next: read npm's lines above.\n");
-    process.exit(69);
-  }
+if (!installedAsLocked()) install();
+const [task, ...args] = process.argv.slice(2);
+if (task !== undefined) await run(task, args);
+
+async function run(task, args) {
+  const { carriedNode } = await import("./carried-node.js");
+  const { handOver, handOverToProgram } = await import("./hand-over.js");
+  if (task.endsWith(".ts")) handOverToProgram(carriedNode(), join(root, task), args);
+  else handOver(carriedNode(), [toolPath(task), ...args]);
 }
 
-const { carriedNode } = await import("./carried-node.js");
-const { handOver, handOverToProgram } = await import("./hand-over.js");
-const [task = "", ...args] = process.argv.slice(2);
-if (task.endsWith(".ts")) handOverToProgram(carriedNode(), join(root, task), args);
-else handOver(carriedNode(), [toolPath(task), ...args]);
+function install() {
+  process.stderr.write("Installing the dependencies named in package-lock.json (about 20 s) ...\n");
+  const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+  const { status } = spawnSync("npm", ["ci", ...quiet], {
+    cwd: root,
+    stdio: ["ignore", 2, 2],
+    env: {
+      ...process.env,
+      NODE_OPTIONS: `--require "${join(root, "bin", "npm-version-check.cjs")}"`,
+    },
+  });
+  if (status === 0) return;
+  process.stderr.write("INSTALL_FAILED: npm ci did not succeed. Next: read npm's lines above.\n");
+  process.exit(EXIT_UNAVAILABLE);
+}
 
 /**
  * Whether node_modules holds what package-lock.json names. Packages of other platforms are optional

@@ -5,10 +5,8 @@
  * goes on after the server was restarted. What a call rejects with is a `ConnectError`; `src/spire`
  * says what each code means.
  */
-import { connect } from "node:net";
-import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { Fault } from "../fault.ts";
+import { type Client, createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
 import {
   BundleService,
   EntryService,
@@ -17,6 +15,7 @@ import {
   SvidService,
   TrustDomainService,
 } from "./services.ts";
+import { SocketSession } from "./socket-session.ts";
 
 /** Longest wait for one answer. The slowest call measured is a page of rows, at 10 ms. */
 export const CALL_DEADLINE_MS = 5_000;
@@ -30,12 +29,6 @@ export const REQUEST_BYTES_MAX = 3 * 1024 * 1024;
  * 16 MiB. Above: `ResourceExhausted`.
  */
 export const RESPONSE_BYTES_MAX = 64 * 1024 * 1024;
-
-/** Longest path of a Unix socket on Linux (unix(7)), without the closing NUL. */
-const SOCKET_PATH_BYTES_MAX = 107;
-
-/** gRPC needs an authority; over a Unix socket nobody looks at it. */
-const AUTHORITY = "http://localhost";
 
 export interface SpireApi {
   readonly bundle: Client<typeof BundleService>;
@@ -55,37 +48,15 @@ export interface SpireApiOptions {
   readonly deadlineMs?: number;
 }
 
-/**
- * Makes the clients of one SPIRE Server. Every call ends within its deadline.
- *
- * @throws {Fault} `CONFIG_INVALID` when no socket can have that path: connect would try it for ever
- *   without a pause (measured).
- */
+/** Makes the clients of one SPIRE Server. Every call ends within its deadline. */
 export function spireApi({ socketPath, deadlineMs = CALL_DEADLINE_MS }: SpireApiOptions): SpireApi {
-  if (Buffer.byteLength(socketPath) > SOCKET_PATH_BYTES_MAX) {
-    throw new Fault(
-      "CONFIG_INVALID",
-      `a socket's path has at most ${SOCKET_PATH_BYTES_MAX} bytes: ${socketPath}`,
-    );
-  }
-  const sessions = new Http2SessionManager(
-    AUTHORITY,
-    {},
-    { createConnection: () => connect({ path: socketPath }) },
-  );
-  let closed = false;
+  const session = new SocketSession(socketPath);
   const transport = createGrpcTransport({
-    baseUrl: AUTHORITY,
-    sessionManager: sessions,
+    baseUrl: session.authority,
+    sessionManager: session,
     defaultTimeoutMs: deadlineMs,
     writeMaxBytes: REQUEST_BYTES_MAX,
     readMaxBytes: RESPONSE_BYTES_MAX,
-    interceptors: [
-      (next) => async (request) => {
-        if (closed) throw new ConnectError("the client is closed", Code.Canceled);
-        return await next(request);
-      },
-    ],
     acceptCompression: [], // On one machine compression costs more than it saves.
   });
   return {
@@ -95,9 +66,6 @@ export function spireApi({ socketPath, deadlineMs = CALL_DEADLINE_MS }: SpireApi
     entry: createClient(EntryService, transport),
     localAuthority: createClient(LocalAuthorityService, transport),
     health: createClient(HealthService, transport),
-    close() {
-      closed = true;
-      sessions.abort();
-    },
+    close: () => session.close(),
   };
 }

@@ -45,6 +45,8 @@ export async function spireFault(error: unknown, call: string, socketPath: strin
     case "ENOENT":
     case "ENOTDIR":
       return new Fault("SPIRE_UNREACHABLE", `there is no socket at ${socketPath}`, options);
+    case "EINVAL":
+      return new Fault("SPIRE_UNREACHABLE", `no socket has so long a path: ${socketPath}`, options);
     case "EACCES":
     case "EPERM":
       return new Fault("SPIRE_UNREACHABLE", `no permission to open ${socketPath}`, {

@@ -25,7 +25,8 @@ export const FAULTS = {
   SPIRE_REFUSED: { exitCode: 69, advice: "Read SPIRE Server's own log for the reason." },
   SPIRE_OTHER_TRUST_DOMAIN: {
     exitCode: 78,
-    advice: "Set `trust_domain` to the one that this SPIRE Server serves, or correct its socket path.",
+    advice:
+      "Set `trust_domain` to the one that this SPIRE Server serves, or correct its socket path.",
   },
   ROW_IN_USE: {
     exitCode: 77,
@@ -42,14 +43,28 @@ export const FAULTS = {
   },
   STORE_DAMAGED: {
     exitCode: 74,
-    advice: "Keep the directory as it is and restore data_dir from a backup: the daemon does not guess trust.",
+    advice:
+      "Keep the directory as it is and restore data_dir from a backup: the daemon does not guess trust.",
   },
   STORE_FULL: { exitCode: 74, advice: "Free space on the disk of data_dir." },
+  KEY_EXPOSED: {
+    exitCode: 77,
+    advice:
+      "Find out who could read or write it. Make it a file of the daemon's user with mode 600, or move it away: a new key is a new node.",
+  },
+  KEY_DAMAGED: {
+    exitCode: 74,
+    advice:
+      "Put a copy of the key back, or move the file away: a new key is a new node, which partners must import again.",
+  },
   NOT_ALLOWED: { exitCode: 77, advice: "Run the command as the daemon's own user." },
   NOT_FOUND: { exitCode: 1, advice: "See `spire-mesh status` for what is there." },
   NOT_READY: { exitCode: 69, advice: "Wait until `spire-mesh healthcheck` exits 0." },
   NOT_BUILT: { exitCode: 64, advice: "This version does not have it yet; see CHANGELOG.md." },
-  CONFIG_INVALID: { exitCode: 78, advice: "Correct the listed lines, then run `spire-mesh validate`." },
+  CONFIG_INVALID: {
+    exitCode: 78,
+    advice: "Correct the listed lines, then run `spire-mesh validate`.",
+  },
 } as const satisfies Record<string, { readonly exitCode: number; readonly advice: string }>;
 
 export type FaultCode = keyof typeof FAULTS;

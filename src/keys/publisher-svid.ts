@@ -1,0 +1,88 @@
+/**
+ * One X509-SVID of the publisher with its private key: read and checked whether SPIRE just minted it
+ * or a file kept it, and able to sign.
+ */
+import { type KeyObject, createPublicKey, sign } from "node:crypto";
+import { type ChainFacts, judgeChain, readChain } from "../core/record/chain.ts";
+import type { Chain } from "../core/record/envelope.ts";
+import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
+import { concatBytes, equalBytes } from "../core/std/bytes.ts";
+import { CHAIN_CERTIFICATES_MAX } from "../core/std/limits.ts";
+import { type Result, no, ok } from "../core/std/result.ts";
+import { sha256Hex } from "../core/std/sha256.ts";
+import { x509Proofs } from "../x509/proofs.ts";
+
+/** What is asked of SPIRE, which may give less. */
+export const SVID_TTL_S = 3_600;
+/**
+ * An SVID is used no longer than this after its `notBefore`, whatever SPIRE wrote into it: the hour
+ * that was asked for, and the seconds by which SPIRE dates it back (10, read in its source).
+ */
+const SVID_LIFE_S_MAX = SVID_TTL_S + 60;
+
+/** The order of P-256's base point (SP 800-186, 3.2.1.3). */
+const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+const SCALAR_BYTES = 32;
+
+export interface PublisherSvid {
+  /** DER, leaf first, without the root. */
+  readonly chain: Chain;
+  readonly facts: ChainFacts;
+  readonly privateKey: KeyObject;
+  /** Names the authority that the chain ends in: 64 hex digits, the same for all that it issued. */
+  readonly anchorId: string;
+  /** Unix time in seconds, both inclusive. */
+  readonly notBeforeS: number;
+  readonly notAfterS: number;
+}
+
+/**
+ * Reads a chain and its key.
+ * @returns The reason, in words, when the chain is not one of this trust domain's publisher, was not
+ *   valid when it began, or the key is not the leaf's.
+ */
+export function readPublisherSvid(
+  chain: Chain,
+  privateKey: KeyObject,
+  trustDomain: TrustDomain,
+): Result<PublisherSvid, string> {
+  if (chain.length > CHAIN_CERTIFICATES_MAX) return no(`a chain of ${chain.length} certificates`);
+  const read = readChain(chain, x509Proofs);
+  if (!read.ok) return no(read.reason.detail);
+  const facts = read.value;
+  const [leaf] = facts;
+  const notBeforeS = Math.max(...facts.map((each) => each.notBeforeS));
+  const notAfterS = Math.min(
+    leaf.notBeforeS + SVID_LIFE_S_MAX,
+    ...facts.map((each) => each.notAfterS),
+  );
+  const judged = judgeChain(facts, trustDomain, notBeforeS, x509Proofs);
+  if (!judged.ok) return no(judged.reason.detail);
+  const spki = createPublicKey(privateKey).export({ type: "spki", format: "der" });
+  if (!equalBytes(spki, leaf.key.spki)) return no("the private key is not the leaf's");
+  return ok({ chain, facts, privateKey, anchorId: anchorIdOf(facts), notBeforeS, notAfterS });
+}
+
+export function isValidAt({ notBeforeS, notAfterS }: PublisherSvid, timeS: number): boolean {
+  return notBeforeS <= timeS && timeS <= notAfterS;
+}
+
+/** Signs with the SVID's key: ECDSA P-256 with SHA-256, 64 bytes r‖s, s at most half the order. */
+export function signAsSvid({ privateKey }: PublisherSvid, preimage: Uint8Array): Uint8Array {
+  const signature = sign("sha256", preimage, { key: privateKey, dsaEncoding: "ieee-p1363" });
+  const s = BigInt(`0x${signature.toString("hex", SCALAR_BYTES)}`);
+  if (s <= P256_ORDER / 2n) return Uint8Array.from(signature);
+  // (r, n − s) is as good a signature; receivers take one of the two only.
+  const lowS = (P256_ORDER - s).toString(16).padStart(2 * SCALAR_BYTES, "0");
+  return concatBytes(signature.subarray(0, SCALAR_BYTES), Buffer.from(lowS, "hex"));
+}
+
+/**
+ * Issuer name and authority key id of the last certificate. Never a subject: two nested servers'
+ * intermediates share one (measured). Without a key id the certificate stands for itself.
+ */
+function anchorIdOf(facts: ChainFacts): string {
+  const last = facts.at(-1) ?? facts[0];
+  const { issuer, authorityKeyId, der } = last;
+  return sha256Hex(authorityKeyId === undefined ? der : concatBytes(issuer, authorityKeyId));
+}

@@ -1,0 +1,160 @@
+/**
+ * Signs this daemon's records: with X509-SVIDs minted for the publisher's SPIFFE ID and with the
+ * node key. Continuity is old and new: one chain speaks for the authorities that receivers hold, one
+ * for those of the record, and one SVID may be both.
+ *
+ *     kept SVIDs ──▶ one for both? ──▶ [it]
+ *                └─▶ old, and new (kept, else minted now) ──▶ [old, new]
+ *
+ * SVIDs are minted ahead of changes; one that is minted because of a change only ever supplies the
+ * new chain (docs/protocol.md 1).
+ */
+import type { Anchors } from "../core/record/authority.ts";
+import { findAnchor } from "../core/record/chain.ts";
+import { nodePreimage, svidPreimage } from "../core/record/preimages.ts";
+import type { Refusal } from "../core/record/refusal.ts";
+import type { SigningOrder, SigningOutcome } from "../core/record/signing.ts";
+import { type TrustDomain, publisherId } from "../core/spiffe/trust-domain.ts";
+import { Fault } from "../fault.ts";
+import type { Keyring } from "../ports/keyring.ts";
+import type { SpireServer } from "../ports/spire-server.ts";
+import { requestSvid } from "../x509/csr.ts";
+import { x509Proofs } from "../x509/proofs.ts";
+import type { NodeKey } from "./node-key.ts";
+import { type PublisherSvid, SVID_TTL_S, readPublisherSvid, signAsSvid } from "./publisher-svid.ts";
+import { SvidCache } from "./svid-cache.ts";
+import { type SvidPlaces, type Warn, openSvidFiles } from "./svid-files.ts";
+
+export interface PublisherOptions {
+  readonly trustDomain: TrustDomain;
+  readonly nodeKey: NodeKey;
+  /** Where minted SVIDs are kept. */
+  readonly svidCache: SvidPlaces;
+}
+
+export interface PublisherPorts {
+  /** SPIRE's mint, with its deadline; rejects with its faults. */
+  readonly mint: SpireServer["mintX509Svid"];
+  /** Told what an operator may act on, such as SVIDs that cannot be kept. */
+  readonly warn: Warn;
+}
+
+/** Opens the keyring with the SVIDs that an earlier run kept and that are valid now. */
+export async function openPublisher(
+  options: PublisherOptions,
+  ports: PublisherPorts,
+  nowMs: number,
+): Promise<Keyring> {
+  const files = await openSvidFiles(options.svidCache, options.trustDomain, ports.warn);
+  const cache = new SvidCache(files);
+  await cache.load(toSeconds(nowMs));
+  return new Publisher(options, ports, cache);
+}
+
+class Publisher implements Keyring {
+  readonly nodePublicKey: Uint8Array;
+  readonly #trustDomain: TrustDomain;
+  readonly #nodeKey: NodeKey;
+  readonly #mint: PublisherPorts["mint"];
+  readonly #cache: SvidCache;
+  /** Authorities that the published record has or is about to have, from the last order. */
+  #published: Anchors = [];
+  #signedSinceMint = false;
+  /** One mint or signature at a time: who signs waits for the SVID that is being minted ahead. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(options: PublisherOptions, ports: PublisherPorts, cache: SvidCache) {
+    this.nodePublicKey = options.nodeKey.publicKey;
+    this.#trustDomain = options.trustDomain;
+    this.#nodeKey = options.nodeKey;
+    this.#mint = ports.mint;
+    this.#cache = cache;
+  }
+
+  async sign(order: SigningOrder, nowMs: number): Promise<SigningOutcome> {
+    return await this.#inTurn(() => this.#signNow(order, toSeconds(nowMs)));
+  }
+
+  async mintAhead(nowMs: number): Promise<void> {
+    await this.#inTurn(() => this.#mintAheadNow(toSeconds(nowMs)));
+  }
+
+  async #inTurn<Value>(work: () => Promise<Value>): Promise<Value> {
+    const mine = this.#turn.then(work);
+    this.#turn = mine.catch(() => undefined); // Whoever asked for it is told.
+    return await mine;
+  }
+
+  async #signNow(order: SigningOrder, signedAtS: number): Promise<SigningOutcome> {
+    const { heldAuthorities, newAuthorities } = order;
+    this.#published = [...heldAuthorities, ...newAuthorities];
+    const isFirst = heldAuthorities.length === 0;
+    const kept = this.#cache.validAt(signedAtS);
+    const speakers = (anchors: Anchors) =>
+      kept.filter((svid) => this.#anchorProblem(svid, anchors, signedAtS) === undefined);
+    const old = speakers(heldAuthorities);
+    const fresh = speakers(newAuthorities);
+
+    const [both] = isFirst ? fresh : fresh.filter((svid) => old.includes(svid));
+    if (both !== undefined) return this.#signed(order, [both], signedAtS);
+    const [forOld] = old;
+    if (forOld === undefined && !isFirst) return { kind: "no-old-chain" };
+    const forNew = fresh[0] ?? (await this.#mintNow(signedAtS));
+    const problem = this.#anchorProblem(forNew, newAuthorities, signedAtS);
+    if (problem !== undefined) return { kind: "no-new-chain", problem: problem.detail };
+    return this.#signed(order, forOld === undefined ? [forNew] : [forOld, forNew], signedAtS);
+  }
+
+  async #mintAheadNow(nowS: number): Promise<void> {
+    const [newest] = this.#cache.validAt(nowS);
+    const isYoung = newest !== undefined && nowS < (newest.notBeforeS + newest.notAfterS) / 2;
+    if (isYoung && !this.#signedSinceMint) return;
+    await this.#mintNow(nowS);
+  }
+
+  /** Mints an SVID with a key of its own and keeps it under its anchor. */
+  async #mintNow(nowS: number): Promise<PublisherSvid> {
+    const { csr, privateKey } = requestSvid(publisherId(this.#trustDomain));
+    const chain = await this.#mint(csr, SVID_TTL_S);
+    const read = readPublisherSvid(chain, privateKey, this.#trustDomain);
+    if (!read.ok) {
+      throw new Fault("SPIRE_REFUSED", `SPIRE minted an X509-SVID of no use: ${read.reason}`);
+    }
+    this.#signedSinceMint = false;
+    const isPublished = (svid: PublisherSvid): boolean =>
+      this.#anchorProblem(svid, this.#published, nowS) === undefined;
+    await this.#cache.keep(read.value, isPublished, nowS);
+    return read.value;
+  }
+
+  /** Why an SVID does not speak for any of these authorities: judged as every receiver will. */
+  #anchorProblem(svid: PublisherSvid, anchors: Anchors, timeS: number): Refusal | undefined {
+    const missing = "NEW_AUTHORITY_MISSING";
+    const found = findAnchor(svid.facts, anchors, this.#trustDomain, timeS, missing, x509Proofs);
+    return found.ok ? undefined : found.reason;
+  }
+
+  #signed(
+    { recordId, recovery }: SigningOrder,
+    svids: readonly PublisherSvid[],
+    signedAtS: number,
+  ): SigningOutcome {
+    this.#signedSinceMint = true;
+    const { nodePublicKey } = this;
+    const chains = svids.map(({ chain }) => chain);
+    const svidSignatures = svids.map((svid) =>
+      signAsSvid(svid, svidPreimage(recordId, nodePublicKey, signedAtS, svid.chain)),
+    );
+    const nodeSignature = this.#nodeKey.sign(
+      nodePreimage(recordId, signedAtS, chains, svidSignatures, recovery),
+    );
+    return {
+      kind: "signed",
+      block: { nodePublicKey, signedAtS, chains, svidSignatures, nodeSignature },
+    };
+  }
+}
+
+function toSeconds(milliseconds: number): number {
+  return Math.floor(milliseconds / 1_000);
+}

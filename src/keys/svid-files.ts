@@ -1,0 +1,129 @@
+/**
+ * Publisher SVIDs on a file system, so that they outlive a restart of the daemon beside a SPIRE
+ * Server whose keys do not outlive its own. One PEM file an anchor: the private key, then the chain,
+ * as `openssl` reads them. On a disk the key would lie beside the node key and one snapshot would
+ * hold both factors: hence tmpfs, unless the operator chose `disk`.
+ *
+ * Losing a file costs an SVID that SPIRE can mint again, so nothing that goes wrong here stops the
+ * daemon: it is told, and what is left is used.
+ */
+import { type KeyObject, X509Certificate, createPrivateKey } from "node:crypto";
+import { mkdir, readdir, rm, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
+import { type Result, no } from "../core/std/result.ts";
+import { readPrivateFile, writePrivateFile } from "./private-file.ts";
+import { type PublisherSvid, readPublisherSvid } from "./publisher-svid.ts";
+
+/** Where SVIDs are kept beyond memory (docs/protocol.md 1). */
+export type SvidCachePolicy = "memory" | "runtime_dir" | "disk";
+
+export interface SvidPlaces {
+  readonly policy: SvidCachePolicy;
+  readonly runtimeDir: string;
+  readonly dataDir: string;
+}
+
+/** Tells an operator, who may act on it. */
+export type Warn = (message: string) => void;
+
+const DIRECTORY = "svids";
+const OWNER_ONLY = 0o700;
+/** statfs(2), TMPFS_MAGIC. */
+const TMPFS = 0x01_02_19_94;
+const FILE_NAME = /^[0-9a-f]{64}\.pem$/;
+/** More files than this are not ours: SVIDs are kept for 16 anchors. */
+const FILES_MAX = 64;
+const PEM_BLOCK = /-----BEGIN (?<label>[A-Z ]+)-----[A-Za-z0-9+/=\s]+-----END \k<label>-----/g;
+
+/** Opens the place that the policy names; undefined when SVIDs stay in memory. */
+export async function openSvidFiles(
+  { policy, runtimeDir, dataDir }: SvidPlaces,
+  trustDomain: TrustDomain,
+  warn: Warn,
+): Promise<SvidFiles | undefined> {
+  if (policy === "memory") return undefined;
+  const parent = policy === "disk" ? dataDir : runtimeDir;
+  try {
+    if (policy === "runtime_dir" && (await statfs(runtimeDir)).type !== TMPFS) {
+      warn(`X509-SVIDs stay in memory: runtime_dir ${runtimeDir} is not on tmpfs`);
+      return undefined;
+    }
+    const directory = join(parent, DIRECTORY);
+    await mkdir(directory, { mode: OWNER_ONLY, recursive: true });
+    return new SvidFiles(directory, trustDomain, warn);
+  } catch (error) {
+    warn(`X509-SVIDs stay in memory: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+export class SvidFiles {
+  readonly #directory: string;
+  readonly #trustDomain: TrustDomain;
+  readonly #warn: Warn;
+
+  constructor(directory: string, trustDomain: TrustDomain, warn: Warn) {
+    this.#directory = directory;
+    this.#trustDomain = trustDomain;
+    this.#warn = warn;
+  }
+
+  /** Every SVID that a file holds whole; others are told and left as they are. */
+  async load(): Promise<readonly PublisherSvid[]> {
+    const svids: PublisherSvid[] = [];
+    const names = (await this.#attempt("be listed", readdir(this.#directory))) ?? [];
+    for (const name of names.filter((each) => FILE_NAME.test(each)).slice(0, FILES_MAX)) {
+      const read = await this.#read(join(this.#directory, name));
+      if (read.ok) svids.push(read.value);
+      else this.#warn(`kept X509-SVID ${name} is not used: ${read.reason}`);
+    }
+    return svids;
+  }
+
+  /** Writes one SVID in the place of the one of the same anchor. */
+  async keep(svid: PublisherSvid): Promise<void> {
+    const key = svid.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+    const chain = svid.chain.map((der) => new X509Certificate(der).toString());
+    const path = this.#pathOf(svid);
+    await this.#attempt("be written", writePrivateFile(path, [key, ...chain].join("")));
+  }
+
+  async forget(svid: PublisherSvid): Promise<void> {
+    await this.#attempt("be removed", rm(this.#pathOf(svid), { force: true }));
+  }
+
+  #pathOf({ anchorId }: PublisherSvid): string {
+    return join(this.#directory, `${anchorId}.pem`);
+  }
+
+  async #read(path: string): Promise<Result<PublisherSvid, string>> {
+    const file = await this.#attempt("be read", readPrivateFile(path));
+    if (file?.kind !== "read") return no(file?.kind === "exposed" ? file.problem : "it is gone");
+    const [key = "", ...chain] = file.text.match(PEM_BLOCK) ?? [];
+    let privateKey: KeyObject;
+    try {
+      privateKey = createPrivateKey(key);
+    } catch {
+      return no("it does not begin with a private key");
+    }
+    return readPublisherSvid(chain.map(derOfPem), privateKey, this.#trustDomain);
+  }
+
+  async #attempt<Value>(what: string, work: Promise<Value>): Promise<Value | undefined> {
+    try {
+      return await work;
+    } catch (error) {
+      this.#warn(`kept X509-SVIDs cannot ${what}: ${messageOf(error)}`);
+      return undefined;
+    }
+  }
+}
+
+function derOfPem(pem: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(pem.replaceAll(/-----[A-Z ]+-----/g, ""), "base64"));
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

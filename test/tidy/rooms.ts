@@ -111,7 +111,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: "spire-api",
     holds: "SPIRE Server's API: own .proto files, generated code, a Unix socket",
-    imports: [],
+    imports: ["fault"],
     packages: ["@bufbuild/protobuf", "@connectrpc/connect", "@connectrpc/connect-node"],
     node: ["node:http2", "node:net"],
   },
@@ -127,7 +127,7 @@ export const ROOMS: readonly Room[] = [
     holds: "SPIRE Server: watch its bundle, write rows, read them back, mint SVIDs",
     imports: [...IO, "spire-api", "x509"],
     packages: [],
-    node: [],
+    node: ["node:fs#lstat"],
   },
   {
     name: "p2p",
@@ -251,12 +251,19 @@ export const ROOMS: readonly Room[] = [
     holds: "a stand-in for SPIRE Server's API socket, a process of its own",
     imports: [...CORE, "fault", "spire-api", "x509"],
     packages: [],
-    node: ["node:crypto", "node:fs", "node:process"],
+    node: ["node:crypto", "node:fs", "node:process", "node:sqlite"],
+  },
+  {
+    name: "peers",
+    holds: "a mesh on one machine as the demo and the end-to-end tests start it",
+    imports: ["fault", "spire-api", "admin-contract"],
+    packages: [],
+    node: ["node:child_process", "node:fs", "node:net", "node:process"],
   },
   {
     name: "peers/demo",
     holds: "a mesh on one machine: starts the processes and shows them",
-    imports: ["fault", "admin-contract"],
+    imports: ["fault", "admin-contract", "peers"],
     packages: ["log-update"],
     node: ["node:child_process", "node:fs", "node:process"],
   },
@@ -269,5 +276,21 @@ export const SHARED_PACKAGES: Readonly<
   zod: {
     rooms: ["config", "admin"],
     why: "one schema language for the configuration file and the admin API",
+  },
+  "write-file-atomic": {
+    rooms: ["cli", "peers/embedded-spire"],
+    why: "an export file, too, is whole or absent after a crash",
+  },
+  "@bufbuild/protobuf": {
+    rooms: ["peers/embedded-spire"],
+    why: "the stand-in keeps messages of SPIRE's API in its datastore and prints them",
+  },
+  "@peculiar/x509": {
+    rooms: ["peers/embedded-spire"],
+    why: "the stand-in issues certificates, which the daemon never does",
+  },
+  "reflect-metadata": {
+    rooms: ["peers/embedded-spire"],
+    why: "@peculiar/x509 does not load without it",
   },
 };

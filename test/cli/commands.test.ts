@@ -1,6 +1,10 @@
 /** Each command as a real process: what it prints, and how it ends. */
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { stripVTControlCharacters } from "node:util";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { BundleEntry } from "../../src/admin-contract/bundle.ts";
@@ -12,6 +16,7 @@ import { Fault, type FaultCode } from "../../src/fault.ts";
 import { OperationsInMemory, partner, recordFile } from "../admin/operations-in-memory.ts";
 import {
   type Ended,
+  MAIN,
   type Room,
   exitOf,
   openRoom,
@@ -43,6 +48,15 @@ async function fileOf(name: string, content: Uint8Array | string): Promise<strin
   const path = join(room.directory, name);
   await writeFile(path, content);
   return path;
+}
+
+/** Runs a command with a pseudo-terminal for all three of its streams. */
+function onTerminal(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  const words = [process.execPath, MAIN, ...args].map((word) => `'${word}'`);
+  return spawn("/usr/bin/script", ["-qec", words.join(" "), "/dev/null"], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { TERM: "xterm", SPIRE_MESH_ADMIN_SOCKET: room.socketPath, ...environment },
+  });
 }
 
 describe("status", () => {
@@ -90,6 +104,32 @@ describe("status", () => {
 
   test("is not coloured for a pipe", async () => {
     expect((await run("status")).stdout).not.toContain("\u001b");
+  });
+});
+
+// Skipped: a pseudo-terminal needs script(1) of util-linux.
+describe.skipIf(!existsSync("/usr/bin/script"))("on a terminal", () => {
+  test("states are coloured, unless NO_COLOR is set", async () => {
+    expect(await text(onTerminal(["status"]).stdout)).toContain("\u001b[32mready");
+    expect(await text(onTerminal(["status"], { NO_COLOR: "1" }).stdout)).not.toContain("\u001b");
+  });
+
+  test("columns are as straight with colours as without", async () => {
+    operations.partners.set("bravo.test", partner("bravo.test", { trust: "held" }));
+    const coloured = stripVTControlCharacters(await text(onTerminal(["status"]).stdout));
+    expect(coloured.replaceAll("\r", "")).toBe((await run("status")).stdout);
+  });
+
+  test("a command that takes long says that it is still at it", async () => {
+    const slow = Promise.withResolvers<void>();
+    operations.delay = slow.promise;
+    const child = onTerminal(["export", "-o", join(room.directory, "alpha.export")]);
+    let output = "";
+    child.stdout.on("data", (chunk) => (output += String(chunk)));
+    await vi.waitFor(() => expect(output).toMatch(/Still exporting, \d s so far/), 10_000);
+    slow.resolve();
+    expect(await exitOf(child)).toBe(0);
+    expect(output).toContain("Next: send it to a partner");
   });
 });
 
@@ -186,11 +226,17 @@ describe("export", () => {
     expect(ErrorReply.parse(json).error.code).toBe("USAGE");
   });
 
-  test.each(["/dev/null", ".", "/nowhere/alpha.export"])("cannot write %s", async (path) => {
+  test.each([".", "/nowhere/alpha.export"])("cannot write %s", async (path) => {
     const { exitCode, stderr } = await run("export", "-o", path);
     expect(exitCode).toBe(73);
     expect(stderr).toContain("CANNOT_CREATE: ");
-    expect((await stat("/dev/null")).isCharacterDevice()).toBe(true);
+  });
+
+  test("does not put a file in the place of a pipe or device", async () => {
+    const path = join(room.directory, "pipe");
+    execFileSync("mkfifo", [path]);
+    expect((await run("export", "-o", path)).exitCode).toBe(73);
+    expect((await stat(path)).isFIFO()).toBe(true);
   });
 });
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { groupFingerprint, readFingerprint } from "../../src/cli/fingerprint.ts";
 
 const recordIds = string({
-  unit: constantFrom(..."0123456789abcdef"),
+  unit: constantFrom(..."0123456789abcdef".split("")),
   minLength: 64,
   maxLength: 64,
 });
@@ -26,7 +26,7 @@ describe("a fingerprint", () => {
     });
     assert(
       property(recordIds, noise, (recordId, noise) => {
-        const typed = [...recordId.toUpperCase()]
+        const typed = Array.from(recordId.toUpperCase())
           .map((digit, at) => `${noise[at]}${digit}`)
           .join("");
         expect(readFingerprint(typed)).toBe(recordId);

@@ -8,7 +8,7 @@ import {
   printableLines,
 } from "../../src/cli/printable.ts";
 
-const HOSTILE = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/u;
+const HOSTILE = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/u;
 const anyText = string({ unit: "binary" });
 
 describe("printable text", () => {

@@ -31,7 +31,8 @@ export interface MeshLoopPorts {
   readonly proofs: Proofs;
   readonly store: RecordStore;
   readonly keyring: Keyring;
-  readonly network: PeerNetwork;
+  /** Late, as the network is made with the loop as its listener. */
+  readonly network: () => PeerNetwork;
   readonly orderRow: (order: RowOrder) => void;
   readonly onEvent: (event: MeshEvent) => void;
   /** Something that is retried by itself went wrong; for the log. */
@@ -115,7 +116,8 @@ export class MeshLoop {
   }
 
   async #perform(effect: Effect): Promise<Input | undefined> {
-    const { store, keyring, network, onEvent, orderRow, nowMs } = this.#ports;
+    const { store, keyring, onEvent, orderRow, nowMs } = this.#ports;
+    const network = this.#ports.network();
     switch (effect.kind) {
       case "store-domain": {
         const { domain } = effect;

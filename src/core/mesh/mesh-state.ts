@@ -74,6 +74,8 @@ export interface Own {
   /** SPIRE's bundle as last read. */
   read: TrustBundle | undefined;
   readAtMs: number | undefined;
+  /** The read that was found to be what is published; nothing is to be done for it. */
+  settled: TrustBundle | undefined;
   /** By sequence number; the last 64. */
   readonly reads: Map<bigint, OwnRead>;
   /** What is being signed; one at a time. */
@@ -158,6 +160,7 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
       publishedAtMs: undefined,
       read: undefined,
       readAtMs: undefined,
+      settled: undefined,
       reads: new Map(),
       signing: undefined,
       retryAtMs: 0,

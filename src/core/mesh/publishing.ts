@@ -81,6 +81,7 @@ export function publishIfChanged(state: MeshState, nowMs: number, proofs: Proofs
   const { read } = own;
   if (read === undefined || own.signing !== undefined || nowMs < own.retryAtMs) return [];
   if (own.slot === undefined && own.exports.length === 0) return [];
+  if (own.settled === read) return [];
   if (own.slot !== undefined && !state.synced) return []; // A higher own record may come first.
   const frame: Frame =
     own.slot === undefined
@@ -107,6 +108,7 @@ export function publishIfChanged(state: MeshState, nowMs: number, proofs: Proofs
   if (own.slot !== undefined) {
     const held = own.slot.held.record.state;
     if (sameContent(candidate.state, held)) {
+      own.settled = read;
       own.wentBackSinceMs = undefined;
       return [...effects, ...clear(state, "SPIRE_WENT_BACK", undefined), ...clearSigning(state)];
     }
@@ -197,6 +199,7 @@ function storeOwn(state: MeshState, verified: VerifiedRecord, reason: Reason): E
   state.pending = {
     onStored: (nowMs) => {
       own.slot = slot;
+      own.settled = undefined;
       own.publishedAtMs = nowMs;
       own.suspect = undefined;
       const { version } = verified.record.state;

@@ -1,0 +1,41 @@
+/** What the peer network reports, as inputs to the core, and the core's answers as verdicts. */
+import { REFUSALS } from "../core/record/refusal.ts";
+import type { Answer } from "../core/mesh/effect.ts";
+import { toHex } from "../core/std/bytes.ts";
+import type { PeerNetworkEvents, Verdict } from "../ports/peer-network.ts";
+import type { MeshLoop } from "../runtime/mesh-loop.ts";
+
+/** @param nodeOf The node public key behind a peer id; undefined for one of another key type. */
+export function createPeerEvents(
+  loop: MeshLoop,
+  nodeOf: (peerId: string) => Uint8Array | undefined,
+): PeerNetworkEvents {
+  const ask = async (
+    envelope: Uint8Array,
+    carrier: "gossip" | "sync",
+  ): Promise<Answer | undefined> =>
+    await loop.ask((ticket) => ({ kind: "record-received", envelope, carrier, ticket }));
+  const tellNode = (kind: "peer-connected" | "peer-lost", peerId: string): void => {
+    const node = nodeOf(peerId);
+    if (node !== undefined) loop.put({ kind, node: toHex(node) });
+  };
+  return {
+    onGossip: async (envelope) => verdictOf(await ask(envelope, "gossip")),
+    onSyncRecords: async (envelopes) => {
+      // One after the other: each is judged against the one before it.
+      for (const envelope of envelopes) await ask(envelope, "sync");
+    },
+    onSynced: (peerId, entries) => {
+      const node = nodeOf(peerId);
+      if (node !== undefined) loop.put({ kind: "peer-synced", node: toHex(node), entries });
+    },
+    onPeerConnected: (peerId) => tellNode("peer-connected", peerId),
+    onPeerLost: (peerId) => tellNode("peer-lost", peerId),
+  };
+}
+
+/** A full queue and a failed store are our own trouble: the forwarder is not to blame. */
+function verdictOf(answer: Answer | undefined): Verdict {
+  if (answer?.kind === "taken") return "accept";
+  return answer?.kind === "refused" ? REFUSALS[answer.refusal.code] : "ignore";
+}

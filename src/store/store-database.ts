@@ -1,0 +1,100 @@
+/** Opening the LevelDB below the store, and knowing whether it is the one that was left there. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { Level } from "level";
+import { toHex } from "../core/std/bytes.ts";
+import { SHA256_BYTES } from "../core/std/sha256.ts";
+import { Fault } from "../fault.ts";
+import { MARKER_NAME, type Marker, writeMarker } from "./format-marker.ts";
+import { damagedValue } from "./store-fault.ts";
+import { META_KEY } from "./store-key.ts";
+import { type MetaValue, STORE_ID_BYTES, metaCodec, seal, unseal } from "./stored-value.ts";
+
+export type Database = Level<Uint8Array, Uint8Array>;
+
+/** The store itself, the fallback directory for sockets, a FORMAT cut short, and what mkfs leaves. */
+const KNOWN_AT_FIRST_START = new Set(["store", "run", `${MARKER_NAME}.new`, "lost+found"]);
+
+/** Opens the store that FORMAT names. Throws `STORE_DAMAGED` when it is another, older or none. */
+export async function openDatabase(dataDir: string, marker: Marker): Promise<Database> {
+  // Without `createIfMissing`: LevelDB would make an empty store and delete the old one's files.
+  return await opened(dataDir, { createIfMissing: false }, async (database) => {
+    const found = asMarker(await readMeta(database));
+    if (found.storeId !== marker.storeId) {
+      throw new Fault("STORE_DAMAGED", `The store in ${dataDir} is not the one that FORMAT names`);
+    }
+    if (found.writes < marker.writes) {
+      const counts = `${found.writes} writes, but FORMAT says ${marker.writes}`;
+      throw new Fault("STORE_DAMAGED", `The store in ${dataDir} went back: ${counts}`);
+    }
+    return database;
+  });
+}
+
+/**
+ * Makes store and FORMAT at a first start, or goes on where a crash stopped that. A store that
+ * proves itself but lost its FORMAT gets a new one.
+ */
+export async function makeDatabase(
+  dataDir: string,
+): Promise<{ readonly database: Database; readonly marker: Marker }> {
+  return await opened(dataDir, { createIfMissing: true }, async (database) => {
+    const isEmpty = (await database.keys({ limit: 1 }).all()).length === 0;
+    if (isEmpty) {
+      await assertNothingElse(dataDir);
+      const storeId = crypto.getRandomValues(new Uint8Array(STORE_ID_BYTES));
+      const meta: MetaValue = { storeId, writes: 0n, sum: new Uint8Array(SHA256_BYTES) };
+      await database.put(META_KEY, seal(metaCodec, META_KEY, meta), { sync: true });
+    }
+    const marker = asMarker(await readMeta(database));
+    await writeMarker(dataDir, marker);
+    return { database, marker };
+  });
+}
+
+/** A value as it is stored, or undefined. (level's types forget that a key may be missing.) */
+export async function readValue(
+  database: Database,
+  key: Uint8Array,
+  snapshot?: ReturnType<Database["snapshot"]>,
+): Promise<Uint8Array | undefined> {
+  return await database.get(key, { snapshot });
+}
+
+export async function readMeta(database: Database): Promise<MetaValue> {
+  const sealed = await readValue(database, META_KEY);
+  if (sealed === undefined) throw damagedValue(META_KEY, "is gone");
+  return unseal(metaCodec, META_KEY, sealed);
+}
+
+async function opened<Value>(
+  dataDir: string,
+  options: { readonly createIfMissing: boolean },
+  use: (database: Database) => Promise<Value>,
+): Promise<Value> {
+  const database: Database = new Level(join(dataDir, "store"), {
+    keyEncoding: "view",
+    valueEncoding: "view",
+    ...options,
+  });
+  await database.open();
+  try {
+    return await use(database);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+/** A node key or a socket beside an empty store: this was no first start, the store was lost. */
+async function assertNothingElse(dataDir: string): Promise<void> {
+  const other = (await readdir(dataDir)).find((name) => !KNOWN_AT_FIRST_START.has(name));
+  if (other === undefined) return;
+  throw new Fault("STORE_DAMAGED", `${dataDir} holds ${other}, but no records`, {
+    advice: "Restore data_dir from a backup, or set `data_dir` to an empty directory.",
+  });
+}
+
+function asMarker({ storeId, writes }: MetaValue): Marker {
+  return { storeId: toHex(storeId), writes };
+}

@@ -1,0 +1,104 @@
+/** Real processes on one data directory: killed while they write, in each other's way, on a full disk. */
+import { execFileSync } from "node:child_process";
+import { describe, expect, test } from "vitest";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { openRecordStore } from "../../src/store/level-record-store.ts";
+import { type Child, startChild } from "./child-process.ts";
+import { temporaryDirectory } from "./temporary-directory.ts";
+
+const KILLS = 16;
+const ZERO = { epoch: 0, rev: 0, sequence: 0n };
+const DOMAINS = 3n;
+
+/** Reads acknowledged numbers up to `count` of them, or to the end. */
+async function acknowledged(child: Child, count: number): Promise<readonly bigint[]> {
+  const numbers: bigint[] = [];
+  while (numbers.length < count) {
+    const line = await child.line();
+    if (line === undefined) break;
+    if (/^\d+$/.test(line)) numbers.push(BigInt(line));
+  }
+  return numbers;
+}
+
+describe("a store whose daemon is killed with SIGKILL while it writes", () => {
+  test(`loses no acknowledged write in ${KILLS} kills, and holds each write whole`, async () => {
+    const dataDir = await temporaryDirectory();
+    let last = 0n;
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      const child = startChild("endless-writer.ts", [dataDir, `${last + 1n}`]);
+      // A different number each time, so that kills meet young and old logs, and both FORMAT states.
+      const before = await acknowledged(child, 1 + ((kill * 7) % 40));
+      await child.kill();
+      const after = await acknowledged(child, Infinity); // Said before the kill, read after it.
+      const heard = [...before, ...after].at(-1);
+      expect(heard).toBeDefined();
+
+      const store = await openRecordStore(dataDir);
+      const { domains } = await store.load();
+      const newest = domains.map(({ held }) => held.sequence).sort((a, b) => Number(b - a))[0];
+      expect([heard, (heard ?? 0n) + 1n]).toContain(newest); // One more may be on disk, unsaid.
+      last = newest ?? 0n;
+      for (const { trustDomain, held } of domains) {
+        expect(held.sequence).toBeGreaterThan(last - DOMAINS);
+        const steps = await store.stepsAbove(trustDomain, ZERO, 64);
+        const gaps = steps.filter(
+          ({ sequence }, index) =>
+            index > 0 && sequence - (steps[index - 1]?.sequence ?? 0n) !== DOMAINS,
+        );
+        expect(gaps).toEqual([]);
+      }
+      await store.close();
+    }
+    expect(last).toBeGreaterThan(BigInt(KILLS));
+  });
+});
+
+describe("a data directory in use by another process", () => {
+  test("is refused as ALREADY_RUNNING, and free again when that process is gone", async () => {
+    const dataDir = await temporaryDirectory();
+    const child = startChild("endless-writer.ts", [dataDir]);
+    expect(await child.line()).toBe("open");
+    await expect(openRecordStore(dataDir)).rejects.toMatchObject({ code: "ALREADY_RUNNING" });
+    await child.kill();
+    const store = await openRecordStore(dataDir);
+    await store.close();
+  });
+
+  test("is refused in the same process too", async () => {
+    const dataDir = await temporaryDirectory();
+    const store = await openRecordStore(dataDir);
+    await expect(openRecordStore(dataDir)).rejects.toMatchObject({ code: "ALREADY_RUNNING" });
+    await store.close();
+  });
+});
+
+describe("a store that can grow no more", () => {
+  test("says STORE_FULL, keeps what it acknowledged, and goes on when there is room", async () => {
+    const dataDir = await temporaryDirectory();
+    const child = startChild("endless-writer.ts", [dataDir], { fileBlocksMax: 200 });
+    let line = await child.line();
+    let last = 0n;
+    for (; line !== undefined && line !== "STORE_FULL"; line = await child.line()) {
+      if (/^\d+$/.test(line)) last = BigInt(line);
+    }
+    expect(line).toBe("STORE_FULL");
+    expect(last).toBeGreaterThan(3n);
+    execFileSync("prlimit", ["--pid", `${child.pid}`, "--fsize=unlimited:"]);
+    const [next, ...more] = await acknowledged(child, 20);
+    expect(next).toBeGreaterThan(last);
+    await child.kill();
+
+    const store = await openRecordStore(dataDir);
+    const { domains } = await store.load();
+    const held = domains.map((each) => each.held.sequence);
+    for (const sequence of more.slice(-3)) {
+      expect(held.some((each) => each >= sequence && (each - sequence) % DOMAINS === 0n)).toBe(
+        true,
+      );
+    }
+    const steps = await store.stepsAbove("domain-1.test" as TrustDomain, ZERO, 64);
+    expect(steps.length).toBeGreaterThan(3);
+    await store.close();
+  });
+});

@@ -1,6 +1,8 @@
 /** The process: command line in, exit code out. */
 import process from "node:process";
 import { runCommandLine } from "./cli/command-line.ts";
+import { printError } from "./cli/output.ts";
+import { Fault } from "./fault.ts";
 
 /** EX_SOFTWARE of sysexits.h: a defect of ours, which no `Fault` describes. */
 const EXIT_DEFECT = 70;
@@ -13,19 +15,16 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-// bin/hand-over.js holds the other end of this channel: when it closes, the launcher was killed,
-// and whoever started it wants this process gone too. SIGTERM stops `run` gracefully.
-if (process.channel !== undefined) {
-  process.on("disconnect", () => process.kill(process.pid, "SIGTERM"));
-  process.channel.unref();
-}
+// What nobody caught ends the process; Node's own exit code 1 would mean that the answer is no.
+process.on("uncaughtException", (error: unknown) => {
+  if (error instanceof Fault) {
+    printError(error);
+    process.exit(error.exitCode);
+  }
+  const { message, stack = "" } = error instanceof Error ? error : new Error(String(error));
+  printError({ code: "INTERNAL", message, advice: "Report this as a defect of spire-mesh" });
+  process.stderr.write(`${stack}\n`);
+  process.exit(EXIT_DEFECT);
+});
 
-try {
-  process.exitCode = await runCommandLine(process.argv.slice(2));
-} catch (error) {
-  const { stack = "", message } = error instanceof Error ? error : new Error(String(error));
-  process.stderr.write(
-    `INTERNAL: ${message}. Next: report this as a defect of spire-mesh.\n${stack}\n`,
-  );
-  process.exitCode = EXIT_DEFECT;
-}
+process.exitCode = await runCommandLine(process.argv.slice(2));

@@ -1,5 +1,6 @@
 /** `export`, `import` and `forget`: records as files, and partners approved or forgotten. */
 import { open, stat } from "node:fs/promises";
+import { getSystemErrorMessage } from "node:util";
 import { callAdmin } from "../admin-contract/client.ts";
 import {
   type ForgetReply,
@@ -43,7 +44,7 @@ export async function exportRecord(
     [
       `${result.file} holds the record of ${result.trust_domain}.`,
       "Next: send it to a partner, and tell them the fingerprint another way; they run",
-      `  spire-mesh import FILE -fingerprint ${result.record_id}`,
+      "  spire-mesh import FILE -fingerprint F",
     ].join("\n"),
   );
   return DONE;
@@ -136,7 +137,7 @@ function printRefusal({ file, code, message, next }: ImportOutcome): void {
 /** At most one byte more than any export file has, so that a huge one is never read whole. */
 async function readImportFile(path: string): Promise<Buffer> {
   const content = await readStart(path).catch((error: unknown) => {
-    const code = reasonOf(error) === "EACCES" ? "NOT_ALLOWED" : "DATA_INVALID";
+    const code = isErrno(error) && error.code === "EACCES" ? "NOT_ALLOWED" : "DATA_INVALID";
     const message = `${path} cannot be read: ${reasonOf(error)}.`;
     throw new Fault(code, message, { advice: "Name a file that you may read.", cause: error });
   });
@@ -157,8 +158,14 @@ async function readStart(path: string): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+/** `no such file or directory` rather than ENOENT and a path that the sentence names already. */
 function reasonOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : String(error);
+  if (isErrno(error) && error.errno !== undefined) return getSystemErrorMessage(error.errno);
+  return error instanceof Error ? error.message : String(error);
+}
+
+function isErrno(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "code" in error;
 }
 
 export async function forget(

@@ -94,7 +94,9 @@ async function importFile(ports: OperationsPorts, order: ImportOrder): Promise<I
   }
   const { trustDomain } = record.value.state;
   const addressHints = [...order.peers, ...file.value.addresses];
-  const isNew = !ports.state.partners.has(trustDomain) && order.fingerprint !== undefined;
+  const { partners, self } = ports.state;
+  const isKnown = trustDomain === self.trustDomain || partners.has(trustDomain);
+  const isNew = !isKnown && order.fingerprint !== undefined;
   const seen = isNew ? await whatSpireHolds(ports.spire, trustDomain) : NOTHING;
   const { envelope } = file.value;
   const { fingerprint, replace } = order;

@@ -157,15 +157,15 @@ export interface Publisher {
   /** The first record, at sequence 1. */
   readonly genesis: TestRecord;
   /** An authority of this trust domain that nothing names yet. */
-  newCa(): Authority;
-  mint(issuer: Authority, options?: SvidOptions): Svid;
+  readonly newCa: () => Authority;
+  readonly mint: (issuer: Authority, options?: SvidOptions) => Svid;
   /** The record after another: its sequence plus 1 and the named changes, signed under `svids`. */
-  next(
+  readonly next: (
     before: TestRecord,
     change?: Partial<State>,
     svids?: readonly Svid[],
     block?: Partial<BlockParts>,
-  ): TestRecord;
+  ) => TestRecord;
 }
 
 export function makePublisher(name: string, change: Partial<State> = {}): Publisher {

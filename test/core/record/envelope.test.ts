@@ -82,7 +82,7 @@ describe("an envelope on the wire", () => {
     ],
     [
       "four certificates of 8 KiB",
-      positions({ 2: [blockWith({ 2: [Array(4).fill(fill(8_192))] })] }),
+      positions({ 2: [blockWith({ 2: [Array.from({ length: 4 }, () => fill(8_192))] })] }),
     ],
     ["five recovery keys", positions({ 3: [1, 2, 3, 4, 5].map(key) })],
   ])("with %s is read", (_, value) => {
@@ -101,7 +101,10 @@ describe("an envelope on the wire", () => {
     ["no chain", positions({ 2: [blockWith({ 2: [], 3: [] })] })],
     ["three chains", positions({ 2: [blockWith({ 2: [[fill(1)], [fill(1)], [fill(1)]] })] })],
     ["an empty chain", positions({ 2: [blockWith({ 2: [[]] })] })],
-    ["five certificates", positions({ 2: [blockWith({ 2: [Array(5).fill(fill(1))] })] })],
+    [
+      "five certificates",
+      positions({ 2: [blockWith({ 2: [Array.from({ length: 5 }, () => fill(1))] })] }),
+    ],
     ["an empty certificate", positions({ 2: [blockWith({ 2: [[fill(0)]] })] })],
     ["a certificate above 8 KiB", positions({ 2: [blockWith({ 2: [[fill(8_193)]] })] })],
     ["no SVID signature", positions({ 2: [blockWith({ 3: [] })] })],

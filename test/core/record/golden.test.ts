@@ -168,7 +168,7 @@ describe("the bytes of", () => {
 
   test("a state without recovery keys and lists", () => {
     const least = { ...state, recovery: undefined, removed: [], jwtAuthorities: [] };
-    const ends = "808083" + "82467365636f6e64f5" + "82456669727374f4" + "82457468697264f4" + "80";
+    const ends = "80808382467365636f6e64f582456669727374f482457468697264f480";
     expect(toHex(encodeState(least)).endsWith(ends)).toBe(true);
   });
 

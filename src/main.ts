@@ -28,3 +28,5 @@ process.on("uncaughtException", (error: unknown) => {
 });
 
 process.exitCode = await runCommandLine(process.argv.slice(2));
+// The end, whatever a library has left open, but not before a slow pipe has taken everything.
+process.stderr.write("", () => process.stdout.write("", () => process.exit()));

@@ -1,16 +1,16 @@
 /** `run`: the daemon itself, in the foreground. The only command that loads it. */
-import { loadConfig } from "./config-file.ts";
+import { type Config, loadConfig } from "../config/config.ts";
 
 export interface RunOptions {
   readonly config: string;
   readonly expandEnv?: boolean;
-  readonly logLevel?: "debug" | "info" | "warn" | "error";
+  readonly logLevel?: Config["logLevel"];
 }
 
 /** Resolves with the exit code when the daemon has stopped. */
-export async function run({ config: path, expandEnv, logLevel }: RunOptions): Promise<number> {
-  const config = await loadConfig(path, { expandEnv: expandEnv === true });
-  const room = "../daemon/daemon.ts";
-  const { runDaemon } = (await import(room)) as { runDaemon: (c: object) => Promise<number> };
+export async function run(options: RunOptions): Promise<number> {
+  const { config: path, expandEnv = false, logLevel } = options;
+  const config = await loadConfig(path, { expandEnv });
+  const { runDaemon } = await import("../daemon/daemon.ts"); // A bad file is told of before it loads.
   return await runDaemon(logLevel === undefined ? config : { ...config, logLevel });
 }

@@ -1,4 +1,5 @@
 /** `validate`: whether `run` would take a configuration file. */
+import { loadConfig } from "../config/config.ts";
 import { Fault } from "../fault.ts";
 import { printError, printResult, type OutputFormat } from "./output.ts";
 import { printableLines } from "./printable.ts";
@@ -11,7 +12,6 @@ export interface ValidateOptions {
 
 /** The problems are the result: one `file:line:column` a line on stdout. */
 export async function validate({ config, expandEnv, output }: ValidateOptions): Promise<number> {
-  const { loadConfig } = await import("./config-file.ts");
   try {
     await loadConfig(config, { expandEnv: expandEnv === true });
   } catch (error) {

@@ -57,8 +57,9 @@ class Publisher implements Keyring {
   readonly #nodeKey: NodeKey;
   readonly #mint: PublisherPorts["mint"];
   readonly #cache: SvidCache;
-  /** Authorities that the published record has or is about to have, from the last order. */
-  #published: Anchors = [];
+  /** The last order's, which tell how much a kept SVID is worth. */
+  #held: Anchors = [];
+  #new: Anchors = [];
   #signedSinceMint = false;
   /** One mint or signature at a time: who signs waits for the SVID that is being minted ahead. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -87,7 +88,8 @@ class Publisher implements Keyring {
 
   async #signNow(order: SigningOrder, signedAtS: number): Promise<SigningOutcome> {
     const { heldAuthorities, newAuthorities } = order;
-    this.#published = [...heldAuthorities, ...newAuthorities];
+    this.#held = heldAuthorities;
+    this.#new = newAuthorities;
     const isFirst = heldAuthorities.length === 0;
     const kept = this.#cache.validAt(signedAtS);
     const speakers = (anchors: Anchors) =>
@@ -121,10 +123,14 @@ class Publisher implements Keyring {
       throw new Fault("SPIRE_REFUSED", `SPIRE minted an X509-SVID of no use: ${read.reason}`);
     }
     this.#signedSinceMint = false;
-    const isPublished = (svid: PublisherSvid): boolean =>
-      this.#anchorProblem(svid, this.#published, nowS) === undefined;
-    await this.#cache.keep(read.value, isPublished, nowS);
+    await this.#cache.keep(read.value, (svid) => this.#worth(svid, nowS), nowS);
     return read.value;
+  }
+
+  /** An SVID of a published authority goes last: without it no record can follow that one. */
+  #worth(svid: PublisherSvid, nowS: number): number {
+    if (this.#anchorProblem(svid, this.#held, nowS) === undefined) return 2;
+    return this.#anchorProblem(svid, this.#new, nowS) === undefined ? 1 : 0;
   }
 
   /** Why an SVID does not speak for any of these authorities: judged as every receiver will. */

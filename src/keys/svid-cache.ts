@@ -7,8 +7,7 @@ import { type PublisherSvid, isValidAt } from "./publisher-svid.ts";
 
 /**
  * Anchors in the hour that an SVID lives: two or three rotate at once, and a SPIRE Server with a
- * volatile key manager adds one with each restart. Above, one goes that speaks for no published
- * authority, the first to end; the published ones go last.
+ * volatile key manager adds one with each restart. Above, the one of least worth goes.
  */
 export const KEPT_SVIDS_MAX = 16;
 
@@ -36,11 +35,11 @@ export class SvidCache {
 
   /**
    * Keeps an SVID that was just minted, instead of an older one of its anchor.
-   * @param isPublished Whether an SVID speaks for an authority of the own published record.
+   * @param worth Higher for those that are needed most. Of equal ones the first to end goes first.
    */
   async keep(
     svid: PublisherSvid,
-    isPublished: (svid: PublisherSvid) => boolean,
+    worth: (svid: PublisherSvid) => number,
     nowS: number,
   ): Promise<void> {
     await this.#dropEnded(nowS);
@@ -48,12 +47,10 @@ export class SvidCache {
     this.#kept.set(svid.anchorId, svid);
     await this.#files?.keep(svid);
     if (this.#kept.size <= KEPT_SVIDS_MAX) return;
-    const all = [...this.#kept.values()];
-    const expendable = all.filter((each) => !isPublished(each));
-    const [first] = (expendable.length > 0 ? expendable : all).toSorted(
-      (left, right) => left.notAfterS - right.notAfterS,
-    );
-    if (first !== undefined) await this.#drop(first);
+    const [least] = [...this.#kept.values()]
+      .map((each) => ({ each, worth: worth(each) }))
+      .toSorted((a, b) => a.worth - b.worth || a.each.notAfterS - b.each.notAfterS);
+    if (least !== undefined) await this.#drop(least.each);
   }
 
   async #dropEnded(nowS: number): Promise<void> {

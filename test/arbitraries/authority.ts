@@ -2,7 +2,8 @@
  * Small certificate authorities in SPIRE's shape, for whoever needs chains to judge: roots,
  * intermediates, leaves, each with any field replaced.
  */
-import type { KeyObject } from "node:crypto";
+import { type KeyObject, createPublicKey } from "node:crypto";
+import { DerCursor, TAG, readDer } from "../../src/x509/der.ts";
 import {
   type CertificateParts,
   type TestKeyPair,
@@ -56,6 +57,8 @@ export interface Authority {
   readonly keyId: Uint8Array;
   /** A leaf with one URI SAN, as SPIRE mints it. */
   issueLeaf(options: LeafOptions): Leaf;
+  /** DER of a leaf for the key of a PKCS#10 request, as SPIRE answers one. */
+  answerCsr(csr: Uint8Array, options: Omit<LeafOptions, "keyPair">): Buffer;
   /** A CA below this one; the same trust domain unless told. */
   issueIntermediate(options?: Partial<AuthorityOptions>): Authority;
 }
@@ -101,16 +104,19 @@ function issueAuthority(options: AuthorityOptions, parent: Authority | undefined
     keys,
     subject,
     keyId,
-    issueLeaf: (leaf) => issueLeaf(authority, leaf),
+    issueLeaf: (leaf) => {
+      const keys = leaf.keyPair ?? makeKeyPair();
+      return { der: issueLeaf(authority, keys.publicKey, leaf), ...keys };
+    },
+    answerCsr: (csr, leaf) => issueLeaf(authority, publicKeyOf(csr), leaf),
     issueIntermediate: (child) =>
       issueAuthority({ trustDomain: options.trustDomain, ...child }, authority),
   };
   return authority;
 }
 
-function issueLeaf(issuer: Authority, options: LeafOptions): Leaf {
-  const { publicKey, privateKey } = options.keyPair ?? makeKeyPair();
-  const der = buildCertificate(
+function issueLeaf(issuer: Authority, publicKey: KeyObject, options: LeafOptions): Buffer {
+  return buildCertificate(
     {
       issuer: issuer.subject,
       validity: validity(options),
@@ -131,7 +137,18 @@ function issueLeaf(issuer: Authority, options: LeafOptions): Leaf {
     },
     issuer.keys.privateKey,
   );
-  return { der, publicKey, privateKey };
+}
+
+/** The key of a request: version and subject stand before it. */
+function publicKeyOf(csr: Uint8Array): KeyObject {
+  const spki = readDer(csr, (whole) => {
+    const request = new DerCursor(whole.take(TAG.sequence));
+    const info = new DerCursor(request.take(TAG.sequence));
+    info.take(TAG.integer);
+    info.take(TAG.sequence);
+    return info.takeWhole(TAG.sequence);
+  });
+  return createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
 }
 
 function validity(times: { readonly notBeforeS?: number; readonly notAfterS?: number }): Buffer {

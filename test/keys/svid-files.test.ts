@@ -1,0 +1,223 @@
+import { generateKeyPairSync } from "node:crypto";
+import { statfsSync } from "node:fs";
+import {
+  chmod,
+  mkdtemp,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { type NodeKey, openNodeKey } from "../../src/keys/node-key.ts";
+import { openPublisher } from "../../src/keys/publisher.ts";
+import type { SvidCachePolicy } from "../../src/keys/svid-files.ts";
+import type { Keyring } from "../../src/ports/keyring.ts";
+import { type KeyringUnderTest, Publishing } from "../compliance/keyring.ts";
+import { RotatingSpire } from "./rotating-spire.ts";
+
+const TRUST_DOMAIN = "alpha.test" as TrustDomain;
+const START_S = 1_790_000_000;
+const TMPFS = "/dev/shm";
+
+let dataDir: string;
+let runtimeDir: string;
+let nodeKey: NodeKey;
+let warnings: string[];
+let nowS: number;
+let spire: RotatingSpire;
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), "spire-mesh-data-"));
+  runtimeDir = await mkdtemp(join(isTmpfs(TMPFS) ? TMPFS : tmpdir(), "spire-mesh-run-"));
+  nodeKey = await openNodeKey(dataDir);
+  warnings = [];
+  nowS = START_S;
+  spire = new RotatingSpire(TRUST_DOMAIN, () => nowS);
+});
+
+afterEach(async () => {
+  await Promise.all([dataDir, runtimeDir].map((path) => rm(path, { recursive: true })));
+});
+
+/** Starts the daemon's keyring as after a restart: only files are left. */
+async function start(
+  policy: SvidCachePolicy,
+  trustDomain: TrustDomain = TRUST_DOMAIN,
+): Promise<Keyring> {
+  return await openPublisher(
+    { trustDomain, nodeKey, svidCache: { policy, runtimeDir, dataDir } },
+    { mint: spire.mint, warn: (message) => warnings.push(message) },
+    nowS * 1_000,
+  );
+}
+
+function beside(keyring: Keyring): KeyringUnderTest {
+  return { keyring, spire, nowMs: () => nowS * 1_000 };
+}
+
+/** Publishes once, then turns SPIRE over so that only a kept SVID can speak for what was published. */
+async function publishThenRotate(policy: SvidCachePolicy): Promise<Publishing> {
+  const publishing = new Publishing(beside(await start(policy)));
+  await publishing.publish();
+  spire.prepare();
+  spire.activate();
+  spire.taintOld();
+  spire.revokeOld();
+  return publishing;
+}
+
+async function signAfterRestart(policy: SvidCachePolicy, before: Publishing) {
+  const after = new Publishing(beside(await start(policy)));
+  after.held = before.held;
+  return await after.sign();
+}
+
+async function filesOf(parent: string): Promise<readonly string[]> {
+  const directory = join(parent, "svids");
+  return (await readdir(directory)).map((name) => join(directory, name));
+}
+
+describe("kept SVIDs", () => {
+  test("in memory do not outlive the daemon, and nothing is written", async () => {
+    const before = await publishThenRotate("memory");
+    expect(await signAfterRestart("memory", before)).toEqual({ kind: "no-old-chain" });
+    expect(await readdir(runtimeDir)).toEqual([]);
+    expect(await readdir(dataDir)).toEqual(["node.key"]);
+  });
+
+  test.runIf(isTmpfs(TMPFS))(
+    "on tmpfs carry continuity over a restart of daemon and SPIRE",
+    async () => {
+      const before = await publishThenRotate("runtime_dir");
+      expect(await signAfterRestart("runtime_dir", before)).toMatchObject({ kind: "signed" });
+      expect(await readdir(dataDir)).toEqual(["node.key"]);
+      expect(warnings).toEqual([]);
+    },
+  );
+
+  test("on disk do so where the operator chose it", async () => {
+    const before = await publishThenRotate("disk");
+    expect(await signAfterRestart("disk", before)).toMatchObject({ kind: "signed" });
+    expect(warnings).toEqual([]);
+  });
+
+  test.skipIf(isTmpfs(tmpdir()))(
+    "stay in memory when runtime_dir is no tmpfs, and it says so",
+    async () => {
+      await rm(runtimeDir, { recursive: true });
+      runtimeDir = await mkdtemp(join(tmpdir(), "spire-mesh-run-"));
+      const before = await publishThenRotate("runtime_dir");
+      expect(await signAfterRestart("runtime_dir", before)).toEqual({ kind: "no-old-chain" });
+      expect(await readdir(runtimeDir)).toEqual([]);
+      expect(warnings).toEqual([
+        expect.stringContaining("not on tmpfs"),
+        expect.stringContaining("not on tmpfs"),
+      ]);
+    },
+  );
+
+  test("are files of mode 600 in a directory of mode 700, one an anchor", async () => {
+    const publishing = await publishThenRotate("disk");
+    await publishing.publish();
+    const files = await filesOf(dataDir);
+    expect(files).toHaveLength(2);
+    expect((await stat(join(dataDir, "svids"))).mode & 0o7777).toBe(0o700);
+    for (const file of files) {
+      expect((await stat(file)).mode & 0o7777).toBe(0o600);
+      expect(await readFile(file, "utf8")).toMatch(/^-----BEGIN PRIVATE KEY-----[^]*CERTIFICATE/);
+    }
+  });
+
+  test("are removed when they have ended", async () => {
+    await publishThenRotate("disk");
+    nowS += 3_661;
+    await start("disk");
+    expect(await filesOf(dataDir)).toEqual([]);
+    expect(warnings).toEqual([]);
+  });
+
+  test("are removed when they end while the daemon runs", async () => {
+    const publishing = await publishThenRotate("disk");
+    const [old] = await filesOf(dataDir);
+    await publishing.publish();
+    nowS += 3_661;
+    const keyring = await start("disk");
+    await keyring.mintAhead(nowS * 1_000);
+    expect(await filesOf(dataDir)).not.toContain(old);
+    expect(await filesOf(dataDir)).toHaveLength(1);
+  });
+
+  test.each<readonly [string, (file: string) => Promise<void>]>([
+    ["is empty", async (file) => await truncate(file)],
+    ["is cut off", async (file) => await truncate(file, 400)],
+    ["has lost its chain", async (file) => await truncate(file, 250)],
+    ["is something else", async (file) => await writeFile(file, "\0".repeat(1_000))],
+    ["is too large", async (file) => await writeFile(file, "-".repeat(70_000))],
+    ["can be read by others", async (file) => await chmod(file, 0o644)],
+    ["has a key that is not the chain's", async (file) => await swapKey(file)],
+    ["is a link", async (file) => await replaceByLink(file)],
+  ])("are not used when a file %s; it is told and left", async (_, spoil) => {
+    const before = await publishThenRotate("disk");
+    const [file = ""] = await filesOf(dataDir);
+    await spoil(file);
+    expect(await signAfterRestart("disk", before)).toEqual({ kind: "no-old-chain" });
+    expect(warnings).toEqual([expect.stringContaining("is not used")]);
+    expect(await filesOf(dataDir)).toContain(file);
+  });
+
+  test("of another trust domain are not used", async () => {
+    await publishThenRotate("disk");
+    await start("disk", "bravo.test" as TrustDomain);
+    expect(warnings).toEqual([expect.stringContaining("is not used")]);
+  });
+
+  test("are passed over when a file is not one of theirs", async () => {
+    const before = await publishThenRotate("disk");
+    await writeFile(join(dataDir, "svids", "README"), "hello");
+    expect(await signAfterRestart("disk", before)).toMatchObject({ kind: "signed" });
+    expect(warnings).toEqual([]);
+  });
+
+  test("stay in memory when their directory cannot be made, and it says so", async () => {
+    await writeFile(join(dataDir, "svids"), "a file");
+    const publishing = new Publishing(beside(await start("disk")));
+    await publishing.publish();
+    expect(warnings).toEqual([expect.stringContaining("stay in memory")]);
+  });
+
+  test("are still good in memory when they cannot be written, and it says so", async () => {
+    const keyring = await start("disk");
+    await rm(join(dataDir, "svids"), { recursive: true });
+    await new Publishing(beside(keyring)).publish();
+    expect(warnings.length).toBeGreaterThan(0);
+  });
+});
+
+/** Puts another key before the chain. */
+async function swapKey(file: string): Promise<void> {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const foreign = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  const key = /^-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n/;
+  await writeFile(file, (await readFile(file, "utf8")).replace(key, foreign));
+}
+
+async function replaceByLink(file: string): Promise<void> {
+  await rename(file, `${file}.moved`);
+  await symlink(`${file}.moved`, file);
+}
+
+function isTmpfs(path: string): boolean {
+  try {
+    return statfsSync(path).type === 0x01_02_19_94;
+  } catch {
+    return false;
+  }
+}

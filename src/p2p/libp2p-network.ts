@@ -49,8 +49,8 @@ export interface PeerNetworkOptions {
 /** Identify and ping are done in a second; a partner that imports us meanwhile stays. */
 const STRANGER_MS = 10_000;
 const SYNC_INTERVAL_MS = 10_000;
-/** How often a gossip stream that broke below an open connection is opened again. */
-const ATTACH_INTERVAL_MS = 5_000;
+/** How often a gossip stream that broke is opened again, and a first sync that failed is repeated. */
+const TEND_INTERVAL_MS = 5_000;
 /** Half of all connections: the other half is for those who dial us. */
 const PEERS_DIALED_MAX = 256;
 /** A connection that is not closed by then is cut, so that `stop` keeps its 2 s. */
@@ -93,6 +93,8 @@ interface Parts {
 /** A peer that is admitted and connected. */
 interface Present {
   readonly peerId: PeerId;
+  /** It asked us for a round of sync since it connected. */
+  asked: boolean;
   /** It answered a round of sync since it connected. */
   synced: boolean;
 }
@@ -106,7 +108,7 @@ export class Libp2pNetwork implements PeerNetwork {
   readonly #sync: Sync;
   /** By peer id text. */
   readonly #present = new Map<string, Present>();
-  #attachTimer: NodeJS.Timeout | undefined;
+  #tendTimer: NodeJS.Timeout | undefined;
   #running = false;
 
   constructor(
@@ -168,7 +170,9 @@ export class Libp2pNetwork implements PeerNetwork {
     });
     node.addEventListener("connection:close", ({ detail }) => {
       strangers.forget(detail);
-      this.#attach(detail.remotePeer);
+      // gossipsub keeps one stream a peer and takes the end of any for the end of the peer, so the
+      // connections of a peer end together, and it is dialed anew.
+      this.#cut(detail.remotePeer, "another connection of the peer was closed");
     });
     node.addEventListener("peer:connect", ({ detail }) => this.#settle(detail));
     node.addEventListener("peer:disconnect", ({ detail }) => this.#onDisconnect(detail));
@@ -181,11 +185,14 @@ export class Libp2pNetwork implements PeerNetwork {
       throw cannotListen(this.#listen, cause);
     }
     this.#running = true;
-    gossip.start((peerId) => this.#sync.soon(peerId));
+    gossip.start((peerId) => void this.#sync.now(peerId));
     this.#sync.start();
-    this.#attachTimer = setInterval(() => {
-      for (const { peerId } of this.#present.values()) this.#attach(peerId);
-    }, ATTACH_INTERVAL_MS);
+    this.#tendTimer = setInterval(() => {
+      for (const { peerId, synced } of this.#present.values()) {
+        this.#attach(peerId);
+        if (!synced) void this.#sync.now(peerId);
+      }
+    }, TEND_INTERVAL_MS);
     for (const { peerId } of admission.members()) this.#dialer.admitted(peerId);
   }
 
@@ -195,7 +202,7 @@ export class Libp2pNetwork implements PeerNetwork {
     this.#dialer.stop();
     this.#sync.stop();
     strangers.stop();
-    clearInterval(this.#attachTimer);
+    clearInterval(this.#tendTimer);
     const cut = setTimeout(() => {
       for (const connection of node.getConnections()) connection.abort(new Error("stopping"));
     }, CLOSE_DEADLINE_MS);
@@ -209,13 +216,11 @@ export class Libp2pNetwork implements PeerNetwork {
   }
 
   admit(nodes: readonly Uint8Array[]): void {
-    const { node, admission, strangers } = this.#parts;
+    const { admission, strangers } = this.#parts;
     const { added, removed } = admission.admit(nodes);
     for (const { peerId } of removed) {
       this.#settle(peerId);
-      for (const connection of node.getConnections(peerId)) {
-        connection.abort(new Error("no longer admitted"));
-      }
+      this.#cut(peerId, "no longer admitted");
     }
     for (const { peerId } of added) {
       strangers.release(peerId);
@@ -261,7 +266,7 @@ export class Libp2pNetwork implements PeerNetwork {
     const id = peerId.toString();
     const present = admission.admits(peerId) && node.getConnections(peerId).length > 0;
     if (present && !this.#present.has(id)) {
-      this.#present.set(id, { peerId, synced: false });
+      this.#present.set(id, { peerId, asked: false, synced: false });
       this.#events.onPeerConnected(id);
       this.#attach(peerId);
     } else if (!present && this.#present.delete(id)) {
@@ -277,17 +282,29 @@ export class Libp2pNetwork implements PeerNetwork {
     if (!this.#parts.admission.admits(peerId)) void this.#parts.node.peerStore.delete(peerId);
   }
 
-  /** Sees to an outbound gossip stream on one of the connections that are left. */
+  #cut(peerId: PeerId, reason: string): void {
+    for (const connection of this.#parts.node.getConnections(peerId)) {
+      connection.abort(new Error(reason));
+    }
+  }
+
+  /** Sees to an outbound gossip stream. */
   #attach(peerId: PeerId): void {
     const [connection] = this.#parts.node.getConnections(peerId);
     if (connection !== undefined && this.#has(peerId))
       this.#parts.gossip.attach(peerId, connection);
   }
 
-  /** Who asks us admits us; it may have refused us until a moment ago. */
+  /**
+   * Who asks for the first time admits us, and wants what we publish. It may have refused us until a
+   * moment ago, and published before it could reach us: whatever that was is fetched now.
+   */
   #onAsked(peerId: PeerId): void {
     this.#dialer.proven(peerId);
-    if (this.#present.get(peerId.toString())?.synced === false) this.#sync.soon(peerId);
+    const present = this.#present.get(peerId.toString());
+    if (present === undefined || present.asked) return;
+    present.asked = true;
+    void this.#sync.now(peerId);
   }
 
   #onAnswered(peerId: PeerId): void {

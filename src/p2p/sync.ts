@@ -69,7 +69,7 @@ export class Sync {
     this.#timer = setTimeout(() => {
       const peers = this.#ports.peers();
       const peer = peers[Math.floor(random() * peers.length)];
-      if (peer !== undefined) this.soon(peer);
+      if (peer !== undefined) void this.now(peer);
       this.start();
     }, waitMs);
   }
@@ -80,12 +80,10 @@ export class Sync {
     this.#rounds.abort();
   }
 
-  /** One round with this peer, unless one is waiting or under way. */
-  soon(peerId: PeerId): void {
-    if (!this.#rounds.has(peerId)) void this.#queueRound(peerId);
-  }
-
-  /** Resolves after a round that began after this call, whatever came of it. */
+  /**
+   * Resolves after a round that began after this call, whatever came of it: one under way may have
+   * compared before the news that we were called for. Calls made meanwhile share the next round.
+   */
   async now(peerId: PeerId): Promise<void> {
     const running = this.#rounds.find(peerId);
     if (running?.status === "running") await ended(running.join());

@@ -1,24 +1,423 @@
-import { describePeerNetwork, type MakeNetwork } from "../compliance/peer-network.ts";
-import { createPeerNetwork } from "../../src/p2p/libp2p-network.ts";
+import { createServer } from "node:net";
+import { randomBytes } from "node:crypto";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import process from "node:process";
+import { lpStream } from "@libp2p/utils";
+import { describe, expect, test } from "vitest";
+import { ENVELOPE_BYTES_MAX } from "../../src/core/std/limits.ts";
+import { Fault } from "../../src/fault.ts";
+import { STATE_TOPIC } from "../../src/p2p/gossip.ts";
+import {
+  type Libp2pNetwork,
+  type PeerNetworkOptions,
+  createPeerNetwork,
+} from "../../src/p2p/libp2p-network.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
+import { decodeComparison, encodeRequest, syncRoot } from "../../src/p2p/sync-frames.ts";
+import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
+import {
+  BookPeer,
+  type MakeNetwork,
+  type RunningPeer,
+  TD,
+  bookRecord,
+  describePeerNetwork,
+  encodeBookRecord,
+  eventually,
+  startsPeers,
+} from "../compliance/peer-network.ts";
+import { type RawPeer, endOf, startsRawPeers } from "./raw-peer.ts";
 
-const LOOPBACK = "/ip4/127.0.0.1/tcp/0";
-
-const make: MakeNetwork = async ({ seed, strangerMs, syncIntervalMs }, events, source) => {
-  const network = await createPeerNetwork(
-    {
-      nodeKeySeed: seed,
-      listen: [LOOPBACK],
-      announce: [],
-      peers: [],
-      log: () => {},
-      strangerMs,
-      syncIntervalMs,
-    },
-    events,
-    source,
-  );
-  return { network, node: (await nodePrivateKey(seed)).publicKey.raw };
+const OPTIONS: Omit<PeerNetworkOptions, "nodeKeySeed"> = {
+  listen: ["/ip4/127.0.0.1/tcp/0"],
+  announce: [],
+  peers: [],
+  log: () => {},
 };
 
-describePeerNetwork("libp2p", make);
+const making =
+  (more: Partial<PeerNetworkOptions> = {}): MakeNetwork =>
+  async ({ seed, ...timing }, events, source) => {
+    const options = { ...OPTIONS, ...timing, ...more, nodeKeySeed: seed };
+    const network = await createPeerNetwork(options, events, source);
+    return { network, node: (await nodePrivateKey(seed)).publicKey.raw };
+  };
+
+describePeerNetwork("libp2p", making());
+
+const start = startsPeers(making());
+const startImpatient = startsPeers(making({ syncFrameDeadlineMs: 200 }));
+const startRaw = startsRawPeers();
+
+/** A raw peer that our side admits, with gossip streams in both directions. */
+async function admittedRaw(ours: RunningPeer, ...others: readonly RawPeer[]): Promise<RawPeer> {
+  const raw = await startRaw();
+  ours.network.admit([raw, ...others].map(({ node }) => node));
+  await raw.dial(ours.network.addresses());
+  await eventually(() => gossipsTo(raw, ours));
+  return raw;
+}
+
+/** Whether gossip of the raw peer goes to ours. */
+function gossipsTo(raw: RawPeer, { id }: { readonly id: string }): boolean {
+  const { gossip } = raw.libp2p.services;
+  const streams = raw.libp2p.getConnections().flatMap((connection) => connection.streams);
+  return (
+    gossip.getSubscribers(STATE_TOPIC).some((peerId) => peerId.toString() === id) &&
+    streams.some(
+      ({ direction, protocol }) => direction === "outbound" && protocol.startsWith("/meshsub/"),
+    )
+  );
+}
+
+describe("strangers", () => {
+  test("get identify and ping, no gossip, no sync, and are dropped", async () => {
+    const ours = await start([TD], { strangerMs: 500 });
+    ours.peer.book.put(bookRecord(TD, 1n));
+    const raw = await startRaw();
+    const connection = await raw.dial(ours.network.addresses());
+    expect(await raw.libp2p.services.ping.ping(connection.remotePeer)).toBeGreaterThanOrEqual(0);
+    expect((await raw.libp2p.services.identify.identify(connection)).agentVersion).toBe(
+      "spire-mesh",
+    );
+    for (const protocol of [SYNC_PROTOCOL, "/meshsub/1.2.0"]) {
+      const stream = await connection.newStream(protocol);
+      expect(await endOf(stream)).toBe("reset");
+    }
+    await raw.libp2p.services.gossip.publish(STATE_TOPIC, encodeBookRecord(bookRecord(TD, 2n)));
+    await eventually(() => connection.status !== "open");
+    expect(ours.peer.seen).toEqual([]);
+    expect(gossipsTo(raw, ours)).toBe(false);
+  });
+
+  test("never take the room of members", async () => {
+    const ours = await start();
+    const strangers = await Promise.all(Array.from({ length: 70 }, startRaw));
+    await Promise.all(
+      strangers.map(async (raw) => await raw.dial(ours.network.addresses()).catch(() => {})),
+    );
+    const connected = (): number =>
+      strangers.filter(({ libp2p }) => libp2p.getConnections().length > 0).length;
+    await eventually(() => connected() === 64);
+    await admittedRaw(ours);
+    expect(ours.network.connections()).toHaveLength(1);
+  });
+});
+
+describe("gossip from a member", () => {
+  test("above 128 KiB is rejected before anybody looks at it", async () => {
+    const ours = await start();
+    const raw = await admittedRaw(ours);
+    const largest = encodeBookRecord(bookRecord(TD, 1n, "x".repeat(ENVELOPE_BYTES_MAX - 13)));
+    expect(largest).toHaveLength(ENVELOPE_BYTES_MAX);
+    await raw.libp2p.services.gossip.publish(
+      STATE_TOPIC,
+      Buffer.concat([largest, Buffer.from("x")]),
+    );
+    await eventually(() => ours.network.connections()[0]?.rejected === 1);
+    await raw.libp2p.services.gossip.publish(STATE_TOPIC, largest);
+    await eventually(() => ours.peer.book.newest(TD)?.sequence === 1n);
+    expect(ours.peer.seen.filter((each) => each.startsWith("gossip"))).toHaveLength(1);
+  });
+
+  test("on another topic goes nowhere", async () => {
+    const ours = await start();
+    const raw = await admittedRaw(ours);
+    raw.libp2p.services.gossip.subscribe("/other/1");
+    await raw.libp2p.services.gossip.publish("/other/1", encodeBookRecord(bookRecord(TD, 1n)));
+    await raw.libp2p.services.gossip.publish(STATE_TOPIC, encodeBookRecord(bookRecord(TD, 2n)));
+    await eventually(() => ours.peer.book.newest(TD)?.sequence === 2n);
+    expect(ours.peer.seen.filter((each) => each.startsWith("gossip"))).toHaveLength(1);
+  });
+
+  test("beyond its budget is ignored and counted", async () => {
+    const nowMs = 0; // The clock stands still, so no token is earned.
+    const peer = new BookPeer([TD]);
+    const seed = randomBytes(32);
+    const options = { ...OPTIONS, nodeKeySeed: seed, nowMs: () => nowMs };
+    const network = await createPeerNetwork(options, peer, peer.book);
+    await network.start();
+    try {
+      const raw = await startRaw();
+      network.admit([raw.node]);
+      await raw.dial(network.addresses());
+      await eventually(() => gossipsTo(raw, { id: network.peerId }));
+      for (let sequence = 1; sequence <= 150; sequence += 1) {
+        const record = encodeBookRecord(bookRecord(TD, BigInt(sequence)));
+        await raw.libp2p.services.gossip.publish(STATE_TOPIC, record);
+      }
+      await eventually(() => network.gossipCounts.overBudget === 50);
+      expect(peer.book.newest(TD)?.sequence).toBe(100n);
+      expect(network.connections()[0]?.rejected).toBe(0);
+    } finally {
+      await network.stop();
+    }
+  });
+
+  test("waits for at most 256 verdicts at once", async () => {
+    const ours = await start();
+    const verdicts = Promise.withResolvers<"accept">();
+    ours.peer.judge = async () => await verdicts.promise;
+    const members = [await startRaw(), await startRaw(), await startRaw()];
+    ours.network.admit(members.map(({ node }) => node));
+    const network = ours.network as Libp2pNetwork;
+    for (const [index, raw] of members.entries()) {
+      await raw.dial(ours.network.addresses());
+      await eventually(() => gossipsTo(raw, ours));
+      for (let sequence = 0; sequence < 100; sequence += 1) {
+        const record = bookRecord(TD, BigInt(index * 100 + sequence));
+        await raw.libp2p.services.gossip.publish(STATE_TOPIC, encodeBookRecord(record));
+      }
+    }
+    await eventually(() => network.gossipCounts.overload === 44);
+    verdicts.resolve("accept");
+  });
+
+  test("that keeps sending what no honest node sends is not listened to any more", async () => {
+    const ours = await start();
+    const raw = await admittedRaw(ours);
+    const send = async (text: string): Promise<number | undefined> => {
+      await raw.libp2p.services.gossip.publish(STATE_TOPIC, Buffer.from(text));
+      await ours.network.syncNow(raw.id); // By then the message before it was looked at.
+      return ours.network.connections()[0]?.rejected;
+    };
+    for (let index = 1; index <= 20; index += 1) expect(await send(`!${index}`)).toBe(index);
+    // gossipsub looks at the score again after a second, or after 128 messages.
+    let index = 20;
+    await eventually(async () => {
+      index += 1;
+      return ((await send(`!${index}`)) ?? index) < index;
+    });
+  });
+
+  test("goes on after one of two connections was closed", async () => {
+    const ours = await start();
+    const raw = await admittedRaw(ours);
+    await raw.dial(ours.network.addresses());
+    await eventually(() => ours.network.connections()[0]?.addresses.length === 2);
+    ours.network.dial(raw.libp2p.getMultiaddrs().map(String));
+    await raw.libp2p.getConnections()[0]?.close();
+    await eventually(() => ours.peer.count(`connected ${raw.id}`) === 2);
+    expect(ours.peer.count(`lost ${raw.id}`)).toBe(1);
+    await eventually(() => gossipsTo(raw, ours));
+    let sequence = 0n;
+    await eventually(async () => {
+      sequence += 1n;
+      await ours.network.publish(encodeBookRecord(bookRecord(TD, sequence)));
+      return raw.heard.length > 0;
+    });
+  });
+});
+
+describe("sync with a member that does not keep to the protocol", () => {
+  const compare = encodeRequest({
+    kind: "compare",
+    wanted: [bookRecord(TD, 0n).trustDomain],
+    root: syncRoot([]),
+  });
+  const frames: readonly [string, Uint8Array][] = [
+    ["garbage", Uint8Array.from([0xff, 0x00, 0x13])],
+    ["an empty frame", new Uint8Array()],
+    ["a frame above the limit", new Uint8Array(300 * 1024)],
+    ["a reply in place of a request", Uint8Array.from([0x81, 0x02])],
+    ["a request in another form", Uint8Array.from([...compare, 0x00])],
+  ];
+
+  test.each(frames)("%s closes the stream and nothing else", async (_, frame) => {
+    const ours = await start();
+    ours.peer.book.put(bookRecord(TD, 1n));
+    const raw = await admittedRaw(ours);
+    const [connection] = raw.libp2p.getConnections();
+    const stream = await connection?.newStream(SYNC_PROTOCOL);
+    if (connection === undefined || stream === undefined) throw new Error("not connected");
+    void lpStream(stream)
+      .write(frame)
+      .catch(() => {});
+    expect(await endOf(stream)).toBe("reset");
+    expect(connection.status).toBe("open");
+
+    const again = lpStream(await connection.newStream(SYNC_PROTOCOL));
+    await again.write(compare);
+    const reply = decodeComparison(Uint8Array.from((await again.read()).subarray()));
+    expect(reply).toMatchObject({ ok: true, value: { kind: "entries", entries: [{}] } });
+  });
+
+  test.each([
+    ["says nothing", new Uint8Array()],
+    ["stops in the middle of a frame", Uint8Array.from([0x20, 0x83, 0x01])],
+  ])("a stream that %s ends at the deadline", async (_, bytes) => {
+    const ours = await startImpatient();
+    const raw = await admittedRaw(ours);
+    const stream = await raw.libp2p.getConnections()[0]?.newStream(SYNC_PROTOCOL);
+    if (stream === undefined) throw new Error("not connected");
+    if (bytes.length > 0) stream.send(bytes);
+    expect(await endOf(stream)).toBe("reset");
+  });
+
+  test("more streams than anybody needs are refused", async () => {
+    const ours = await start();
+    const raw = await admittedRaw(ours);
+    const [connection] = raw.libp2p.getConnections();
+    if (connection === undefined) throw new Error("not connected");
+    const streams = await Promise.all(
+      Array.from({ length: 12 }, async () => await connection.newStream(SYNC_PROTOCOL)),
+    );
+    await eventually(() => streams.filter(({ status }) => status === "reset").length >= 4);
+  });
+
+  test("requests beyond its budget end the stream", async () => {
+    const ours = await start();
+    const raw = await admittedRaw(ours);
+    const stream = await raw.libp2p.getConnections()[0]?.newStream(SYNC_PROTOCOL);
+    if (stream === undefined) throw new Error("not connected");
+    const asking = lpStream(stream);
+    let answers = 0;
+    await expect(async () => {
+      for (;;) {
+        await asking.write(compare);
+        await asking.read();
+        answers += 1;
+      }
+    }).rejects.toThrow();
+    expect(answers).toBeGreaterThanOrEqual(200);
+    expect(answers).toBeLessThan(400);
+  });
+
+  const replies: readonly [string, Uint8Array | undefined][] = [
+    ["nothing", undefined],
+    ["garbage", Uint8Array.from([0xff])],
+    ["a frame above the limit", new Uint8Array(1024 * 1024 + 1)],
+    ["records in place of entries", Uint8Array.from([0x82, 0x05, 0x80])],
+    [
+      "an entry that was not asked for",
+      Uint8Array.from(
+        Buffer.concat([
+          Buffer.from([0x82, 0x03, 0x81, 0x86, 0x00, 0x61]),
+          Buffer.from("z"),
+          Buffer.from([0x00, 0x00, 0x01, 0x81, 0x58, 0x20]),
+          randomBytes(32),
+        ]),
+      ),
+    ],
+  ];
+  test.each(replies)("when we ask and it answers %s, the round ends quietly", async (_, reply) => {
+    const ours = await startImpatient();
+    const raw = await startRaw();
+    await raw.libp2p.handle(SYNC_PROTOCOL, async (stream) => {
+      const frames = lpStream(stream);
+      await frames.read();
+      if (reply !== undefined) await frames.write(reply);
+    });
+    ours.network.admit([raw.node]);
+    await raw.dial(ours.network.addresses());
+    await eventually(() => gossipsTo(raw, ours));
+    await ours.network.syncNow(raw.id);
+    expect(ours.peer.seen).toEqual([`connected ${raw.id}`]);
+    expect(ours.network.connections()).toHaveLength(1);
+  });
+});
+
+async function create(options: Partial<PeerNetworkOptions>): Promise<Libp2pNetwork> {
+  const peer = new BookPeer([TD]);
+  const nodeKeySeed = randomBytes(32);
+  return await createPeerNetwork({ ...OPTIONS, nodeKeySeed, ...options }, peer, peer.book);
+}
+
+describe("addresses", () => {
+  test("a port that is in use is a fault that names the address", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const bound = taken.address();
+    const port = typeof bound === "object" ? bound?.port : undefined;
+    const address = `/ip4/127.0.0.1/tcp/${port}`;
+    try {
+      const network = await create({ listen: ["/ip4/127.0.0.1/tcp/0", address] });
+      const failure = await network.start().catch((error: unknown) => error);
+      expect(failure).toBeInstanceOf(Fault);
+      expect(failure).toMatchObject({
+        code: "CANNOT_CREATE",
+        message: `cannot listen on ${address}: EADDRINUSE`,
+      });
+    } finally {
+      taken.close();
+    }
+  });
+
+  test("every address that is none is named at once", async () => {
+    const failure = await create({
+      listen: ["7843"],
+      announce: ["/ip4/127.0.0.1/udp/1/quic-v1"],
+      peers: ["/dns4/mesh.bravo.test/tcp/7843", "/dnsaddr/bravo.test/p2p/12D3KooW"],
+    }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(Fault);
+    expect(failure).toMatchObject({ code: "CONFIG_INVALID" });
+    expect(String(failure).split("\n")).toHaveLength(4);
+  });
+
+  test("a port of our choosing shows, and announced addresses replace it", async () => {
+    const network = await create({});
+    await network.start();
+    expect(network.addresses()).toEqual([
+      expect.stringMatching(/^\/ip4\/127\.0\.0\.1\/tcp\/[1-9]\d*\/p2p\/12D3KooW/),
+    ]);
+    await network.stop();
+    const announce = ["/dns4/mesh.alpha.test/tcp/7843"];
+    const behind = await create({ announce });
+    await behind.start();
+    expect(behind.addresses()).toEqual([`${announce[0]}/p2p/${behind.peerId}`]);
+    await behind.stop();
+  });
+
+  test("configured peers are dialed once they are admitted", async () => {
+    const ours = await start();
+    const peer = new BookPeer([TD]);
+    const nodeKeySeed = randomBytes(32);
+    const options = { ...OPTIONS, nodeKeySeed, peers: ours.network.addresses() };
+    const network = await createPeerNetwork(options, peer, peer.book);
+    ours.network.admit([(await nodePrivateKey(nodeKeySeed)).publicKey.raw]);
+    network.admit([ours.node]);
+    await network.start();
+    try {
+      await eventually(() => peer.count(`synced ${ours.id}`) > 0);
+    } finally {
+      await network.stop();
+    }
+  });
+});
+
+describe("a mesh in one process", () => {
+  test("30 nodes, each dialing three others, hear every record", async () => {
+    const peers: RunningPeer[] = [];
+    for (let index = 0; index < 30; index += 1) peers.push(await start());
+    const nodes = peers.map(({ node }) => node);
+    for (const [index, { network }] of peers.entries()) {
+      network.admit(nodes);
+      const others = [1, 7, 13].map((step) => peers[(index + step) % peers.length]);
+      network.dial(others.flatMap((other) => other?.network.addresses() ?? []));
+    }
+    await eventually(() => peers.every(({ peer }) => peer.synced.size === 6), 15_000);
+    for (const [index, { network, peer }] of peers.slice(0, 5).entries()) {
+      const record = bookRecord(TD, BigInt(index));
+      peer.book.put(record);
+      await network.publish(encodeBookRecord(record));
+      await eventually(() =>
+        peers.every((each) => each.peer.book.newest(TD)?.sequence === record.sequence),
+      );
+    }
+  }, 30_000);
+
+  test("leaves nothing behind that keeps the process alive", async () => {
+    const script = new URL("start-and-stop.ts", import.meta.url);
+    const child = spawn(process.execPath, [script.pathname], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [stopped] = (await once(child.stdout, "data")) as [Buffer];
+    expect(String(stopped)).toBe("stopped\n");
+    const stoppedMs = performance.now();
+    const [code] = (await once(child, "exit")) as [number];
+    expect(code).toBe(0);
+    // libp2p's address book settles for a second after it last changed.
+    expect(performance.now() - stoppedMs).toBeLessThan(3_000);
+  });
+});

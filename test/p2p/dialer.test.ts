@@ -1,0 +1,205 @@
+import { randomBytes } from "node:crypto";
+import type { Ed25519PeerId } from "@libp2p/interface";
+import * as fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { readPeerAddress } from "../../src/p2p/address.ts";
+import { Dialer, dialDelayMs } from "../../src/p2p/dialer.ts";
+import { peerIdOfNode } from "../../src/p2p/node-identity.ts";
+
+/** Peers as the dialer sees them: who is wanted, and what comes of an attempt. */
+class Peers {
+  readonly self = newPeerId();
+  readonly wanted = new Set<string>();
+  readonly attempts: { readonly atMs: number; readonly addresses: readonly string[] }[] = [];
+  answer: () => Promise<void> = async () => {
+    throw new Error("refused");
+  };
+  room = true;
+  underWay = 0;
+  mostUnderWay = 0;
+
+  dialer(configured: readonly string[] = []): Dialer {
+    const addresses = configured
+      .map(readPeerAddress)
+      .flatMap((read) => (read.ok ? read.value : []));
+    return new Dialer(
+      { self: this.self, configured: addresses, random: () => 0.5, log: () => {} },
+      {
+        wants: (peerId) => this.wanted.has(peerId.toString()),
+        hasRoom: () => this.room,
+        dial: async (dialed) => {
+          this.attempts.push({ atMs: Date.now(), addresses: dialed.map(String) });
+          this.underWay += 1;
+          this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay);
+          await this.answer().finally(() => (this.underWay -= 1));
+        },
+      },
+    );
+  }
+}
+
+function newPeerId(): Ed25519PeerId {
+  return peerIdOfNode(randomBytes(32));
+}
+
+function addressOf(peerId: Ed25519PeerId, port: number): string {
+  return `/ip4/127.0.0.1/tcp/${port}/p2p/${peerId.toString()}`;
+}
+
+describe("dialer", () => {
+  beforeEach(() => vi.useFakeTimers({ now: 0 }));
+  afterEach(() => vi.useRealTimers());
+
+  const bravo = newPeerId();
+  const id = bravo.toString();
+
+  test("waits longer after each attempt in vain, never above 15 s nor below half of it", () => {
+    fc.assert(
+      fc.property(
+        fc.nat({ max: 2_000 }),
+        fc.double({ min: 0, max: 0.999, noNaN: true }),
+        (attempts, random) => {
+          const delayMs = dialDelayMs(attempts, random);
+          const fullMs = attempts === 0 ? 250 : Math.min(15_000, 500 * 2 ** (attempts - 1));
+          expect(delayMs).toBeLessThanOrEqual(fullMs);
+          expect(delayMs).toBeGreaterThanOrEqual(attempts === 0 ? 0 : fullMs / 2);
+        },
+      ),
+    );
+  });
+
+  test("keeps trying a wanted peer, and one attempt at a time", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer();
+    peers.wanted.add(id);
+    dialer.hint([addressOf(bravo, 1)]);
+    dialer.admitted(bravo);
+    dialer.lost(bravo);
+    await vi.advanceTimersByTimeAsync(60_000);
+    dialer.stop();
+    const waits = peers.attempts.map(
+      ({ atMs }, index) => atMs - (peers.attempts[index - 1]?.atMs ?? 0),
+    );
+    expect(waits).toEqual([125, 375, 750, 1_500, 3_000, 6_000, 11_250, 11_250, 11_250, 11_250]);
+    expect(peers.mostUnderWay).toBe(1);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(peers.attempts).toHaveLength(waits.length);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("does not dial who is not admitted, but remembers the hint until it is", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer();
+    dialer.hint([addressOf(bravo, 1)]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(peers.attempts).toEqual([]);
+    peers.wanted.add(id);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(250);
+    expect(peers.attempts).toMatchObject([{ addresses: [addressOf(bravo, 1)] }]);
+    dialer.stop();
+  });
+
+  test.each([
+    ["that proved to admit us at once", true, 125],
+    ["that never did only after the back-off", false, 375],
+  ])("tries a lost peer again %s", async (_, proven, waitMs) => {
+    const peers = new Peers();
+    peers.answer = async () => {
+      peers.wanted.delete(id);
+    };
+    const dialer = peers.dialer([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(peers.attempts).toHaveLength(1);
+    if (proven) dialer.proven(bravo);
+    peers.wanted.add(id);
+    dialer.lost(bravo);
+    await vi.advanceTimersByTimeAsync(waitMs - 1);
+    expect(peers.attempts).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(peers.attempts).toHaveLength(2);
+    dialer.stop();
+  });
+
+  test("a new address is tried at once, however often the old ones failed", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(60_000);
+    const before = peers.attempts.length;
+    dialer.hint([addressOf(bravo, 2)]);
+    await vi.advanceTimersByTimeAsync(250);
+    expect(peers.attempts).toHaveLength(before + 1);
+    dialer.hint([addressOf(bravo, 2)]);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(peers.attempts).toHaveLength(before + 1);
+    dialer.stop();
+  });
+
+  test("takes at most three addresses an attempt, and all of them in turn", async () => {
+    const peers = new Peers();
+    const configured = [1, 2].map((port) => addressOf(bravo, port));
+    const dialer = peers.dialer(configured);
+    peers.wanted.add(id);
+    const hints = Array.from({ length: 10 }, (_, index) => addressOf(bravo, 100 + index));
+    dialer.hint(hints);
+    await vi.advanceTimersByTimeAsync(60_000);
+    dialer.stop();
+    for (const { addresses } of peers.attempts) expect(addresses).toHaveLength(3);
+    const tried = new Set(peers.attempts.flatMap(({ addresses }) => addresses));
+    expect(tried).toEqual(new Set([...configured, ...hints.slice(2)])); // Eight hints are kept.
+  });
+
+  test("without room nobody is dialed, until there is room", async () => {
+    const peers = new Peers();
+    peers.room = false;
+    const dialer = peers.dialer([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(peers.attempts).toEqual([]);
+    peers.room = true;
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(peers.attempts.length).toBeGreaterThan(0);
+    dialer.stop();
+  });
+
+  test("remembers at most 20,000 hints", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer();
+    const many = Array.from({ length: 2_500 }, newPeerId);
+    for (const peerId of many) {
+      dialer.hint(Array.from({ length: 8 }, (_, index) => addressOf(peerId, index + 1)));
+    }
+    dialer.hint([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(peers.attempts).toEqual([]);
+    dialer.stop();
+  });
+
+  test("what is no address of a peer, and our own, is left out", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer([addressOf(peers.self, 1)]);
+    peers.wanted.add(id).add(peers.self.toString());
+    dialer.admitted(peers.self);
+    dialer.hint([
+      "",
+      "bravo.test:7843",
+      "/ip4/127.0.0.1/tcp/1",
+      `/ip4/127.0.0.1/udp/1/quic-v1/p2p/${id}`,
+      `/dnsaddr/bravo.test/p2p/${id}`,
+      `/ip4/127.0.0.1/tcp/1/p2p/${id}/p2p-circuit`,
+      "/ip4/127.0.0.1/tcp/1/p2p/QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N",
+      `/dns4/${"x".repeat(500)}/tcp/1/p2p/${id}`,
+      addressOf(peers.self, 2),
+    ]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(peers.attempts).toEqual([]);
+    dialer.stop();
+  });
+});

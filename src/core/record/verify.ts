@@ -42,7 +42,7 @@ export interface VerifiedBlock {
 export interface VerifiedRecord {
   readonly record: SignedRecord;
   readonly authorities: readonly AuthorityFacts[];
-  /** At least one; ascending by node and new anchor. */
+  /** At least one, as they came; a slot sorts them and keeps one of each node and anchor. */
   readonly blocks: readonly VerifiedBlock[];
 }
 

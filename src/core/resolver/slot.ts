@@ -36,21 +36,27 @@ export function relate(slot: Slot, record: SignedRecord): Relation {
 
 /** The slot that starts with a record which came by its exact id. */
 export function startSlot(first: VerifiedRecord): Slot {
-  return { held: first, base: undefined, sibling: undefined };
+  return { held: joinBlocks(first, []), base: undefined, sibling: undefined };
 }
 
 /** Takes a higher version; a fork below it is over. */
 export function advance(slot: Slot, newer: VerifiedRecord): Slot {
-  return { held: newer, base: slot.held, sibling: undefined };
+  return { held: joinBlocks(newer, []), base: slot.held, sibling: undefined };
+}
+
+/** Adds verified blocks of the held record. Returns the same slot when nothing is new. */
+export function addBlocks(slot: Slot, more: VerifiedRecord): Slot {
+  const held = joinBlocks(slot.held, more.blocks);
+  return held === slot.held ? slot : { ...slot, held };
 }
 
 /**
- * Adds verified blocks of the held record: the smallest eight by (node, new anchor) are kept, and
- * for one pair the one signed last. Returns the same slot when nothing is new.
+ * The blocks that are kept of one record: the smallest eight by (node, new anchor), and for one pair
+ * the one signed last. Returns the same record when these are its blocks.
  */
-export function addBlocks(slot: Slot, more: VerifiedRecord): Slot {
+function joinBlocks(record: VerifiedRecord, more: readonly VerifiedBlock[]): VerifiedRecord {
   const best = new Map<string, VerifiedBlock>();
-  for (const each of [...slot.held.blocks, ...more.blocks]) {
+  for (const each of [...record.blocks, ...more]) {
     const key = blockKey(each);
     const present = best.get(key);
     if (present === undefined || signedLater(each, present)) best.set(key, each);
@@ -59,18 +65,18 @@ export function addBlocks(slot: Slot, more: VerifiedRecord): Slot {
   for (const [, each] of [...best].sort(([left], [right]) => (left < right ? -1 : 1))) {
     const fits =
       kept.length < BLOCKS_MAX &&
-      envelopeBytes(slot.held, [...kept, each]).length <= ENVELOPE_BYTES_MAX;
+      envelopeBytes(record, [...kept, each]).length <= ENVELOPE_BYTES_MAX;
     if (fits) kept.push(each);
   }
   const unchanged =
-    kept.length === slot.held.blocks.length &&
-    kept.every((each, index) => sameBlock(each, slot.held.blocks[index]));
-  return unchanged ? slot : { ...slot, held: { ...slot.held, blocks: kept } };
+    kept.length === record.blocks.length &&
+    kept.every((each, index) => sameBlock(each, record.blocks[index]));
+  return unchanged ? record : { ...record, blocks: kept };
 }
 
 /** Keeps the first sibling as evidence. Returns the same slot when there is one already. */
 export function addSibling(slot: Slot, sibling: VerifiedRecord): Slot {
-  return slot.sibling === undefined ? { ...slot, sibling } : slot;
+  return slot.sibling === undefined ? { ...slot, sibling: joinBlocks(sibling, []) } : slot;
 }
 
 /** The record with all blocks that verified, as it is stored, synced and exported. */

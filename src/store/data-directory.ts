@@ -41,14 +41,14 @@ export async function prepareDataDirectory(path: string): Promise<void> {
       "NOT_ALLOWED",
       `data_dir ${path} belongs to user id ${found.uid}, not ${user}`,
       {
-        advice: `Run the daemon as that user, or \`chown -R ${user} ${path}\`.`,
+        advice: `Run the daemon as that user, or set \`data_dir\` to a new directory inside it.`,
       },
     );
   }
   if ((found.mode & GROUP_AND_WORLD) !== 0) {
     const mode = (found.mode & 0o777).toString(8);
     throw new Fault("NOT_ALLOWED", `data_dir ${path} has mode ${mode}: others can reach the keys`, {
-      advice: `See who used it, then \`chmod 700 ${path}\`.`,
+      advice: `\`chmod 700 ${path}\`, or set \`data_dir\` to a new directory inside it.`,
     });
   }
 }

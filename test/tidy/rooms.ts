@@ -23,7 +23,7 @@ export interface Room {
 const STD = ["core/std"];
 const SPIFFE = [...STD, "core/spiffe"];
 const RECORD = [...SPIFFE, "core/record"];
-const JUDGING = [...RECORD, "core/resolver", "core/trustgraph"];
+const JUDGING = [...RECORD, "core/resolver"];
 const POLICY = [...JUDGING, "core/policy"];
 const CORE = [...POLICY, "core/mesh"];
 /** What every room with input and output may know: the core's types, the ports, faults. */
@@ -74,13 +74,6 @@ export const ROOMS: readonly Room[] = [
     node: PURE,
   },
   {
-    name: "core/trustgraph",
-    holds: "statements, accepted domains, findings",
-    imports: RECORD,
-    packages: [],
-    node: PURE,
-  },
-  {
     name: "core/policy",
     holds: "what SPIRE's row of a trust domain shall be",
     imports: JUDGING,
@@ -117,9 +110,9 @@ export const ROOMS: readonly Room[] = [
   },
   {
     name: "x509",
-    holds: "strict DER gate, certificate and key facts, CSRs, tombstones, bundle documents",
+    holds: "strict DER gate, certificate and key facts, CSRs, bundle documents",
     imports: IO,
-    packages: ["@peculiar/x509", "node-forge", "reflect-metadata"],
+    packages: [],
     node: ["node:crypto", "node:net#isIP", "node:net#isIPv6"],
   },
   {
@@ -199,13 +192,6 @@ export const ROOMS: readonly Room[] = [
     node: ["node:fs", "node:http", "node:net", "node:process"],
   },
   {
-    name: "web",
-    holds: "the read-only page",
-    imports: ["fault", "config", "admin-contract"],
-    packages: [],
-    node: ["node:http"],
-  },
-  {
     name: "daemon",
     holds: "builds and wires the rooms: the only place that knows all",
     imports: [
@@ -220,7 +206,6 @@ export const ROOMS: readonly Room[] = [
       "runtime",
       "admin-contract",
       "admin",
-      "web",
     ],
     packages: [],
     node: ["node:fs", "node:process"],
@@ -236,7 +221,7 @@ export const ROOMS: readonly Room[] = [
     name: "cli",
     holds: "the commands, over the admin client",
     imports: ["fault", "config", "admin-contract", "cli/run"],
-    packages: ["cli-table3", "commander"],
+    packages: ["commander"],
     node: ["node:fs", "node:process"],
   },
   {
@@ -250,7 +235,7 @@ export const ROOMS: readonly Room[] = [
     name: "peers/embedded-spire",
     holds: "a stand-in for SPIRE Server's API socket, a process of its own",
     imports: [...CORE, "fault", "spire-api", "x509"],
-    packages: [],
+    packages: ["@peculiar/x509", "reflect-metadata"],
     node: ["node:crypto", "node:fs", "node:process", "node:sqlite"],
   },
   {
@@ -284,13 +269,5 @@ export const SHARED_PACKAGES: Readonly<
   "@bufbuild/protobuf": {
     rooms: ["peers/embedded-spire"],
     why: "the stand-in keeps messages of SPIRE's API in its datastore and prints them",
-  },
-  "@peculiar/x509": {
-    rooms: ["peers/embedded-spire"],
-    why: "the stand-in issues certificates, which the daemon never does",
-  },
-  "reflect-metadata": {
-    rooms: ["peers/embedded-spire"],
-    why: "@peculiar/x509 does not load without it",
   },
 };

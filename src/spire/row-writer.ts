@@ -182,7 +182,6 @@ export class RowWriter {
   }
 
   #markWritten(order: RowOrder, proven: boolean): void {
-    this.#written.delete(order.trustDomain); // So that the map stays in the order of the writes.
     this.#written.set(order.trustDomain, { order, atMs: this.#pace.nowMs(), proven });
   }
 

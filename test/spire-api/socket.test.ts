@@ -106,6 +106,19 @@ describe("the client over a Unix socket", () => {
     await expect(api.bundle.getBundle({})).rejects.toMatchObject({ code: Code.Canceled });
   });
 
+  test("lets go of the socket when it is closed while it connects", async () => {
+    const { promise: hungUp, resolve: onHungUp } = Promise.withResolvers<void>();
+    const silent = createServer((socket) => socket.on("close", onHungUp).resume());
+    silent.listen(socketPath);
+    await once(silent, "listening");
+    const call = expect(api.bundle.getBundle({})).rejects.toMatchObject({ code: Code.Canceled });
+    api.close();
+    await call;
+    await hungUp;
+    silent.close();
+    await once(silent, "close");
+  });
+
   test("fails on a path that is too long for a socket", async () => {
     const tooLong = spireApi({ socketPath: `/tmp/${"a".repeat(104)}`, deadlineMs: DEADLINE_MS });
     await expect(tooLong.bundle.getBundle({})).rejects.toMatchObject({ code: Code.Internal });

@@ -69,13 +69,17 @@ describe("the rows", () => {
     await expect.poll(() => events).toEqual(["", "bravo.test"]);
   });
 
-  test("that cannot be read are told once, and read soon after SPIRE is back", async () => {
+  test("that cannot be read are told once an outage, and read soon after SPIRE is back", async () => {
     watcher.start();
     await pace.advance(60_000);
     expect(events).toEqual(["SPIRE_UNREACHABLE"]);
     await spire.start();
     await pace.advance(2_000);
-    expect(events).toEqual(["SPIRE_UNREACHABLE", ""]);
+    await spire.stop();
+    await pace.advance(60_000);
+    await spire.start();
+    await pace.advance(2_000);
+    expect(events).toEqual(["SPIRE_UNREACHABLE", "", "SPIRE_UNREACHABLE", ""]);
   });
 
   test("are not told in part when the relationships cannot be read", async () => {

@@ -231,6 +231,16 @@ describe("rows", () => {
     expect(most).toBe(1);
   });
 
+  test("are written although the write before them failed", async () => {
+    spire.statuses.push({ code: Code.Internal, message: "datastore is away" });
+    const [first, second] = await Promise.allSettled([
+      server.setFederatedBundle(bundleOf("bravo.test", "one")),
+      server.setFederatedBundle(bundleOf("charlie.test", "one")),
+    ]);
+    expect([first.status, second.status]).toEqual(["rejected", "fulfilled"]);
+    expect([...spire.rows.keys()]).toEqual(["charlie.test"]);
+  });
+
   test("are refused at once when 64 writes wait already, and the rest is written", async () => {
     const writes = Array.from(
       { length: 66 },

@@ -9,7 +9,7 @@ import type { RecordStore, StoredDomain, StoredRecord } from "../ports/record-st
 
 /** Reads everything that is held. Throws `STORE_DAMAGED` when a stored record no longer reads. */
 export async function loadStored(
-  store: RecordStore,
+  store: Pick<RecordStore, "load">,
   ownTrustDomain: TrustDomain,
   proofs: Proofs,
 ): Promise<Stored> {

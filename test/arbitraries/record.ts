@@ -17,7 +17,13 @@ import {
   svidPreimage,
 } from "../../src/core/record/preimages.ts";
 import type { SigningOrder, SigningOutcome } from "../../src/core/record/signing.ts";
-import { type State, encodeState, isGenesis, noLineage } from "../../src/core/record/state.ts";
+import {
+  type State,
+  decodeState,
+  encodeState,
+  isGenesis,
+  noLineage,
+} from "../../src/core/record/state.ts";
 import type { TrustBundle, X509Authority } from "../../src/core/spiffe/trust-bundle.ts";
 import { type TrustDomain, publisherId } from "../../src/core/spiffe/trust-domain.ts";
 import { concatBytes, equalBytes, fromHex, toHex } from "../../src/core/std/bytes.ts";
@@ -130,9 +136,10 @@ export function makeRecord(
 ): TestRecord {
   const payload = encodeState(state);
   const id = recordId(1, payload);
+  const read = decodeState(payload); // As it travels: its sets sorted.
   const signed = blocks.map((parts) => signBlock(id, parts, recovery));
   return {
-    state,
+    state: read.ok ? read.value : state,
     id,
     idHex: toHex(id),
     lineage: isGenesis(state) ? id : state.lineage,

@@ -68,8 +68,12 @@ export function takeRecord(
   const relation = relate(slot, record);
   const beside = besideHeld(relation, record);
   if (beside !== undefined) return refused(beside, record, ticket);
-  const against = relation === "newer" ? slot.held : slot.base;
-  const verified = verifyRecord(record, against, Math.floor(nowMs / 1_000), proofs);
+  const verified = verifyRecord(
+    record,
+    judgedBy(slot, relation),
+    Math.floor(nowMs / 1_000),
+    proofs,
+  );
   if (!verified.ok) {
     return [
       ...refused(verified.reason, record, ticket),
@@ -117,8 +121,12 @@ function takeOwnRecord(
   if (relation === "same") {
     return refused({ code: "DUPLICATE", detail: "it is this daemon's own record" }, record, ticket);
   }
-  const against = relation === "newer" ? slot.held : slot.base;
-  const verified = verifyRecord(record, against, Math.floor(nowMs / 1_000), proofs);
+  const verified = verifyRecord(
+    record,
+    judgedBy(slot, relation),
+    Math.floor(nowMs / 1_000),
+    proofs,
+  );
   if (!verified.ok) return refused(verified.reason, record, ticket);
   const judged = onOwnRecord(state, verified.value, nowMs);
   if (!judged.ok) return refused(judged.reason, record, ticket);
@@ -139,6 +147,16 @@ function besideHeld(relation: Relation, record: SignedRecord): Refusal | undefin
       .reason;
   }
   return undefined;
+}
+
+/**
+ * A newer record is judged by the held one, a block or sibling of the held one by its base. Without
+ * a base its blocks are judged by the record itself (step 4), but never a sibling: that would be
+ * anybody's, as the lineage is public.
+ */
+function judgedBy(slot: Slot, relation: Relation): VerifiedRecord | undefined {
+  if (relation === "newer") return slot.held;
+  return relation === "fork" ? (slot.base ?? slot.held) : slot.base;
 }
 
 function nextSlot(slot: Slot, relation: Relation, verified: VerifiedRecord): Slot {

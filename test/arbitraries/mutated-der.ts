@@ -12,7 +12,7 @@ interface Node {
   head: Uint8Array;
   children: Node[] | undefined;
   content: Uint8Array;
-  /** Writes the length in three octets instead of the shortest form. */
+  /** Writes the length with a leading zero instead of in its shortest form. */
   longLength: boolean;
 }
 
@@ -250,6 +250,7 @@ function write(node: Node): Buffer {
       ? node.content
       : Buffer.concat([node.head, ...node.children.map(write)]);
   if (!node.longLength) return tlv(node.tag, content);
-  const length = Buffer.of(node.tag, 0x83, 0, content.length >> 8, content.length & 0xff);
-  return Buffer.concat([length, content]);
+  const [high, low] = [content.length >> 8, content.length & 0xff];
+  const length = high === 0 ? [0x82, 0, low] : [0x83, 0, high, low];
+  return Buffer.concat([Buffer.of(node.tag, ...length), content]);
 }

@@ -182,6 +182,15 @@ describe("the keyring", () => {
     expect(await publishing.sign()).toEqual({ kind: "no-old-chain" });
   });
 
+  test("uses no SVID for more than an hour, however long SPIRE let it live", async () => {
+    const world = await openWorld();
+    world.spire.svidLifeS = (48 * HOUR_MS) / 1_000;
+    const publishing = new Publishing(world);
+    await publishing.publish();
+    world.passMs(HOUR_MS + 60_000);
+    expect(await publishing.sign()).toEqual({ kind: "no-old-chain" });
+  });
+
   test("says so when SPIRE signs with an authority that its bundle does not list", async () => {
     const world = await openWorld();
     world.spire.signUnlisted();

@@ -16,6 +16,8 @@ export class RotatingSpire {
   sequenceNumber = 0n;
   /** How many SVIDs were minted. */
   minted = 0;
+  /** What SVIDs live instead of what was asked for. */
+  svidLifeS: number | undefined;
   /** What the next mint does instead of minting. */
   failure: Error | undefined;
   readonly #nowS: () => number;
@@ -86,7 +88,7 @@ export class RotatingSpire {
     const der = this.#active.answerCsr(csr, {
       spiffeId: publisherId(this.trustDomain),
       notBeforeS: this.#nowS() - BACKDATE_S,
-      notAfterS: this.#nowS() + ttlS,
+      notAfterS: this.#nowS() + (this.svidLifeS ?? ttlS),
     });
     return [Uint8Array.from(der)];
   };

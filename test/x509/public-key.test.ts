@@ -33,6 +33,28 @@ function modulus(bits: number): Buffer {
   return bytes;
 }
 
+/** A point of P-256 whose x was raised by p: it still fulfils the equation. */
+function pointAboveTheField(): Buffer {
+  const p = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n;
+  const b = 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn;
+  for (let small = 0n; ; small += 1n) {
+    const square = (small ** 3n - 3n * small + b) % p;
+    const root = power(square, (p + 1n) / 4n, p);
+    if ((root * root - square) % p !== 0n) continue;
+    return Buffer.concat([Buffer.of(4), bytes32(small + p), bytes32(root)]);
+  }
+}
+
+function power(base: bigint, exponent: bigint, modulus: bigint): bigint {
+  if (exponent === 0n) return 1n;
+  const half = power((base * base) % modulus, exponent / 2n, modulus);
+  return exponent % 2n === 0n ? half : (half * base) % modulus;
+}
+
+function bytes32(value: bigint): Buffer {
+  return Buffer.from(value.toString(16).padStart(64, "0"), "hex");
+}
+
 const REFUSED: Readonly<Record<string, Uint8Array>> = {
   nothing: Buffer.of(),
   "bytes after the key": Buffer.concat([ec, Buffer.of(0)]),
@@ -44,10 +66,7 @@ const REFUSED: Readonly<Record<string, Uint8Array>> = {
     sequence(EC, P256),
     bitString(Buffer.concat([Buffer.of(4), y, x])),
   ),
-  "coordinates above the field": sequence(
-    sequence(EC, P256),
-    bitString(Buffer.concat([Buffer.of(4), Buffer.alloc(64, 0xff)])),
-  ),
+  "a coordinate above the field": sequence(sequence(EC, P256), bitString(pointAboveTheField())),
   "a point of another curve's length": sequence(
     sequence(EC, P256),
     bitString(spkiOf(makeKeyPair("ec-p384").publicKey).subarray(-97)),

@@ -45,7 +45,8 @@ export async function exitOf(child: ChildProcess): Promise<number | null> {
   return child.exitCode;
 }
 
-async function textOf(stream: NodeJS.ReadableStream | null): Promise<string> {
+/** All that a process writes there, when the last one that can has ended. */
+export async function textOf(stream: NodeJS.ReadableStream | null): Promise<string> {
   return stream === null ? "" : await text(stream);
 }
 

@@ -60,7 +60,8 @@ class Publisher implements Keyring {
   /** The last order's, which tell how much a kept SVID is worth. */
   #held: Anchors = [];
   #new: Anchors = [];
-  #signedSinceMint = false;
+  /** Whether the next look mints whatever the newest SVID's age: at start, and after signing. */
+  #isDue = true;
   /** One mint or signature at a time: who signs waits for the SVID that is being minted ahead. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -110,7 +111,7 @@ class Publisher implements Keyring {
   async #mintAheadNow(nowS: number): Promise<void> {
     const [newest] = this.#cache.validAt(nowS);
     const isYoung = newest !== undefined && nowS < (newest.notBeforeS + newest.notAfterS) / 2;
-    if (isYoung && !this.#signedSinceMint) return;
+    if (isYoung && !this.#isDue) return;
     await this.#mintNow(nowS);
   }
 
@@ -122,7 +123,7 @@ class Publisher implements Keyring {
     if (!read.ok) {
       throw new Fault("SPIRE_REFUSED", `SPIRE minted an X509-SVID of no use: ${read.reason}`);
     }
-    this.#signedSinceMint = false;
+    this.#isDue = false;
     await this.#cache.keep(read.value, (svid) => this.#worth(svid, nowS), nowS);
     return read.value;
   }
@@ -145,7 +146,7 @@ class Publisher implements Keyring {
     svids: readonly PublisherSvid[],
     signedAtS: number,
   ): SigningOutcome {
-    this.#signedSinceMint = true;
+    this.#isDue = true;
     const { nodePublicKey } = this;
     const chains = svids.map(({ chain }) => chain);
     const svidSignatures = svids.map((svid) =>

@@ -69,8 +69,9 @@ function readDocument(text: string, trustDomain: TrustDomain): TrustBundle {
   const document = asObject(parseJson(text), "document");
   const { keys, spiffe_sequence: sequence = 0n } = document;
   if (!Array.isArray(keys)) throw new DocumentProblem("`keys` is no list");
-  if (typeof sequence !== "bigint")
+  if (typeof sequence !== "bigint") {
     throw new DocumentProblem("`spiffe_sequence` is no 64-bit number");
+  }
   const jwks = keys.map((key) => asObject(key, "key"));
   const jwtAuthorities = jwks.filter(({ use }) => use === JWT_USE).map(readJwtAuthority);
   if (new Set(jwtAuthorities.map(({ keyId }) => keyId)).size < jwtAuthorities.length) {
@@ -125,8 +126,9 @@ function readX509Authority({ x5c }: JsonObject): X509Authority {
 
 function readJwtAuthority(jwk: JsonObject): JwtAuthority {
   const { kid } = jwk;
-  if (typeof kid !== "string" || kid === "")
+  if (typeof kid !== "string" || kid === "") {
     throw new DocumentProblem("a JWT authority has no `kid`");
+  }
   const facts = x509Proofs.readKey(spkiOf(jwk));
   if ("malformed" in facts) throw new DocumentProblem(`JWT authority ${kid}: ${facts.malformed}`);
   return { keyId: kid, spki: facts.spki, expiresAtS: 0, tainted: false };

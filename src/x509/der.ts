@@ -4,7 +4,7 @@
  * canonical by construction, and depth is bounded by the grammar of the caller, not by the input.
  *
  * Inside this room wrong bytes are thrown as `DerProblem`; `readingDer` turns that into the value
- * `Malformed` at the room's edge, so that sixty small decoders need no branch for it.
+ * `Malformed` at the room's edge, so that no decoder needs a branch for it.
  */
 import assert from "node:assert/strict";
 import type { Malformed } from "../core/record/proofs.ts";
@@ -121,10 +121,11 @@ export class DerCursor {
 
   #contentBounds(): { readonly start: number; readonly end: number } {
     const first = this.#byteAt(this.#at + 1);
-    // 0x80 is the indefinite length; three octets of length are more than any limit of ours.
+    // 0x80 is the indefinite length; two octets reach 64 KiB, above every limit of ours.
     const lengthOctets = first < 0x80 ? 0 : first - 0x80;
-    if (first === 0x80 || lengthOctets > 2)
+    if (first === 0x80 || lengthOctets > 2) {
       throw new DerProblem("length is indefinite or too long");
+    }
     let length = lengthOctets === 0 ? first : 0;
     for (let index = 0; index < lengthOctets; index += 1) {
       length = length * 256 + this.#byteAt(this.#at + 2 + index);
@@ -151,8 +152,9 @@ function hex(byte: number | undefined): string {
 export function readDefaultFalse(cursor: DerCursor): boolean {
   if (!cursor.sees(TAG.boolean)) return false;
   const content = cursor.take(TAG.boolean);
-  if (content.length !== 1 || content[0] !== 0xff)
+  if (content.length !== 1 || content[0] !== 0xff) {
     throw new DerProblem("BOOLEAN is not TRUE as 0xff");
+  }
   return true;
 }
 

@@ -104,8 +104,9 @@ const checks: Readonly<Record<GeneralNameKind, (content: Uint8Array) => void>> =
     if (groups === undefined) throw new DerProblem("URI does not parse");
     const { host = "", ipv6 } = groups;
     // Go refuses an empty label, a final one too. RFC 3986 would not.
-    if (host !== "" && host.split(".").includes(""))
+    if (host !== "" && host.split(".").includes("")) {
       throw new DerProblem("URI host has an empty label");
+    }
     if (ipv6 !== undefined && !isIPv6(ipv6)) throw new DerProblem("URI host is no IPv6 address");
   },
   ip(content) {

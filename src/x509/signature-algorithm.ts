@@ -30,8 +30,9 @@ export function readSignatureAlgorithm(cursor: DerCursor): SignatureAlgorithm {
   return cursor.within(TAG.sequence, (fields) => {
     const id = readOid(fields);
     const algorithm = ALGORITHMS.get(id);
-    if (algorithm === undefined)
+    if (algorithm === undefined) {
       throw new DerProblem(`signature algorithm ${id} is not on the list`);
+    }
     if (algorithm.family === "rsa" && fields.take(TAG.null).length > 0) {
       throw new DerProblem("NULL is not empty");
     }

@@ -93,7 +93,7 @@ export type Status = z.infer<typeof Status>;
 export const Health = z.object({
   ready: z.boolean(),
   state: DaemonState,
-  /** Sentences; empty when ready. */
+  /** Sentences, each with ` Next: ` and a step where there is one; empty when ready. */
   problems: z.array(z.string()),
 });
 export type Health = z.infer<typeof Health>;

@@ -39,7 +39,7 @@ export function printError(error: {
   const { code, message, advice } = error;
   const lines = message.split("\n").map(printable);
   const sentence = lines.length === 1 ? lines[0] : `there are ${lines.length} problems`;
-  note(`${code}: ${trimStop(sentence ?? "")}. Next: ${trimStop(advice)}.`);
+  note(`${code}: ${withNext(sentence ?? "", advice)}`);
   if (lines.length > 1) for (const line of lines) note(`  ${line}`);
 }
 
@@ -50,6 +50,11 @@ export function reportFault(format: OutputFormat, fault: Fault): void {
   const { code, message, advice } = fault;
   const reply: ErrorReply = { error: { code, message, next: advice } };
   process.stdout.write(`${printableJson(reply)}\n`);
+}
+
+/** A sentence and what to do about it, whether or not either ends with a full stop. */
+export function withNext(sentence: string, next: string): string {
+  return `${trimStop(sentence)}. Next: ${trimStop(next)}.`;
 }
 
 function trimStop(sentence: string): string {

@@ -3,7 +3,7 @@ import { callAdmin } from "../admin-contract/client.ts";
 import type { Finding, Health, Status, TrustDomainStatus } from "../admin-contract/status.ts";
 import { Fault } from "../fault.ts";
 import { groupFingerprint } from "./fingerprint.ts";
-import { note, paint, printError, printResult, reportFault } from "./output.ts";
+import { note, paint, printError, printResult, reportFault, withNext } from "./output.ts";
 import { table } from "./table.ts";
 import type { Session } from "./session.ts";
 
@@ -37,9 +37,13 @@ export async function healthcheck(
   return healthy ? DONE : ANSWER_IS_NO;
 }
 
+/** The first problem, which may carry its own next step. */
 function unhealthy({ state, problems }: Health): { message: string; advice: string } {
-  const message = problems[0] ?? `the daemon is ${state}`;
-  return { message, advice: "spire-mesh status" };
+  const [message, advice] = problems[0]?.split(" Next: ", 2) ?? [];
+  return {
+    message: message ?? `the daemon is ${state}`,
+    advice: advice ?? "spire-mesh status",
+  };
 }
 
 /** Whether exactly `expected` trust domains are accepted, fresh and equal in SPIRE. */
@@ -133,7 +137,7 @@ function renderFinding(finding: Finding): string {
   const { severity, code, trust_domain, message, next, since } = finding;
   const mood = severity === "critical" ? "bad" : "warning";
   const about = trust_domain === null ? "" : `${trust_domain}: `;
-  return `${paint(mood, severity)} ${code} since ${since}\n  ${about}${message} Next: ${next}`;
+  return `${paint(mood, severity)} ${code} since ${since}\n  ${about}${withNext(message, next)}`;
 }
 
 /** `epoch.rev.sequence`, the order that decides. */

@@ -147,6 +147,12 @@ describe("healthcheck", () => {
     else expect(ended.stderr).toMatch(new RegExp(`^${code}: No SPIRE Server\\. Next: `, "m"));
   });
 
+  test("tells the first problem with its own next step", async () => {
+    operations.problems = ["SPIRE is away. Next: start it."];
+    const { stderr } = await run("healthcheck");
+    expect(stderr).toBe("NOT_READY: SPIRE is away. Next: start it.\n");
+  });
+
   test("ends with 1 when there is no daemon at all", async () => {
     const { exitCode, stderr } = await spireMesh(["healthcheck", "-socketPath", "/none.sock"]);
     expect(exitCode).toBe(1);

@@ -11,10 +11,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AdminServer } from "../admin/admin-server.ts";
 import type { MeshEvent as WatchedEvent } from "../admin/operations.ts";
 import type { Config } from "../config/config.ts";
+import { resolveRuntimeDirectory } from "../config/runtime-directory.ts";
 import type { MeshEvent } from "../core/mesh/effect.ts";
-import { type MeshState, newMeshState } from "../core/mesh/mesh-state.ts";
+import { newMeshState } from "../core/mesh/mesh-state.ts";
 import { fromHex } from "../core/std/bytes.ts";
-import { Fault } from "../fault.ts";
 import { openNodeKey } from "../keys/node-key.ts";
 import { openPublisher } from "../keys/publisher.ts";
 import { createPeerNetwork } from "../p2p/libp2p-network.ts";
@@ -22,16 +22,15 @@ import { nodeOfPeerId, peerIdOfNode, readPeerId } from "../p2p/node-identity.ts"
 import type { RecordStore } from "../ports/record-store.ts";
 import { MeshLoop } from "../runtime/mesh-loop.ts";
 import { loadStored } from "../runtime/stored-slot.ts";
-import { BundleWatcher } from "../spire/bundle-watcher.ts";
-import { RowWatcher } from "../spire/row-watcher.ts";
-import { RowWriter } from "../spire/row-writer.ts";
 import { connectSpireServer } from "../spire/spire-server.ts";
 import { openRecordStore } from "../store/level-record-store.ts";
 import { type Logger, createLogger } from "../telemetry/log.ts";
 import { x509Proofs } from "../x509/proofs.ts";
 import { logEvent, watchEvent } from "./event-log.ts";
+import { createMonitoring } from "./monitoring.ts";
 import { createOperations } from "./operations.ts";
 import { createPeerEvents } from "./peer-events.ts";
+import { createSpireSide } from "./spire-side.ts";
 import { createSyncSource } from "./sync-source.ts";
 
 /** How often the keyring looks whether an X509-SVID is past half its life. */
@@ -80,147 +79,125 @@ class Daemon {
   }
 
   async start(): Promise<void> {
-    const { admin, loop, bundles, rows, writer, network, log, config } = this.#parts;
+    const { admin, monitoring, loop, spireSide, network, log, config, mintAhead } = this.#parts;
     await admin.start();
+    await monitoring.start();
     loop.start();
-    writer.start();
-    bundles.start();
-    rows.start();
+    spireSide.start();
     await network.start();
-    this.#mintTimer = setInterval(() => this.#parts.mintAhead(), MINT_CHECK_MS);
-    log.info(
-      { trust_domain_id: config.trustDomain, addresses: network.addresses().join(",") },
-      "Daemon started",
-    );
+    this.#mintTimer = setInterval(mintAhead, MINT_CHECK_MS);
+    const addresses = network.addresses().join(",");
+    log.info({ trust_domain_id: config.trustDomain, addresses }, "Daemon started");
   }
 
   async stop(): Promise<void> {
-    const { admin, loop, bundles, rows, writer, network, spire, store, stopping } = this.#parts;
+    const { admin, monitoring, loop, spireSide, network, store, stopping } = this.#parts;
     stopping.begun = true;
     clearInterval(this.#mintTimer);
-    spire.close(); // Ends calls under way, or the watchers would wait for their deadlines.
-    await Promise.all([
-      network.stop(),
-      bundles.stop(),
-      rows.stop(),
-      writer.stop(),
-      loop.stop(),
-      admin.stop(),
-    ]);
+    const rooms = [network, spireSide, loop, admin, monitoring];
+    await Promise.all(rooms.map(async (room) => await room.stop()));
     await store.close();
   }
 }
 
 type Parts = Awaited<ReturnType<typeof buildParts>>;
 
+/** Builds every room; nothing moves before `start`. */
 async function buildParts(config: Config, log: Logger, store: RecordStore) {
   const nowMs = Date.now;
-  const proofs = x509Proofs;
   const { trustDomain } = config;
   const stopping = { begun: false };
-  const { promise: fatal, reject: fail } = Promise.withResolvers<never>();
-  const nodeKey = await openNodeKey(config.dataDir);
-  const spire = connectSpireServer({ socketPath: config.spire.socketPath });
-  const svidCache = { policy: config.svidCache, runtimeDir: config.runtimeDir, dataDir: config.dataDir };
-  const keyring = await openPublisher(
-    { trustDomain, nodeKey, svidCache },
-    { mint: spire.mintX509Svid.bind(spire), warn: (message) => log.warn({}, message) },
-    nowMs(),
-  );
-  const stored = await loadStored(store, trustDomain, proofs);
-  const unmanaged = new Set(config.policy.unmanaged);
-  const self = { trustDomain, nodePublicKey: nodeKey.publicKey, unmanaged };
-  const state: MeshState = newMeshState(self, stored, nowMs());
-
-  const listeners = new Set<(event: WatchedEvent) => void>();
-  const onEvent = (event: MeshEvent): void => {
-    logEvent(log, event, peerIdOf);
-    const watched = watchEvent(event, peerIdOf, nowMs());
-    for (const listener of listeners) listener(watched);
-  };
+  const isStopping = (): boolean => stopping.begun;
+  const { promise: fatal, reject: onFatal } = Promise.withResolvers<never>();
   const onTrouble = (what: string, error: unknown): void => {
     if (!stopping.begun) log.warn({ error: String(error) }, `${what} failed`);
   };
 
-  const writer = new RowWriter({}, spire, {
-    onRowOutcome: (order, outcome) => loop.put({ kind: "row-ended", order, outcome }),
-    onWritesDelayed: (fault) => onTrouble("Writing a federated bundle", fault),
-  });
+  const nodeKey = await openNodeKey(config.dataDir);
+  const runtime = await resolveRuntimeDirectory(config);
+  for (const notice of runtime.notices) log.warn({}, notice);
+  const spire = connectSpireServer({ socketPath: config.spire.socketPath });
+  const { svidCache: policy, dataDir } = config;
+  const keyring = await openPublisher(
+    { trustDomain, nodeKey, svidCache: { policy, runtimeDir: runtime.path, dataDir } },
+    { mint: spire.mintX509Svid.bind(spire), warn: (message) => log.warn({}, message) },
+    nowMs(),
+  );
+  const mintAhead = (): void => {
+    keyring.mintAhead(nowMs()).catch((error: unknown) => onTrouble("Minting an X509-SVID", error));
+  };
+
+  const self = {
+    trustDomain,
+    nodePublicKey: nodeKey.publicKey,
+    unmanaged: new Set(config.policy.unmanaged),
+  };
+  const stored = await loadStored(store, trustDomain, x509Proofs);
+  const state = newMeshState(self, stored, nowMs());
+  const listeners = new Set<(event: WatchedEvent) => void>();
+  const onEvent = (event: MeshEvent): void => {
+    logEvent(log, event, peerIdOf);
+    monitoring.onEvent(event);
+    const watched = watchEvent(event, peerIdOf, nowMs());
+    for (const listener of listeners) listener(watched);
+  };
   const loop = new MeshLoop({
     state,
-    proofs,
+    proofs: x509Proofs,
     store,
     keyring,
     network: () => network,
-    orderRow: (order) => writer.order(order),
+    orderRow: (order) => spireSide.orderRow(order),
     onEvent,
     onTrouble,
     nowMs,
   });
+  const spireSide = createSpireSide(config, {
+    spire,
+    put: (input) => void loop.put(input),
+    onBack: mintAhead,
+    onTrouble,
+    onFatal,
+  });
+  const p2pLog = log.child("p2p");
   const network = await createPeerNetwork(
     {
       nodeKeySeed: nodeKey.seed,
       listen: config.listen,
       announce: config.announce,
       peers: config.peers,
-      log: (level, message, fields) => log[level](fields ?? {}, message),
+      log: (level, message, fields) => p2pLog[level](fields ?? {}, message),
     },
     createPeerEvents(loop, nodeOf),
     createSyncSource(state, store),
   );
-  const mintAhead = (): void => {
-    keyring.mintAhead(nowMs()).catch((error: unknown) => onTrouble("Minting an X509-SVID", error));
-  };
-  const rows = new RowWatcher({}, spire, {
-    onRowsRead: (found, relationships) =>
-      loop.put({
-        kind: "rows-read",
-        rows: found,
-        relationships: relationships.map((each) => each.trustDomain),
-      }),
-    onRowsUnread: (fault) => onTrouble("Listing federated bundles", fault),
-  });
-  const bundles = new BundleWatcher({ pollIntervalMs: config.spire.pollIntervalMs }, spire, {
-    onBundleRead: (bundle) => {
-      if (bundle.trustDomain === trustDomain) loop.put({ kind: "local-bundle-read", bundle });
-      else fail(otherTrustDomain(config, bundle.trustDomain));
-    },
-    onSpireAway: (fault) => loop.put({ kind: "spire-away", reason: fault.message }),
-    onSpireBack: () => {
-      loop.put({ kind: "spire-back" });
-      rows.readNow();
-      mintAhead();
-    },
+  const monitoring = createMonitoring(config, {
+    state,
+    connectedPeers: () => network.connections().length,
+    isStopping,
+    log: log.child("telemetry"),
+    nowMs,
   });
   const operations = createOperations({
     state,
     loop,
     network,
     spire,
-    proofs,
+    proofs: x509Proofs,
     nodeOf,
-    isStopping: () => stopping.begun,
+    isStopping,
+    nowMs,
     watch: (listener) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    nowMs,
   });
   const admin = new AdminServer(
-    { socketPath: config.admin.socketPath },
+    { socketPath: runtime.adminSocketPath },
     { operations, onDefect: (error) => log.error({ error: String(error) }, "Operation failed") },
   );
-  return {
-    ...{ config, log, store, spire, state, loop, network, writer, rows, bundles, admin },
-    ...{ mintAhead, fatal, stopping },
-  };
-}
-
-function otherTrustDomain(config: Config, found: string): Fault {
-  return new Fault(
-    "SPIRE_OTHER_TRUST_DOMAIN",
-    `the SPIRE Server at ${config.spire.socketPath} serves ${found}, and this daemon is configured for ${config.trustDomain}`,
-  );
+  const rooms = { admin, monitoring, loop, spireSide, network, store };
+  return { ...rooms, config, log, mintAhead, fatal, stopping };
 }
 
 function peerIdOf(node: string): string {

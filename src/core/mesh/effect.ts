@@ -46,6 +46,8 @@ export type MeshEvent =
       readonly trustDomain: TrustDomain;
       readonly sequenceNumber: bigint;
       readonly x509Sha256: readonly string[];
+      /** Somebody else had changed the row. */
+      readonly isRewrite: boolean;
     }
   | {
       readonly kind: "bundle-published";

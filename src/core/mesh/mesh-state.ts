@@ -38,6 +38,8 @@ export interface Row {
   ordered: string | undefined;
   /** The newest order is not ended yet; what is seen meanwhile says nothing. */
   writing: boolean;
+  /** The newest order repeats the content of the one before: somebody else wrote meanwhile. */
+  rewriting: boolean;
   /** When an order repeated the content of the one before, in the last ten minutes. */
   readonly rewritesMs: number[];
   /** Content that SPIRE refused. */
@@ -126,6 +128,7 @@ export function newRow(): Row {
     seen: undefined,
     ordered: undefined,
     writing: false,
+    rewriting: false,
     rewritesMs: [],
     refused: undefined,
     contested: false,

@@ -48,7 +48,12 @@ export function reconcileRow(state: MeshState, partner: Partner, nowMs: number):
   if (row.seen === digest) {
     row.provenEqualAtMs = nowMs;
     row.contested = false;
-    return [...effects, ...clear(state, "CONTESTED", trustDomain)];
+    row.refused = undefined;
+    return [
+      ...effects,
+      ...clear(state, "CONTESTED", trustDomain),
+      ...clear(state, "ROW_REFUSED", trustDomain),
+    ];
   }
   if (row.contested || row.refused === digest) return effects;
   if (row.writing && row.ordered === digest) return effects;
@@ -59,6 +64,7 @@ export function reconcileRow(state: MeshState, partner: Partner, nowMs: number):
       ...raise(state, "CONTESTED", trustDomain, whoFights(state, trustDomain), nowMs),
     ];
   }
+  row.rewriting = row.ordered === digest;
   row.ordered = digest;
   row.writing = true;
   const order: RowOrder = { kind: "set", trustDomain, bundle: desired };
@@ -93,7 +99,10 @@ export function onRowEnded(
     const { sequenceNumber, x509Authorities } = order.bundle;
     const x509Sha256 = x509Authorities.map(({ der }) => sha256Hex(der));
     const { trustDomain } = order;
-    effects.push(tell({ kind: "bundle-written", trustDomain, sequenceNumber, x509Sha256 }));
+    const isRewrite = partner.row.rewriting;
+    effects.push(
+      tell({ kind: "bundle-written", trustDomain, sequenceNumber, x509Sha256, isRewrite }),
+    );
   }
   return [...effects, ...reconcileRow(state, partner, nowMs)];
 }

@@ -105,7 +105,7 @@ export function verifyRecord(
   if (!authorities.ok) return authorities;
   const newAnchors = anchorsOf(authorities.value);
   const against: Against = {
-    oldAnchors: held === undefined ? newAnchors : anchorsOf(held.authorities),
+    oldAnchors: held && anchorsOf(held.authorities),
     newAnchors,
     signedAtLeastS: leastSignedAtS(held, nowS),
   };
@@ -118,7 +118,7 @@ export function verifyRecord(
   }
   if (blocks.length > 0) {
     // Step 11: expired keys are thrown away and may be anybody's; they prove nothing by themselves.
-    return held !== undefined && against.oldAnchors.every(({ notAfterS }) => notAfterS < nowS)
+    return against.oldAnchors?.every(({ notAfterS }) => notAfterS < nowS) === true
       ? refuse("HELD_EXPIRED_NOT_BUILT", "every untainted authority of the held record has expired")
       : ok({ record, authorities: authorities.value, blocks });
   }
@@ -187,7 +187,8 @@ function judgeNodes(record: SignedRecord, before: State | undefined): Judged<rea
 
 /** What a block must link: the held authorities, the record's own, and not before a time. */
 interface Against {
-  readonly oldAnchors: Anchors;
+  /** Undefined for a first record: it is its own "held", so its last chain speaks for both. */
+  readonly oldAnchors: Anchors | undefined;
   readonly newAnchors: Anchors;
   readonly signedAtLeastS: number;
 }
@@ -204,7 +205,6 @@ function verifyBlock(
   const { signedAtS } = block;
   const time = judgeTime(signedAtS, against.signedAtLeastS, nowS);
   if (!time.ok) return time;
-  let oldAnchor: Uint8Array | undefined;
   let newAnchor: Uint8Array | undefined;
   for (const [index, chain] of block.chains.entries()) {
     const read = readChain(chain, proofs);
@@ -218,10 +218,9 @@ function verifyBlock(
     if (!judged.ok) return judged;
     const ends = (anchors: Anchors, missing: "OLD_AUTHORITY_MISSING" | "NEW_AUTHORITY_MISSING") =>
       findAnchor(read.value, anchors, trustDomain, signedAtS, missing, proofs);
-    if (index === 0) {
+    if (index === 0 && against.oldAnchors !== undefined) {
       const found = ends(against.oldAnchors, "OLD_AUTHORITY_MISSING");
       if (!found.ok) return found;
-      oldAnchor = found.value;
     }
     if (index === block.chains.length - 1) {
       const found = ends(against.newAnchors, "NEW_AUTHORITY_MISSING");
@@ -234,7 +233,6 @@ function verifyBlock(
       return refuse("SVID_SIGNATURE_INVALID", `chain ${index}`);
     }
   }
-  if (oldAnchor === undefined) return refuse("OLD_AUTHORITY_MISSING", "no chain");
   if (newAnchor === undefined) return refuse("NEW_AUTHORITY_MISSING", "no chain");
   return ok({ block, newAnchor });
 }

@@ -1,0 +1,85 @@
+/** Metrics and health, read from the mesh state when somebody asks, and the listeners for them. */
+import type { Config } from "../config/config.ts";
+import type { MeshEvent } from "../core/mesh/effect.ts";
+import type { MeshState } from "../core/mesh/mesh-state.ts";
+import { HttpListener } from "../telemetry/http-listener.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { type Metrics, createMetrics } from "../telemetry/metrics.ts";
+import { type SubsystemHealth, healthPages, metricsPages } from "../telemetry/monitoring-pages.ts";
+import { healthOf } from "./status.ts";
+
+interface MonitoringPorts {
+  readonly state: MeshState;
+  readonly connectedPeers: () => number;
+  readonly isStopping: () => boolean;
+  readonly log: Logger;
+  readonly nowMs: () => number;
+}
+
+export interface Monitoring {
+  onEvent(event: MeshEvent): void;
+  /** Opens the listeners that the configuration names. Throws `CANNOT_CREATE`. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export function createMonitoring(
+  config: Pick<Config, "prometheus" | "healthChecks">,
+  ports: MonitoringPorts,
+): Monitoring {
+  const { state, log, isStopping } = ports;
+  const metrics = createMetrics({
+    isSpireUp: () => state.own.read !== undefined && state.spireAway === undefined,
+    connectedPeers: ports.connectedPeers,
+    findings: () => state.findings.values(),
+    ownSequenceNumber: () => state.own.slot?.held.record.state.version.sequence,
+    rowProvenEqualAgeS: function* () {
+      for (const [trustDomain, { row, pin }] of state.partners) {
+        yield [trustDomain, (ports.nowMs() - (row.provenEqualAtMs ?? pin.approvedAtMs)) / 1_000];
+      }
+    },
+  });
+  const listeners: HttpListener[] = [];
+  if (config.prometheus !== undefined) {
+    listeners.push(new HttpListener(config.prometheus, metricsPages(metrics), log));
+  }
+  if (config.healthChecks !== undefined) {
+    const pages = healthPages(() => subsystems(state, isStopping()));
+    listeners.push(new HttpListener(config.healthChecks, pages, log));
+  }
+  return {
+    onEvent: (event) => count(metrics, event),
+    start: async () => {
+      for (const listener of listeners) await listener.start();
+    },
+    stop: async () => {
+      await Promise.all(listeners.map(async (listener) => await listener.stop()));
+    },
+  };
+}
+
+function count(metrics: Metrics, event: MeshEvent): void {
+  if (event.kind === "record-accepted") metrics.recordAccepted(event.trustDomain);
+  else if (event.kind === "record-refused") metrics.recordRefused(event.refusal.code);
+  else if (event.kind === "domain-forgotten") metrics.forget(event.trustDomain);
+  else if (event.kind === "bundle-written") {
+    if (event.isRewrite) metrics.rowRewritten(event.trustDomain);
+    else metrics.bundleWritten(event.trustDomain);
+  }
+}
+
+function subsystems(state: MeshState, isStopping: boolean): ReadonlyMap<string, SubsystemHealth> {
+  const { ready, problems } = healthOf(state, isStopping);
+  const error = state.spireAway ?? null;
+  return new Map([
+    ["mesh", { isLive: true, isReady: ready, details: { ready, problem: problems[0] ?? null } }],
+    [
+      "spire",
+      {
+        isLive: true,
+        isReady: error === null && state.own.read !== undefined,
+        details: { read: state.own.read !== undefined, error },
+      },
+    ],
+  ]);
+}

@@ -1,0 +1,12 @@
+import { describe, test } from "vitest";
+import { findSpire } from "../../peers/site.ts";
+import { stories } from "./stories.ts";
+
+const spireServer = findSpire("spire-server");
+if (spireServer === undefined) {
+  describe("on a real SPIRE Server", () => {
+    test.skip("skipped: no spire-server on PATH or in SPIRE_BIN", () => undefined);
+  });
+} else {
+  stories("a real SPIRE Server", spireServer);
+}

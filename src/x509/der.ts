@@ -178,11 +178,11 @@ export function readSmallUnsigned(cursor: DerCursor): number {
 }
 
 /** An OBJECT IDENTIFIER as dotted numbers. */
-export function readOid(cursor: DerCursor, tag: number = TAG.oid): string {
+export function readOid(cursor: DerCursor): string {
   const arcs: number[] = [];
   let arc = 0;
   let complete = false;
-  for (const byte of cursor.take(tag)) {
+  for (const byte of cursor.take(TAG.oid)) {
     if (arc === 0 && byte === 0x80) throw new DerProblem("object identifier has a padded arc");
     arc = arc * 128 + (byte & 0x7f);
     if (arc > OID_ARC_MAX) throw new DerProblem("object identifier has an arc above 31 bits");

@@ -35,8 +35,7 @@ export function readIa5(content: Uint8Array): string {
   return matching(content, VISIBLE_ASCII, "IA5String");
 }
 
-/** The content of a UTF8String, without control characters, not empty. */
-export function readUtf8(content: Uint8Array): string {
+function readUtf8(content: Uint8Array): string {
   let text: string;
   try {
     text = UTF8.decode(content);

@@ -31,7 +31,7 @@ describe("a chain with intermediates", () => {
     ["whose root is named too", "taken", () => under(root, mint(server, { sent: [server, root] }))],
     [
       "with one missing",
-      "OLD_AUTHORITY_MISSING",
+      "NEW_AUTHORITY_MISSING",
       () => under(root, mint(nested, { sent: [nested] })),
     ],
     [
@@ -136,7 +136,7 @@ describe("a chain with intermediates", () => {
     ],
     [
       "longer than the root allows",
-      "OLD_AUTHORITY_MISSING",
+      "NEW_AUTHORITY_MISSING",
       () => {
         const last = makeAuthority({ trustDomain, pathLength: 0 });
         const below = last.issueIntermediate();

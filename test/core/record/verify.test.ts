@@ -484,6 +484,32 @@ describe.each([
   });
 });
 
+describe("a first record", () => {
+  const onlyNext: Partial<State> = { x509Authorities: [untainted(nextCa)] };
+
+  test("may be one that revoked an authority: its last chain speaks for it", () => {
+    const revoked = next(onlyNext, { svids: [svid, nextSvid] });
+    expect(verdict(revoked, held)).toBe("taken");
+    expect(verdict(revoked, undefined)).toBe("taken");
+  });
+
+  test.each<readonly [string, Verdict, () => TestRecord]>([
+    ["under no authority of its own", "NEW_AUTHORITY_MISSING", () => next(onlyNext)],
+    [
+      "whose last chain ends in no authority of its own",
+      "NEW_AUTHORITY_MISSING",
+      () => next(onlyNext, { svids: [nextSvid, svid] }),
+    ],
+    [
+      "with a workload's SVID beside the good one",
+      "LEAF_NOT_PUBLISHER",
+      () => next(onlyNext, { svids: [leafOf("spiffe://alpha.test/workload"), nextSvid] }),
+    ],
+  ])("%s is refused: %s", (_, code, make) => {
+    expect(verdict(make(), undefined)).toBe(code);
+  });
+});
+
 describe("a record of a domain with", () => {
   test("a tainted authority is not proven by it", () => {
     const second = alpha.next(genesis, { x509Authorities: [untainted(ca), tainted(nextCa)] });

@@ -1,0 +1,183 @@
+/** The monitoring listeners, over real sockets. */
+import { once } from "node:events";
+import { type Socket, connect } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { HttpListener, type Pages } from "../../src/telemetry/http-listener.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
+import { createMetrics } from "../../src/telemetry/metrics.ts";
+import {
+  type SubsystemHealth,
+  healthPages,
+  metricsPages,
+} from "../../src/telemetry/monitoring-pages.ts";
+
+/** The listener's own deadline of 5 s, looked at every second, on a busy machine. */
+const REQUEST_DEADLINE_MAX_MS = 20_000;
+const CONNECTIONS_MAX = 64;
+
+async function started(pages: Pages, lines: string[] = []): Promise<HttpListener> {
+  const log = createLogger({
+    level: "debug",
+    format: "text",
+    destination: { write: (line) => void lines.push(line) },
+  });
+  const listener = new HttpListener({ host: "127.0.0.1", port: 0 }, pages, log);
+  await listener.start();
+  onTestFinished(async () => await listener.stop());
+  return listener;
+}
+
+const health = (
+  spire: SubsystemHealth,
+  store: SubsystemHealth = { isLive: true, isReady: true, details: {} },
+): Pages => healthPages(() => new Map(Object.entries({ spire, store })));
+
+describe("GET /metrics", () => {
+  test("answers in Prometheus' text format", async () => {
+    const metrics = createMetrics({
+      isSpireUp: () => true,
+      connectedPeers: () => 2,
+      findings: () => [],
+      ownSequenceNumber: () => undefined,
+      rowProvenEqualAgeS: () => [],
+    });
+    const { port } = await started(metricsPages(metrics));
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-type")).toMatch(/^text\/plain; version=0\.0\.4/);
+    expect(await response.text()).toContain("\nspire_mesh_connected_peers 2\n");
+  });
+});
+
+describe("GET /live and /ready", () => {
+  test.each<[string, boolean, boolean, number, number]>([
+    ["is well", true, true, 200, 200],
+    ["waits for something", true, false, 200, 500],
+    ["is beyond help", false, false, 500, 500],
+  ])("when a subsystem %s", async (_, isLive, isReady, live, ready) => {
+    const details = { state: "away", since: "2026-11-21T09:00:00.000Z" };
+    const { port } = await started(health({ isLive, isReady, details }));
+    const answers = await Promise.all(
+      ["live", "ready"].map(async (path) => await fetch(`http://127.0.0.1:${port}/${path}`)),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([live, ready]);
+    expect(answers[1]?.headers.get("content-type")).toBe("application/json");
+    expect(await answers[1]?.json()).toEqual({ spire: details, store: {} });
+  });
+
+  test("answers HEAD with the same status and no body", async () => {
+    const { port } = await started(health({ isLive: true, isReady: false, details: {} }));
+    const response = await fetch(`http://127.0.0.1:${port}/ready?verbose`, { method: "HEAD" });
+    expect(response.status).toBe(500);
+    expect(await response.text()).toBe("");
+  });
+});
+
+describe("a monitoring listener", () => {
+  test.each([
+    ["GET", "/", 404],
+    ["GET", "/metrics", 404],
+    ["GET", "//ready", 404],
+    ["POST", "/ready", 405],
+    ["DELETE", "/live", 405],
+  ])("answers %s %s with %i", async (method, path, status) => {
+    const { port } = await started(health({ isLive: true, isReady: true, details: {} }));
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { method });
+    expect(response.status).toBe(status);
+  });
+
+  test("answers 500 without a word when a page fails, and logs why", async () => {
+    const lines: string[] = [];
+    const { port } = await started(new Map([["/metrics", failingPage]]), lines);
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+    expect(response.status).toBe(500);
+    expect(await response.text()).toBe("");
+    expect(lines.join("")).toContain("collect went wrong");
+  });
+
+  test("on a port in use is CANNOT_CREATE, and can still be stopped", async () => {
+    const { port } = await started(new Map());
+    const log = createLogger({ level: "error", format: "text" });
+    const second = new HttpListener({ host: "127.0.0.1", port }, new Map(), log);
+    await expect(second.start()).rejects.toMatchObject({
+      code: "CANNOT_CREATE",
+      message: expect.stringContaining("EADDRINUSE"),
+      details: { port },
+    });
+    await second.stop();
+  });
+
+  test("on an address of another host is CANNOT_CREATE", async () => {
+    const log = createLogger({ level: "error", format: "text" });
+    const listener = new HttpListener({ host: "192.0.2.1", port: 0 }, new Map(), log);
+    await expect(listener.start()).rejects.toMatchObject({ code: "CANNOT_CREATE" });
+  });
+
+  test("refuses a request with a header of 16 KiB", async () => {
+    const { port } = await started(health({ isLive: true, isReady: true, details: {} }));
+    const headers = { "x-filler": "x".repeat(16 * 1024) };
+    const response = await fetch(`http://127.0.0.1:${port}/ready`, { headers });
+    expect(response.status).toBe(431);
+  });
+
+  test("closes connections above 64 and keeps serving the others", async () => {
+    const { port } = await started(health({ isLive: true, isReady: true, details: {} }));
+    const sockets = Array.from({ length: CONNECTIONS_MAX + 6 }, () => open(port));
+    const { promise: sixGone, resolve } = Promise.withResolvers<void>();
+    let left = 6;
+    for (const socket of sockets) {
+      socket.resume().on("close", () => {
+        left -= 1;
+        if (left === 0) resolve();
+      });
+    }
+    await sixGone;
+    const kept = sockets.filter((socket) => !socket.closed);
+    expect(kept).toHaveLength(CONNECTIONS_MAX);
+    const answers = kept.map(async (socket) => {
+      socket.write("GET /live HTTP/1.1\r\nHost: a\r\n\r\n");
+      return String((await once(socket, "data"))[0]);
+    });
+    expect((await Promise.all(answers)).every((answer) => answer.includes("200 OK"))).toBe(true);
+  });
+
+  test(
+    "closes a connection that never ends its request",
+    { timeout: REQUEST_DEADLINE_MAX_MS },
+    async () => {
+      const { port } = await started(health({ isLive: true, isReady: true, details: {} }));
+      const socket = open(port);
+      socket.write("GET /live HTTP/1.1\r\n");
+      await gone(socket);
+    },
+  );
+
+  test("stops at once with connections open, and frees its port", async () => {
+    const listener = await started(health({ isLive: true, isReady: true, details: {} }));
+    const { port } = listener;
+    const socket = open(port);
+    await once(socket, "connect");
+    await listener.stop();
+    await gone(socket);
+    const log = createLogger({ level: "error", format: "text" });
+    const next = new HttpListener({ host: "127.0.0.1", port }, new Map(), log);
+    await next.start();
+    await next.stop();
+  });
+});
+
+async function failingPage(): Promise<never> {
+  throw new Error("collect went wrong");
+}
+
+function open(port: number): Socket {
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  onTestFinished(() => void socket.destroy());
+  return socket;
+}
+
+async function gone(socket: Socket): Promise<void> {
+  socket.resume();
+  if (!socket.closed) await once(socket, "close");
+}

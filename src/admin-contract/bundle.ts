@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { Hex, Sha256Hex, Timestamp, TrustDomainName, Uint32, Uint64 } from "./scalars.ts";
 
-export const X509AuthorityEntry = z.object({
+const X509AuthorityEntry = z.object({
   /** Of the DER certificate. */
   sha256: Sha256Hex,
   /** Null when the certificate has none. */
@@ -10,15 +10,13 @@ export const X509AuthorityEntry = z.object({
   not_after: Timestamp,
   tainted: z.boolean(),
 });
-export type X509AuthorityEntry = z.infer<typeof X509AuthorityEntry>;
 
-export const JwtAuthorityEntry = z.object({
+const JwtAuthorityEntry = z.object({
   key_id: z.string(),
   /** Null: never. */
   expires_at: Timestamp.nullable(),
   tainted: z.boolean(),
 });
-export type JwtAuthorityEntry = z.infer<typeof JwtAuthorityEntry>;
 
 export const BundleEntry = z.object({
   trust_domain: TrustDomainName,

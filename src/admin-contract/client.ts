@@ -75,7 +75,7 @@ export async function watchAdmin(
 }
 
 /** What is wrong with a request or an answer, in one line. */
-export function describeIssues(issues: readonly z.core.$ZodIssue[]): string {
+function describeIssues(issues: readonly z.core.$ZodIssue[]): string {
   return issues
     .map(({ path, message }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`))
     .join("; ");

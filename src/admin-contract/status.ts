@@ -6,7 +6,7 @@ import { Count, Sha256Hex, Timestamp, TrustDomainName, Uint32, Uint64 } from "./
 export const DaemonState = z.enum(["starting", "ready", "recovering", "degraded", "stopping"]);
 export type DaemonState = z.infer<typeof DaemonState>;
 
-export const SpireStatus = z.object({
+const SpireStatus = z.object({
   /** `unknown`: not read since the start. `away`: the last read failed, see `last_error`. */
   state: z.enum(["unknown", "serving", "away"]),
   /** Of the server's own bundle, as last read. */
@@ -14,15 +14,13 @@ export const SpireStatus = z.object({
   last_read_at: Timestamp.nullable(),
   last_error: z.string().nullable(),
 });
-export type SpireStatus = z.infer<typeof SpireStatus>;
 
-export const NodeStatus = z.object({
+const NodeStatus = z.object({
   peer_id: z.string(),
   /** Multiaddrs that others can dial. */
   addresses: z.array(z.string()),
   connections: Count,
 });
-export type NodeStatus = z.infer<typeof NodeStatus>;
 
 /** The own published record; all null before the first `export` made one. */
 export const OwnStatus = z.object({

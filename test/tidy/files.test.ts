@@ -20,7 +20,7 @@ const BARE_NAMES = /\/(?:index|utils?|helpers?|types|common|misc)\.\w+$/;
 const KEBAB_CASE = /\/[a-z0-9]+(?:-[a-z0-9]+)*(?:\.(?:test|config))?\.(?:ts|js)$/;
 
 /** Paths of a checkout or a home, and the hosts that packages come from. */
-const OF_ONE_MACHINE = /\/(?:work|root|home\/\w+)\/|\bregistry\.\w+|\bnpmjs\.\w+/;
+const OF_ONE_MACHINE = /\/(?:work|root|home\/\w+)\/|\/\/registry\.|\bnpmjs\.(?:org|com)/;
 
 const SUPPRESSION =
   /@ts-(?:ignore|nocheck|expect-error)|(?:oxlint|eslint|biome|prettier|oxfmt)-(?:disable|ignore)|(?:v8|istanbul|c8) ignore/;
@@ -82,7 +82,7 @@ describe("checks", () => {
 });
 
 describe("tests", () => {
-  test("are skipped only with a reason above them, and never left alone", () => {
+  test("are skipped only with a reason in the title, and never left alone", () => {
     const tests = code.filter(({ path }) => path.endsWith(".test.ts"));
     expect(tests.length).toBeGreaterThan(0);
     expect(tests.flatMap(leftOut)).toEqual([]);
@@ -90,11 +90,11 @@ describe("tests", () => {
 
   test.each([
     ['test.only("a", run);', 1],
-    ['// Skipped: why\ntest.only("a", run);', 1],
+    ['test.only("skipped: why", run);', 1],
     ['test.skip("a", run);', 1],
     ['describe.skip("a", run);', 1],
     ['test.todo("a");', 1],
-    ['// Skipped: no SPIRE Server on this machine.\ntest.skip("a", run);', 0],
+    ['test.skip("skipped: no SPIRE Server on this machine", run);', 0],
     ['test.skipIf(isRoot)("a", run);', 0],
     ["context.skip();", 0],
   ])("`%s` leaves out %i", (text, count) => {
@@ -138,27 +138,21 @@ function suppressions({ path, text }: SourceFile): readonly string[] {
 }
 
 /**
- * Tests marked with `only`, or with `skip`, `todo`, `fails` and no `// Skipped: …` above. `skipIf` and
- * `runIf` carry their reason as the condition.
+ * Tests marked with `only`, or with `skip`, `todo`, `fails` and a title that does not say why
+ * (`skipped: …`). `skipIf` and `runIf` carry their reason as the condition.
  */
 function leftOut({ path, text }: SourceFile): readonly string[] {
-  const { program, comments } = parseSync(path, text);
-  const reasonLines = new Set(
-    comments
-      .filter(({ value }) => /^\s*Skipped: \S/.test(value))
-      .map(({ end }) => lineOf(text, end)),
-  );
   const found: string[] = [];
   new Visitor({
-    MemberExpression({ start, object, property }) {
+    MemberExpression({ start, end, object, property }) {
       if (object.type !== "Identifier" || property.type !== "Identifier") return;
       if (!["test", "it", "describe", "suite"].includes(object.name)) return;
-      const line = lineOf(text, start);
-      const isExcused = property.name !== "only" && reasonLines.has(line - 1);
-      if (!["only", "skip", "todo", "fails"].includes(property.name) || isExcused) return;
-      found.push(`${path}:${line} ${object.name}.${property.name} without a reason`);
+      if (!["only", "skip", "todo", "fails"].includes(property.name)) return;
+      const hasReason = /^\(\s*["'`]skipped: \S/.test(text.slice(end));
+      if (hasReason && property.name !== "only") return;
+      found.push(`${path}:${lineOf(text, start)} ${object.name}.${property.name}`);
     },
-  }).visit(program);
+  }).visit(parseSync(path, text).program);
   return found;
 }
 

@@ -1,6 +1,6 @@
 /**
  * The configuration file, key by key: what may stand there, what stands there by default. Names and
- * defaults are a contract with operators (docs/configuration.md).
+ * defaults are a contract with operators (peers/example.yaml shows all of them).
  *
  * A value whose feature this version does not have is refused by name. It is never ignored: who
  * writes `role: consumer` must not get a publisher.

@@ -29,6 +29,8 @@ const FAILURES: readonly { code: FaultCode; signs: RegExp; words: string; advice
     words: "cannot be written",
     advice: "Check the owner of every file in data_dir, and that its disk is mounted read-write.",
   },
+  // Without a cause: closed by us, while it stops or is opened again after a failed write.
+  { code: "NOT_READY", signs: /^LEVEL_\w+_NOT_OPEN: [^:]*$/, words: "is closed" },
 ];
 
 /**

@@ -234,6 +234,18 @@ export function recordStoreCompliance(name: string, make: () => Promise<StoreUnd
       });
     });
 
+    test("is NOT_READY once it was closed", async () => {
+      await withStore(async (store) => {
+        await store.close();
+        const closed = { code: "NOT_READY" };
+        await expect(store.load()).rejects.toMatchObject(closed);
+        await expect(store.accept(domainNamed("a", stored(1n)), undefined)).rejects.toMatchObject(
+          closed,
+        );
+        await expect(store.stepsAbove("a" as TrustDomain, ZERO, 1)).rejects.toMatchObject(closed);
+      });
+    });
+
     test("takes writes that nobody waited for in their order", async () => {
       await withStore(async (store) => {
         const sequences = Array.from({ length: 50 }, (_, index) => BigInt(index + 1));

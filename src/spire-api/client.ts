@@ -18,7 +18,7 @@ import {
 import { SocketSession } from "./socket-session.ts";
 
 /** Longest wait for one answer. The slowest call measured is a page of rows, at 10 ms. */
-export const CALL_DEADLINE_MS = 5_000;
+const CALL_DEADLINE_MS = 5_000;
 /**
  * Largest request. SPIRE Server refuses more than 4 MiB with code 8; from 10 MiB on the call hangs
  * and spoils the connection (measured). Above: `ResourceExhausted`, and nothing is sent.
@@ -28,7 +28,7 @@ export const REQUEST_BYTES_MAX = 3 * 1024 * 1024;
  * Largest answer: a page of 100 rows is 0.4 MB as measured, and SPIRE's largest row on MySQL is
  * 16 MiB. Above: `ResourceExhausted`.
  */
-export const RESPONSE_BYTES_MAX = 64 * 1024 * 1024;
+const RESPONSE_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface SpireApi {
   readonly bundle: Client<typeof BundleService>;
@@ -44,7 +44,7 @@ export interface SpireApi {
 export interface SpireApiOptions {
   /** Path of SPIRE Server's API socket. Not touched before the first call. */
   readonly socketPath: string;
-  /** Deadline of every call, {@link CALL_DEADLINE_MS} unless given. */
+  /** Deadline of every call; 5 s unless given. */
   readonly deadlineMs?: number;
 }
 

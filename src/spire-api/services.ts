@@ -6,7 +6,7 @@
  * request, as that fails at run time (measured).
  */
 export { create, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
-export { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
+export { Code, ConnectError } from "@connectrpc/connect";
 
 export {
   BatchDeleteFederatedBundleRequest_Mode as DeleteMode,

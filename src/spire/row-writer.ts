@@ -119,12 +119,13 @@ export class RowWriter {
 
   /** Does all that is due. Resolves with the milliseconds until something is. */
   async #turn(): Promise<number> {
-    for (;;) {
-      await this.#lookAgain();
+    while (!this.#loop.stopped) {
+      const looked = await this.#lookAgain();
       const next = this.#next();
-      if (next === undefined || this.#loop.stopped) return this.#untilDueMs();
-      await this.#carryOut(next);
+      if (next !== undefined) await this.#carryOut(next);
+      else if (!looked) break;
     }
+    return this.#untilDueMs();
   }
 
   /** Takes the first waiting order whose row may be written now. */
@@ -185,16 +186,20 @@ export class RowWriter {
     this.#written.set(order.trustDomain, { order, atMs: this.#pace.nowMs(), proven });
   }
 
-  /** Ends the pauses that are over; a row with no newer order is read a second time. */
-  async #lookAgain(): Promise<void> {
-    for (const [trustDomain, { order, atMs, proven }] of this.#written) {
-      if (atMs + ROW_PAUSE_MS > this.#pace.nowMs()) return;
-      this.#written.delete(trustDomain);
-      if (!proven || this.#waiting.has(trustDomain) || this.#loop.stopped) continue;
-      const found = await orFault(this.#read(order));
-      if (found instanceof Fault) continue; // Away: the row watcher sees the row later.
-      if (!isAsOrdered(order, found)) this.#tell(order, { kind: "different", found });
-    }
+  /**
+   * Ends the oldest pause that is over; its row is read a second time unless a newer order waits.
+   * One at a time, so that a thousand second looks do not hold up an order. False when none was due.
+   */
+  async #lookAgain(): Promise<boolean> {
+    const [oldest] = this.#written.values();
+    if (oldest === undefined || this.#pace.nowMs() < oldest.atMs + ROW_PAUSE_MS) return false;
+    const { order, proven } = oldest;
+    this.#written.delete(order.trustDomain);
+    if (!proven || this.#waiting.has(order.trustDomain)) return true;
+    const found = await orFault(this.#read(order));
+    if (found instanceof Fault) return true; // Away: the row watcher sees the row later.
+    if (!isAsOrdered(order, found)) this.#tell(order, { kind: "different", found });
+    return true;
   }
 
   /**

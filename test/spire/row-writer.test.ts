@@ -203,6 +203,19 @@ describe("an order", () => {
     expect(told.at(-1)).toBe("bravo.test two written");
   });
 
+  test("is not held up by the second looks at many others", async () => {
+    for (let n = 0; n < 50; n += 1) writer.order(set(`td${n}.test`, "one"));
+    await pace.advance(999);
+    spire.calls.length = 0;
+    spire.before = () => {
+      if (spire.calls.length === 1) writer.order(set("late.test", "one"));
+    };
+    await pace.advance(1);
+    const index = spire.calls.findIndex(({ method }) => method === "BatchSetFederatedBundle");
+    expect(index).toBeLessThan(4);
+    expect(spire.calls).toHaveLength(50 + 3);
+  });
+
   test("to delete removes the row", async () => {
     putRow("bravo.test", "one");
     writer.order(remove("bravo.test"));

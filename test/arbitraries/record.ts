@@ -78,7 +78,7 @@ export function mintSvid(
 const P256_ORDER = BigInt("0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
 
 /** Signs with P-256 and SHA-256 as r‖s, with the smaller s. */
-export function signSvid(privateKey: KeyObject, preimage: Uint8Array): Uint8Array {
+function signSvid(privateKey: KeyObject, preimage: Uint8Array): Uint8Array {
   const signature = Uint8Array.from(
     sign("sha256", preimage, { key: privateKey, dsaEncoding: "ieee-p1363" }),
   );

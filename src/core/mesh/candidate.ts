@@ -8,8 +8,9 @@ import { JWT_AUTHORITIES_MAX, PAYLOAD_BYTES_MAX, X509_AUTHORITIES_MAX } from "..
 import { sha256, sha256Hex } from "../std/sha256.ts";
 import { jwtAuthorityProblem, readX509Authority } from "../record/authority.ts";
 import type { Proofs } from "../record/proofs.ts";
-import { type State, encodeState } from "../record/state.ts";
+import { type State, encodeState, noLineage } from "../record/state.ts";
 import type { JwtAuthority, TrustBundle, X509Authority } from "../spiffe/trust-bundle.ts";
+import type { Self } from "./mesh-state.ts";
 
 export interface Candidate {
   readonly state: State;
@@ -45,11 +46,23 @@ export function makeCandidate(
   };
 }
 
-/** Whether two states say the same of SPIRE's bundle, taint included. */
-export function sameContent(left: State, right: State): boolean {
-  const frame = { ...left, version: { epoch: 0, rev: 0, sequence: 0n } };
-  const { x509Authorities, jwtAuthorities } = right;
-  return equalBytes(encodeState(frame), encodeState({ ...frame, x509Authorities, jwtAuthorities }));
+/** Everything in a first record that is not SPIRE's. */
+export function genesisFrame({ trustDomain, nodePublicKey }: Self, sequence: bigint): Frame {
+  return {
+    trustDomain,
+    lineage: noLineage(),
+    version: { epoch: 0, rev: 0, sequence },
+    nodes: [nodePublicKey],
+    removed: [],
+    recovery: undefined,
+  };
+}
+
+/** Names what a state says of SPIRE's bundle, taint included: the same digest, the same content. */
+export function contentDigest({ trustDomain, x509Authorities, jwtAuthorities }: State): string {
+  const frame = { trustDomain, lineage: noLineage(), nodes: [], removed: [], recovery: undefined };
+  const version = { epoch: 0, rev: 0, sequence: 0n };
+  return sha256Hex(encodeState({ ...frame, version, x509Authorities, jwtAuthorities }));
 }
 
 interface Entry {

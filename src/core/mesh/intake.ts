@@ -27,7 +27,8 @@ import {
 import type { Answer, Effect } from "./effect.ts";
 import type { Ticket } from "./input.ts";
 import { type MeshState, type Pin, clear, newPartner, raise, tell } from "./mesh-state.ts";
-import { onOwnRecord } from "./publishing.ts";
+import { doubtOwnRecord } from "./own-record.ts";
+import { storeOwn } from "./publishing.ts";
 import { reconcileRow } from "./rows.ts";
 
 export function onRecordReceived(
@@ -128,13 +129,16 @@ function takeOwnRecord(
     proofs,
   );
   if (!verified.ok) return refused(verified.reason, record, ticket);
-  const judged = onOwnRecord(state, verified.value, nowMs);
-  if (!judged.ok) return refused(judged.reason, record, ticket);
+  const doubt = doubtOwnRecord(state, verified.value, nowMs);
+  if (doubt !== undefined) return [...refused(doubt.refusal, record, ticket), ...doubt.effects];
   const { trustDomain } = record.state;
-  return [
-    ...judged.value,
+  const adopted = (): Effect[] => [
     ...answer(ticket, { kind: "taken", trustDomain, recordId: record.idHex }),
+    accepted(record),
   ];
+  const failed = (message: string): Effect[] =>
+    refused({ code: "STORE_FAILED", detail: message }, record, ticket);
+  return storeOwn(state, verified.value, adopted, failed, proofs);
 }
 
 /** Step 5: what needs no verification, as it cannot become the held record. */
@@ -188,19 +192,15 @@ export function storeSlot(
       partner.slot = slot;
       partner.row.seen ??= seenRow;
       const recordId = record.idHex;
-      const effects: Effect[] = [
-        ...clear(state, "STORE_FAILED", undefined),
-        ...answer(ticket, { kind: "taken", trustDomain, recordId }),
-      ];
+      const effects = answer(ticket, { kind: "taken", trustDomain, recordId });
       if (relation === "fork") {
         const message = `${trustDomain} signed two records of one version: ${slot.held.record.idHex} is applied, ${recordId} is kept as evidence`;
         return [...effects, ...raise(state, "FORK", trustDomain, message, nowMs)];
       }
       if (relation === "same") return effects;
-      const detail = `sequence ${record.state.version.sequence}`;
       return [
         ...effects,
-        tell({ kind: "record-accepted", trustDomain, detail }),
+        accepted(record),
         ...clear(state, "FORK", trustDomain),
         ...clear(state, "CONTINUITY_GAP", trustDomain),
         admitNodes(state),
@@ -240,6 +240,10 @@ function sayGap(
   const { trustDomain, version } = record.state;
   const message = `record ${record.idHex} of ${trustDomain} at sequence ${version.sequence} is not signed under an authority that is held`;
   return raise(state, "CONTINUITY_GAP", trustDomain, message, nowMs);
+}
+
+function accepted({ state: { trustDomain, version } }: SignedRecord): Effect {
+  return tell({ kind: "record-accepted", trustDomain, detail: `sequence ${version.sequence}` });
 }
 
 function answer(ticket: Ticket, told: Answer): Effect[] {

@@ -1,6 +1,5 @@
 /**
- * The own trust domain: when SPIRE's bundle becomes a record, and what records that claim to be
- * ours are worth.
+ * The own trust domain: when SPIRE's bundle becomes a record.
  *
  *     local-bundle-read ─▶ candidate ─▶ sign-record ─▶ record-signed ─▶ verify ─▶ store ─▶ publish
  *
@@ -8,33 +7,28 @@
  * the same verification against the own stored one.
  */
 import assert from "node:assert/strict";
-import { toHex } from "../std/bytes.ts";
-import { ok } from "../std/result.ts";
 import { anchorsOf, readAuthorities } from "../record/authority.ts";
 import { encodeEnvelope } from "../record/envelope.ts";
 import { recordId } from "../record/preimages.ts";
 import type { Proofs } from "../record/proofs.ts";
-import { type Judged, refuse } from "../record/refusal.ts";
+import type { Judged } from "../record/refusal.ts";
 import type { SigningOutcome } from "../record/signing.ts";
-import { type State, encodeState, noLineage } from "../record/state.ts";
+import { type State, compareVersions, encodeState } from "../record/state.ts";
 import { type VerifiedRecord, readRecord, verifyRecord } from "../record/verify.ts";
-import { advance, envelopeBytes, relate, startSlot } from "../resolver/slot.ts";
-import { type TrustBundle, authoritiesDigest } from "../spiffe/trust-bundle.ts";
-import { type Frame, makeCandidate, sameContent } from "./candidate.ts";
+import { advance, envelopeBytes, startSlot } from "../resolver/slot.ts";
+import type { TrustBundle } from "../spiffe/trust-bundle.ts";
+import { type Frame, contentDigest, genesisFrame, makeCandidate } from "./candidate.ts";
 import type { Answer, Effect } from "./effect.ts";
 import type { Ticket } from "./input.ts";
-import { type MeshState, type Self, clear, raise, tell } from "./mesh-state.ts";
+import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
+import { judgeSuspect, rememberRead } from "./own-record.ts";
 
 /** How long SPIRE may look older than the last record: a replica's server lags by its cache. */
 const WENT_BACK_MS = 10_000;
-/** Two equal reads this far apart prove what SPIRE says at a sequence number. */
-const PROVEN_READ_MS = 3_000;
-/** How long SPIRE may be behind a record that another own node read. */
-const SUSPECT_MS = 10_000;
-/** Sequence numbers whose content is remembered; older ones are never judged. */
-const READS_MAX = 64;
 /** Signing failed: SPIRE's CA is between two states for 0.3 to 1 s at most (measured). */
 const SIGNING_RETRY_MS = 500;
+/** The store failed, which a disk with more room ends. */
+const STORE_RETRY_MS = 10_000;
 
 export function onLocalBundleRead(
   state: MeshState,
@@ -51,11 +45,6 @@ export function onLocalBundleRead(
 
 /** Once a second: what waited for time to pass. */
 export function onOwnTick(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
-  const { own } = state;
-  if (own.read !== undefined && state.spireAway === undefined) {
-    const known = own.reads.get(own.read.sequenceNumber);
-    if (known !== undefined) known.lastMs = nowMs; // Unchanged until the watcher says otherwise.
-  }
   return [...judgeSuspect(state, nowMs), ...publishIfChanged(state, nowMs, proofs)];
 }
 
@@ -98,16 +87,24 @@ export function publishIfChanged(state: MeshState, nowMs: number, proofs: Proofs
   const effects = sayUnpublishable(state, candidate.unpublishable, nowMs);
   if (candidate.tooBig) {
     const message = "SPIRE lists more usable authorities than one record can carry";
-    return [...effects, ...raise(state, "STATE_TOO_BIG", undefined, message, nowMs)];
+    return [
+      ...effects,
+      ...raise(state, "STATE_TOO_BIG", undefined, message, nowMs),
+      ...failExports(state, "SPIRE_REFUSED", message),
+    ];
   }
   effects.push(...clear(state, "STATE_TOO_BIG", undefined));
   if (candidate.noUsableCa) {
     const message = "SPIRE's bundle has no untainted X.509 authority that partners could read";
-    return [...effects, ...raise(state, "NO_USABLE_CA", undefined, message, nowMs)];
+    return [
+      ...effects,
+      ...raise(state, "NO_USABLE_CA", undefined, message, nowMs),
+      ...failExports(state, "SPIRE_REFUSED", message),
+    ];
   }
   if (own.slot !== undefined) {
     const held = own.slot.held.record.state;
-    if (sameContent(candidate.state, held)) {
+    if (contentDigest(candidate.state) === contentDigest(held)) {
       own.settled = read;
       own.wentBackSinceMs = undefined;
       return [...effects, ...clear(state, "SPIRE_WENT_BACK", undefined), ...clearSigning(state)];
@@ -145,6 +142,10 @@ export function onRecordSigned(
   const signing = own.signing;
   assert(signing !== undefined, "only what was ordered is signed");
   own.signing = undefined;
+  const held = own.slot?.held.record.state;
+  if (held !== undefined && compareVersions(signing.version, held.version) <= 0) {
+    return publishIfChanged(state, nowMs, proofs); // A higher own record was adopted meanwhile.
+  }
   if (outcome.kind !== "signed") {
     own.retryAtMs = nowMs + SIGNING_RETRY_MS;
     if (outcome.kind === "no-new-chain") {
@@ -172,7 +173,24 @@ export function onRecordSigned(
       ...failExports(state, "SPIRE_REFUSED", message),
     ];
   }
-  return storeOwn(state, verified.value, { kind: "publish", envelope: bytes });
+  const { trustDomain } = state.self;
+  const { idHex } = verified.value.record;
+  const published: Effect[] = [
+    { kind: "publish-record", envelope: bytes },
+    tell({
+      kind: "bundle-published",
+      trustDomain,
+      sequenceNumber: signing.version.sequence,
+      recordId: idHex,
+    }),
+  ];
+  return storeOwn(
+    state,
+    verified.value,
+    () => published,
+    () => [],
+    proofs,
+  );
 }
 
 /** Steps 1 to 10 for a record of the own trust domain against the own stored one. */
@@ -188,11 +206,14 @@ function verifyOwn(
     : read;
 }
 
-type Reason =
-  | { readonly kind: "publish"; readonly envelope: Uint8Array }
-  | { readonly kind: "adopt" };
-
-function storeOwn(state: MeshState, verified: VerifiedRecord, reason: Reason): Effect[] {
+/** Makes a verified record the own one: a signed one, or one that came back from a peer. */
+export function storeOwn(
+  state: MeshState,
+  verified: VerifiedRecord,
+  onStored: () => readonly Effect[],
+  onFailed: (message: string) => readonly Effect[],
+  proofs: Proofs,
+): Effect[] {
   const { own, self } = state;
   const slot = own.slot === undefined ? startSlot(verified) : advance(own.slot, verified);
   assert(state.pending === undefined, "one store effect at a time");
@@ -202,123 +223,23 @@ function storeOwn(state: MeshState, verified: VerifiedRecord, reason: Reason): E
       own.settled = undefined;
       own.publishedAtMs = nowMs;
       own.suspect = undefined;
-      const { version } = verified.record.state;
-      const { trustDomain } = self;
-      const effects: Effect[] = [
+      const answer = exported(verified);
+      return [
         ...clearSigning(state),
-        ...own.exports
-          .splice(0)
-          .map((ticket): Effect => ({ kind: "answer", ticket, answer: exported(verified) })),
+        ...own.exports.splice(0).map((ticket): Effect => ({ kind: "answer", ticket, answer })),
+        ...onStored(),
+        { kind: "mint-ahead" },
+        ...publishIfChanged(state, nowMs, proofs), // SPIRE may have changed while it was signed.
       ];
-      if (reason.kind === "publish") {
-        effects.push({ kind: "publish-record", envelope: reason.envelope });
-        const { idHex } = verified.record;
-        const { sequence } = version;
-        effects.push(
-          tell({
-            kind: "bundle-published",
-            trustDomain,
-            sequenceNumber: sequence,
-            recordId: idHex,
-          }),
-        );
-      }
-      effects.push({ kind: "mint-ahead" });
-      return effects;
     },
     onFailed: (message, nowMs) => {
-      own.retryAtMs = nowMs + WENT_BACK_MS;
-      return failExports(state, "STORE_FULL", message);
+      own.retryAtMs = nowMs + STORE_RETRY_MS;
+      return [...onFailed(message), ...failExports(state, "STORE_FULL", message)];
     },
   };
   return [
     { kind: "store-domain", domain: { trustDomain: self.trustDomain, slot, pin: undefined } },
   ];
-}
-
-/**
- * Rule S: a verified record of the own trust domain that came from a peer. It may be our own later
- * record (this disk is older than the mesh) or somebody else's with our keys.
- */
-export function onOwnRecord(
-  state: MeshState,
-  verified: VerifiedRecord,
-  nowMs: number,
-): Judged<Effect[]> {
-  const { own } = state;
-  assert(own.slot !== undefined, "an own record is judged against the held one");
-  const { sequence } = verified.record.state.version;
-  const digest = digestOf(verified.record.state);
-  const known = own.reads.get(sequence);
-  if (known !== undefined && known.digest !== digest) {
-    if (known.lastMs - known.firstMs >= PROVEN_READ_MS) return ok(forged(state, verified, nowMs));
-    own.suspect = { record: verified, sinceMs: nowMs };
-    return refuse("FORGED_OWN", `SPIRE was read with other authorities at sequence ${sequence}`);
-  }
-  if (own.read === undefined || sequence > own.read.sequenceNumber) {
-    own.suspect ??= { record: verified, sinceMs: nowMs };
-    return refuse("FORGED_OWN", `SPIRE has not reached sequence ${sequence} yet`);
-  }
-  if (relate(own.slot, verified.record) === "fork") {
-    return refuse("FORK", "another own record of the held version, with the same authorities");
-  }
-  // A lower sequence that was never read here is superseded, not judged: its version still counts.
-  return ok(storeOwn(state, verified, { kind: "adopt" }));
-}
-
-function judgeSuspect(state: MeshState, nowMs: number): Effect[] {
-  const { own } = state;
-  const { suspect } = own;
-  if (suspect === undefined || own.read === undefined || state.spireAway !== undefined) return [];
-  const { sequence } = suspect.record.record.state.version;
-  const known = own.reads.get(sequence);
-  if (known?.digest === digestOf(suspect.record.record.state)) {
-    own.suspect = undefined; // SPIRE said the same in the end; the next sync brings it again.
-    return [];
-  }
-  const contradicted = known !== undefined && known.lastMs - known.firstMs >= PROVEN_READ_MS;
-  const neverReached = sequence > own.read.sequenceNumber && nowMs - suspect.sinceMs >= SUSPECT_MS;
-  return contradicted || neverReached ? forged(state, suspect.record, nowMs) : [];
-}
-
-function forged(state: MeshState, verified: VerifiedRecord, nowMs: number): Effect[] {
-  const { idHex, state: said } = verified.record;
-  const message = `record ${idHex} is signed for ${said.trustDomain} at sequence ${said.version.sequence}, and its SPIRE Server never said so`;
-  return raise(state, "FORGED_OWN", undefined, message, nowMs);
-}
-
-/** Remembers what SPIRE says at this sequence number, as a record would say it. */
-function rememberRead(state: MeshState, nowMs: number, proofs: Proofs): void {
-  const { own, self } = state;
-  if (own.read === undefined) return;
-  const { sequenceNumber } = own.read;
-  const frame = own.slot?.held.record.state ?? genesisFrame(self, sequenceNumber);
-  const digest = digestOf(makeCandidate(own.read, frame, 0, proofs).state);
-  const known = own.reads.get(sequenceNumber);
-  if (known?.digest === digest) {
-    known.lastMs = nowMs;
-    return;
-  }
-  own.reads.delete(sequenceNumber);
-  own.reads.set(sequenceNumber, { digest, firstMs: nowMs, lastMs: nowMs });
-  const [oldest] = own.reads.keys();
-  if (own.reads.size > READS_MAX && oldest !== undefined) own.reads.delete(oldest);
-}
-
-/** Everything in a first record that is not SPIRE's. */
-function genesisFrame(self: Self, sequence: bigint): Frame {
-  return {
-    trustDomain: self.trustDomain,
-    lineage: noLineage(),
-    version: { epoch: 0, rev: 0, sequence },
-    nodes: [self.nodePublicKey],
-    removed: [],
-    recovery: undefined,
-  };
-}
-
-function digestOf(state: State): string {
-  return toHex(authoritiesDigest({ ...state, sequenceNumber: state.version.sequence }));
 }
 
 /** SPIRE shows other authorities under a number that is not above the published one. */

@@ -69,7 +69,7 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
       const { pending } = state;
       assert(pending !== undefined, "only what was ordered is stored");
       state.pending = undefined;
-      return pending.onStored(nowMs);
+      return [...clear(state, "STORE_FAILED", undefined), ...pending.onStored(nowMs)];
     }
     case "store-failed": {
       const { pending } = state;

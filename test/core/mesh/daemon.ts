@@ -157,7 +157,7 @@ export class TestDaemon {
 
   /** SPIRE's own bundle was read. */
   readBundle(bundle: TrustBundle): readonly Effect[] {
-    return this.send({ kind: "local-bundle-read", bundle });
+    return this.send({ kind: "local-bundle-read", bundle: { ...bundle } }); // Each read is a new one.
   }
 
   readRows(...rows: readonly TrustBundle[]): readonly Effect[] {
@@ -281,7 +281,7 @@ export class TestDaemon {
 }
 
 /** An answer in one word. */
-export function said(answer: Answer | undefined): string {
+function said(answer: Answer | undefined): string {
   if (answer === undefined) return "no answer yet";
   if (answer.kind === "refused") return answer.refusal.code;
   return answer.kind === "failed" ? answer.failure : answer.kind;

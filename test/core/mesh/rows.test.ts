@@ -1,0 +1,296 @@
+import { describe, expect, test } from "vitest";
+import type { RowOutcome } from "../../../src/core/mesh/row-order.ts";
+import type { TrustBundle } from "../../../src/core/spiffe/trust-bundle.ts";
+import { sha256Hex } from "../../../src/core/std/sha256.ts";
+import { makeAuthority } from "../../arbitraries/authority.ts";
+import {
+  NOW_S,
+  type TestRecord,
+  bundleOf,
+  makePublisher,
+  makeRecord,
+  tainted,
+  untainted,
+} from "../../arbitraries/record.ts";
+import { TestDaemon, type TestDaemonOptions, TestDisk, ofKind, told } from "./daemon.ts";
+
+const alpha = makePublisher("alpha.test");
+const bravo = makePublisher("bravo.test");
+const { genesis, trustDomain } = alpha;
+const withTwo = alpha.next(genesis, {
+  x509Authorities: [untainted(alpha.ca), untainted(alpha.newCa())],
+});
+const sameAgain = alpha.next(withTwo);
+const withThree = alpha.next(withTwo, {
+  x509Authorities: [...withTwo.state.x509Authorities, untainted(alpha.newCa())],
+});
+/** What somebody else wrote. */
+const foreign: TrustBundle = {
+  ...bundleOf(genesis.state),
+  x509Authorities: [untainted(makeAuthority({ trustDomain }))],
+};
+const overwritten: RowOutcome = { kind: "different", found: foreign };
+const refused: RowOutcome = { kind: "refused", status: 3, message: "malformed" };
+
+/** Bravo's daemon with alpha imported and its row written. */
+async function keeping(record: TestRecord = genesis, disk = new TestDisk()): Promise<TestDaemon> {
+  const daemon = await TestDaemon.start(bravo, { disk });
+  daemon.import(record);
+  daemon.endRow();
+  return daemon;
+}
+
+/** Bravo's daemon started again on what it had stored. */
+async function restarted(options: TestDaemonOptions = {}): Promise<TestDaemon> {
+  const disk = new TestDisk();
+  await keeping(genesis, disk);
+  return await TestDaemon.start(bravo, { disk, ...options });
+}
+
+describe("a row is written", () => {
+  test("once for each change, and once read back it is left alone", async () => {
+    const daemon = await TestDaemon.start(bravo);
+    daemon.import(genesis);
+    expect(daemon.orders).toEqual([{ kind: "set", trustDomain, bundle: bundleOf(genesis.state) }]);
+    const events = ofKind(daemon.endRow(), "tell").map(({ event }) => event);
+    const x509Sha256 = [sha256Hex(alpha.ca.der)];
+    expect(events).toEqual([
+      { kind: "bundle-written", trustDomain, sequenceNumber: 1n, x509Sha256, isRewrite: false },
+    ]);
+    daemon.readRows(bundleOf(genesis.state));
+    daemon.readRows({ ...bundleOf(genesis.state), sequenceNumber: 77n });
+    daemon.wait(60);
+    expect(daemon.orders).toEqual([]);
+    daemon.receive(withTwo);
+    daemon.endRow();
+    expect(ofKind(daemon.effects, "order-row")).toHaveLength(2);
+  });
+
+  test("not at all when SPIRE has it already", async () => {
+    const daemon = await TestDaemon.start(bravo);
+    daemon.import(genesis, { row: { ...bundleOf(genesis.state), sequenceNumber: 9n } });
+    daemon.readRows(bundleOf(genesis.state));
+    expect(daemon.orders).toEqual([]);
+    expect(daemon.partner(trustDomain).row.provenEqualAtMs).toBe(daemon.nowMs);
+  });
+
+  test("not for a higher sequence, nor for taint: SPIRE cannot say it", async () => {
+    const daemon = await keeping(withTwo);
+    daemon.receive(sameAgain);
+    const [first, ...others] = withTwo.state.x509Authorities;
+    const isOurs = first !== undefined && sha256Hex(first.der) === sha256Hex(alpha.ca.der);
+    const other = isOurs ? others : [first ?? untainted(alpha.ca)];
+    const x509Authorities = [
+      untainted(alpha.ca),
+      ...other.map(({ der }) => ({ der, tainted: true })),
+    ];
+    expect(daemon.receive(alpha.next(sameAgain, { x509Authorities }))).toBe("taken");
+    expect(daemon.orders).toEqual([]);
+  });
+
+  test("again when it is gone or other than it shall be", async () => {
+    const daemon = await keeping();
+    daemon.readRows();
+    expect(daemon.orders).toHaveLength(1);
+    daemon.endRow();
+    daemon.readRows(foreign);
+    expect(daemon.orders).toMatchObject([{ bundle: { sequenceNumber: 1n } }]);
+  });
+
+  test("without what has expired meanwhile, when the rows are read", async () => {
+    const short = makeAuthority({ trustDomain, notAfterS: NOW_S + 30 });
+    const record = makeRecord(
+      { ...genesis.state, x509Authorities: [untainted(alpha.ca), untainted(short)] },
+      [{ node: alpha.node, svids: [alpha.svid] }],
+    );
+    const daemon = await keeping(record);
+    daemon.nowMs += 31_000;
+    daemon.readRows(bundleOf(record.state));
+    expect(daemon.orders).toMatchObject([{ bundle: { x509Authorities: [untainted(alpha.ca)] } }]);
+  });
+
+  test("never for a domain that somebody else keeps", async () => {
+    const daemon = await TestDaemon.start(bravo, { unmanaged: [trustDomain] });
+    expect(daemon.import(genesis)).toBe("taken");
+    daemon.readRows(foreign);
+    daemon.receive(withTwo);
+    daemon.wait(20);
+    expect(daemon.orders).toEqual([]);
+  });
+
+  test("only the newest: an order that another replaced ends without a word", async () => {
+    const daemon = await keeping();
+    daemon.receive(withTwo);
+    daemon.receive(withThree);
+    expect(daemon.orders).toHaveLength(2);
+    daemon.endRow({ kind: "superseded" });
+    expect(daemon.orders).toHaveLength(1);
+    daemon.readRows(foreign); // Read while the newest is under way: says nothing.
+    expect(daemon.orders).toHaveLength(1);
+    daemon.endRow();
+    daemon.readRows(bundleOf(withThree.state));
+    expect(daemon.orders).toEqual([]);
+    expect(daemon.partner(trustDomain).row).toMatchObject({ rewritesMs: [], contested: false });
+  });
+
+  test("as the newest record says, when an older order ends late", async () => {
+    const daemon = await keeping();
+    daemon.receive(withTwo);
+    daemon.receive(withThree);
+    daemon.endRow();
+    expect(daemon.orders).toMatchObject([{ bundle: { sequenceNumber: 3n } }]);
+    daemon.endRow();
+    expect(daemon.orders).toEqual([]);
+    expect(daemon.partner(trustDomain).row.rewritesMs).toEqual([]);
+  });
+});
+
+describe("after a start nothing is written", () => {
+  test("before the rows were read", async () => {
+    const daemon = await restarted();
+    daemon.sync();
+    expect(daemon.orders).toEqual([]);
+    daemon.readRows();
+    expect(daemon.orders).toHaveLength(1);
+  });
+
+  test("before the first sync with a peer is over", async () => {
+    const daemon = await restarted();
+    daemon.readRows();
+    daemon.wait(9);
+    daemon.receive(withTwo);
+    expect(daemon.orders).toEqual([]);
+    daemon.sync();
+    expect(daemon.orders).toMatchObject([{ bundle: { sequenceNumber: 2n } }]);
+  });
+
+  test("before 10 s, when no peer is there", async () => {
+    const daemon = await restarted();
+    daemon.readRows();
+    daemon.wait(9);
+    expect(daemon.orders).toEqual([]);
+    daemon.wait(1);
+    expect(daemon.orders).toHaveLength(1);
+    daemon.wait(30);
+    expect(daemon.orders).toHaveLength(1);
+  });
+});
+
+describe("a row that somebody else overwrites", () => {
+  test("is written three times more in 10 min, then left alone", async () => {
+    const daemon = await keeping();
+    for (let rewrite = 1; rewrite <= 3; rewrite += 1) {
+      daemon.nowMs += 60_000;
+      daemon.readRows(foreign);
+      expect(daemon.orders, `rewrite ${rewrite}`).toHaveLength(1);
+      daemon.endRow();
+    }
+    daemon.readRows(foreign);
+    expect(daemon.orders).toEqual([]);
+    expect(daemon.findings).toEqual(["CONTESTED"]);
+    daemon.receive(withTwo);
+    daemon.readRows(foreign);
+    daemon.nowMs += 3_600_000;
+    daemon.readRows(foreign);
+    expect(daemon.orders).toEqual([]);
+  });
+
+  test("right after each write counts as well", async () => {
+    const daemon = await keeping();
+    daemon.readRows(foreign);
+    daemon.endRow(overwritten);
+    daemon.endRow(overwritten);
+    daemon.endRow(overwritten);
+    expect(daemon.orders).toEqual([]);
+    expect(daemon.findings).toEqual(["CONTESTED"]);
+  });
+
+  test("less often than that is written each time", async () => {
+    const daemon = await keeping();
+    for (let rewrite = 1; rewrite <= 12; rewrite += 1) {
+      daemon.nowMs += 201_000;
+      daemon.readRows(foreign);
+      expect(daemon.orders, `rewrite ${rewrite}`).toHaveLength(1);
+      daemon.endRow();
+    }
+    expect(daemon.findings).toEqual([]);
+  });
+
+  test("names the FederationRelationship that refreshes it", async () => {
+    const daemon = await keeping();
+    const fight = { kind: "rows-read", rows: [foreign], relationships: [trustDomain] } as const;
+    for (let rewrite = 0; rewrite < 3; rewrite += 1) {
+      daemon.send(fight);
+      daemon.endRow();
+    }
+    daemon.send(fight);
+    const [finding] = daemon.state.findings.values();
+    expect(finding?.message).toContain("FederationRelationship");
+  });
+
+  test("is no longer contested when it is seen as it shall be, or taken over again", async () => {
+    const daemon = await keeping();
+    daemon.readRows(foreign);
+    for (let rewrite = 0; rewrite < 3; rewrite += 1) daemon.endRow(overwritten);
+    expect(daemon.findings).toEqual(["CONTESTED"]);
+    expect(daemon.import(genesis, { replace: true })).toBe("unchanged");
+    expect(daemon.findings).toEqual([]);
+    for (let rewrite = 0; rewrite < 3; rewrite += 1) daemon.endRow(overwritten);
+    expect(daemon.findings).toEqual(["CONTESTED"]);
+    daemon.readRows(bundleOf(genesis.state));
+    expect(daemon.findings).toEqual([]);
+  });
+});
+
+describe("a row that SPIRE refuses", () => {
+  test("is tried again only with other content", async () => {
+    const daemon = await keeping();
+    daemon.receive(withTwo);
+    expect(told(daemon.endRow(refused))).toEqual(["finding-raised"]);
+    expect(daemon.findings).toEqual(["ROW_REFUSED"]);
+    daemon.readRows(bundleOf(genesis.state));
+    daemon.receive(sameAgain);
+    daemon.wait(60);
+    expect(daemon.orders).toEqual([]);
+    daemon.receive(alpha.next(sameAgain, { x509Authorities: withThree.state.x509Authorities }));
+    expect(daemon.orders).toHaveLength(1);
+    daemon.endRow();
+    expect(daemon.findings).toEqual([]);
+  });
+
+  test("is no finding any more when it is there as it shall be", async () => {
+    const daemon = await keeping();
+    daemon.receive(withTwo);
+    daemon.endRow(refused);
+    daemon.readRows(bundleOf(withTwo.state));
+    expect(daemon.findings).toEqual([]);
+    daemon.readRows(foreign);
+    expect(daemon.orders).toHaveLength(1);
+  });
+});
+
+describe("a row whose authorities have all expired", () => {
+  const short = makeAuthority({ trustDomain, notAfterS: NOW_S + 30 });
+  const svid = alpha.mint(short);
+  const record = makeRecord({ ...genesis.state, x509Authorities: [untainted(short)] }, [
+    { node: alpha.node, svids: [svid] },
+  ]);
+
+  test("stays as it was written, and says so until there is a living one", async () => {
+    const daemon = await keeping(record);
+    daemon.nowMs += 20_000;
+    const living = [untainted(alpha.ca), tainted(short)];
+    const next = alpha.next(record, { x509Authorities: living }, [svid, alpha.svid]);
+    daemon.nowMs += 11_000;
+    daemon.readRows(bundleOf(record.state));
+    expect(daemon.orders).toEqual([]);
+    expect(daemon.findings).toEqual(["AUTHORITIES_EXPIRED"]);
+    // What follows is signed under keys that were thrown away: only a person may name it.
+    expect(daemon.receive(next)).toBe("HELD_EXPIRED_NOT_BUILT");
+    expect(daemon.findings).toEqual(["AUTHORITIES_EXPIRED", "CONTINUITY_GAP"]);
+    daemon.pin(trustDomain, next.idHex);
+    expect(daemon.receive(next)).toBe("taken");
+    expect(daemon.findings).toEqual([]);
+    expect(daemon.orders).toMatchObject([{ bundle: { x509Authorities: [untainted(alpha.ca)] } }]);
+  });
+});

@@ -7,6 +7,7 @@
  * Preparing again replaces what was in `next`: a prepared authority that was never activated then
  * stays in the bundle, and no call can taint or revoke it any more (measured).
  */
+import assert from "node:assert/strict";
 import type { KeyObject } from "node:crypto";
 
 export interface Authority {
@@ -37,72 +38,58 @@ export class AuthoritySlots {
   #current: Slot | undefined;
   #next: Slot | undefined;
 
-  /** @param loaded Slots of an earlier run whose keys and bundle entries are still there. */
-  constructor(loaded: readonly Slot[] = []) {
-    const active = loaded.find(({ status }) => status === "ACTIVE");
-    const other = loaded.find(({ status }) => status !== "ACTIVE");
-    this.#current = active ?? other;
-    this.#next = active && other;
+  /** @param kept Slots of an earlier run; without an active one among them it starts afresh. */
+  constructor(kept: readonly Slot[] = []) {
+    this.#current = kept.find(({ status }) => status === "ACTIVE");
+    this.#next = this.#current && kept.find(({ status }) => status !== "ACTIVE");
   }
 
+  /** What signs; undefined only before the first activation. */
   get current(): Slot | undefined {
     return this.#current;
   }
 
+  /** What was prepared, or what signed before; undefined when neither is there. */
   get next(): Slot | undefined {
     return this.#next;
   }
 
-  /** The authority that signs. Throws before there is one. */
-  get active(): Authority {
-    if (this.#current === undefined) throw new Error("server is initializing");
-    return this.#current.authority;
-  }
-
-  /** Both slots that hold something, for the disk. */
+  /** The slots that hold something, for the disk. */
   all(): readonly Slot[] {
     return [this.#current, this.#next].filter((slot) => slot !== undefined);
   }
 
-  /** Puts a fresh authority into `next`, or into `current` when that cannot sign. */
   prepare(authority: Authority): Slot {
-    if (this.#current === undefined || this.#current.status === "OLD") {
-      const name = this.#current?.name ?? "A";
-      this.#current = { name, status: "PREPARED", authority };
-      return this.#current;
-    }
-    const name = this.#current.name === "A" ? "B" : "A";
+    const name = this.#current?.name === "A" ? "B" : "A";
     this.#next = { name, status: "PREPARED", authority };
     return this.#next;
   }
 
   /** Lets the prepared authority sign; what signed until now becomes old. */
   activate(): Slot {
-    const prepared = this.#next?.status === "PREPARED" ? this.#next : this.#current;
-    if (prepared === undefined) throw new Error("no authority is prepared");
-    if (prepared === this.#next) {
-      this.#next = this.#current && { ...this.#current, status: "OLD" };
-    }
+    const prepared = this.#next;
+    assert(prepared?.status === "PREPARED", "only a prepared authority is activated");
+    this.#next = this.#current && { ...this.#current, status: "OLD" };
     this.#current = { ...prepared, status: "ACTIVE" };
     return this.#current;
   }
 
   /** Whether rotation has to prepare a successor by now. */
   shouldPrepare(nowMs: number): boolean {
-    if (this.#current === undefined || this.#current.status !== "ACTIVE") return true;
-    const left = threshold(this.#current.authority, PREPARATION_DIVISOR, PREPARATION_MAX_MS);
-    return this.#next?.status !== "PREPARED" && nowMs > left;
+    if (this.#next?.status === "PREPARED") return false;
+    return this.#isPast(PREPARATION_DIVISOR, PREPARATION_MAX_MS, nowMs);
   }
 
   /** Whether rotation has to activate the prepared authority by now. */
   shouldActivate(nowMs: number): boolean {
-    if (this.#current?.status !== "ACTIVE") return true;
-    const left = threshold(this.#current.authority, ACTIVATION_DIVISOR, ACTIVATION_MAX_MS);
-    return this.#next?.status === "PREPARED" && nowMs > left;
+    if (this.#next?.status !== "PREPARED") return false;
+    return this.#isPast(ACTIVATION_DIVISOR, ACTIVATION_MAX_MS, nowMs);
   }
-}
 
-function threshold(authority: Authority, divisor: number, maxMs: number): number {
-  const lifetimeMs = authority.notAfterMs - authority.issuedAtMs;
-  return authority.notAfterMs - Math.min(lifetimeMs / divisor, maxMs);
+  /** Whether less than a share of the active authority's life, or than `maxMs`, is left. */
+  #isPast(divisor: number, maxMs: number, nowMs: number): boolean {
+    if (this.#current === undefined) return true;
+    const { issuedAtMs, notAfterMs } = this.#current.authority;
+    return nowMs > notAfterMs - Math.min((notAfterMs - issuedAtMs) / divisor, maxMs);
+  }
 }

@@ -4,7 +4,8 @@
  * before any partner can know them, and the old ones stay in the bundle (measured: sequence + 2).
  */
 import { createPrivateKey, generateKeyPairSync, randomInt } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { sync as writeFileAtomic } from "write-file-atomic";
 import { type Authority, AuthoritySlots, type Slot } from "./authority-slots.ts";
 import { expiryOf, selfSignCa, subjectKeyIdOf } from "./certificates.ts";
@@ -33,8 +34,6 @@ export class CaManager {
   readonly #options: CaManagerOptions;
   readonly #ports: CaManagerPorts;
   readonly #slots: Record<AuthorityKind, AuthoritySlots>;
-  /** Changes run one after the other, as making a CA takes a moment in which others may ask. */
-  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: CaManagerOptions, ports: CaManagerPorts) {
     this.#options = options;
@@ -46,28 +45,8 @@ export class CaManager {
     return this.#slots[kind];
   }
 
-  /** Makes the next authority and lists it in the bundle. */
+  /** Makes the next authority, and lists it in the bundle. */
   async prepare(kind: AuthorityKind): Promise<Slot> {
-    return await this.#exclusive(async () => await this.#prepare(kind));
-  }
-
-  /** Lets the prepared authority sign. The bundle does not change. */
-  async activate(kind: AuthorityKind): Promise<Slot> {
-    return await this.#exclusive(async () => this.#activate(kind));
-  }
-
-  /** Prepares and activates what is due; at the first call of a new server, both kinds. */
-  async rotate(): Promise<void> {
-    await this.#exclusive(async () => {
-      for (const kind of KINDS) {
-        const slots = this.#slots[kind];
-        if (slots.shouldPrepare(this.#ports.nowMs())) await this.#prepare(kind);
-        if (slots.shouldActivate(this.#ports.nowMs())) this.#activate(kind);
-      }
-    });
-  }
-
-  async #prepare(kind: AuthorityKind): Promise<Slot> {
     const authority = kind === "x509" ? await this.#makeCa() : this.#makeJwtKey();
     const slot = this.#slots[kind].prepare(authority);
     this.#save();
@@ -75,11 +54,21 @@ export class CaManager {
     return slot;
   }
 
-  #activate(kind: AuthorityKind): Slot {
+  /** Lets the prepared authority sign. The bundle does not change. */
+  activate(kind: AuthorityKind): Slot {
     const slot = this.#slots[kind].activate();
     this.#save();
     this.#note(`${LOG_NAME[kind]} activated`, slot);
     return slot;
+  }
+
+  /** Prepares and activates what is due; for a server without keys, both kinds at once. */
+  async rotate(): Promise<void> {
+    for (const kind of KINDS) {
+      const slots = this.#slots[kind];
+      if (slots.shouldPrepare(this.#ports.nowMs())) await this.prepare(kind);
+      if (slots.shouldActivate(this.#ports.nowMs())) this.activate(kind);
+    }
   }
 
   async #makeCa(): Promise<Authority> {
@@ -110,12 +99,6 @@ export class CaManager {
     return { id, privateKey: keys.privateKey, listed, issuedAtMs: nowMs, notAfterMs };
   }
 
-  async #exclusive<Value>(work: () => Promise<Value>): Promise<Value> {
-    const turn = this.#last.then(work);
-    this.#last = turn.catch(() => undefined); // Whoever asked hears of it; the next goes on.
-    return await turn;
-  }
-
   /** A kept authority that the bundle does not list is dropped: nobody could verify what it signs. */
   #load(kind: AuthorityKind): AuthoritySlots {
     const { keysPath } = this.#options;
@@ -141,6 +124,7 @@ export class CaManager {
       x509: this.#slots.x509.all().map(toKept),
       jwt: this.#slots.jwt.all().map(toKept),
     };
+    mkdirSync(dirname(keysPath), { recursive: true, mode: 0o750 });
     writeFileAtomic(keysPath, JSON.stringify(kept), { mode: 0o600 });
   }
 

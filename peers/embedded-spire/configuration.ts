@@ -25,8 +25,12 @@ export interface Configuration {
   readonly trustDomain: string;
   readonly dataDir: string;
   readonly socketPath: string;
-  /** `memory` loses its keys with the process, so that each start makes new authorities. */
   readonly keyManager: "memory" | "disk";
+  /**
+   * Where key manager `disk` keeps the keys. Undefined is key manager `memory`, which loses them with
+   * the process, so that each start makes new authorities.
+   */
+  readonly keysPath: string | undefined;
   /** Two servers with one datastore are replicas of each other. */
   readonly datastorePath: string;
   readonly caTtlMs: number;
@@ -56,11 +60,17 @@ export function readConfiguration(options: Options<typeof RUN_OPTIONS>): Configu
     dataDir,
     socketPath: options.socketPath ?? textAt(server, "socket_path") ?? DEFAULT_SOCKET_PATH,
     keyManager,
+    keysPath: keyManager === "disk" ? readKeysPath(plugins, dataDir) : undefined,
     datastorePath: sqlitePath(plugins) ?? join(dataDir, "datastore.sqlite3"),
     caTtlMs: readDuration(options.caTTL ?? textAt(server, "ca_ttl") ?? DEFAULT_CA_TTL),
     svidTtlMs: readDuration(textAt(server, "default_x509_svid_ttl") ?? DEFAULT_SVID_TTL),
     logLevel: level,
   };
+}
+
+function readKeysPath(plugins: HclBlock, dataDir: string): string {
+  const disk = blockAt(blockAt(plugins, "KeyManager"), "disk");
+  return textAt(blockAt(disk, "plugin_data"), "keys_path") ?? join(dataDir, "keys.json");
 }
 
 /** The file of `DataStore "sql"`; undefined when it names none. */

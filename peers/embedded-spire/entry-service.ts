@@ -106,7 +106,8 @@ export function entryService(parts: ServerParts): NonNullable<SpireApiImplementa
             throw refusal(Code.AlreadyExists, "similar entry already exists");
           }
           if (rows.some(({ id }) => id === entry.id)) {
-            throw refusal(Code.AlreadyExists, "failed to create entry: the entry ID is taken");
+            const problem = "datastore-sql: UNIQUE constraint failed: registered_entries.entry_id";
+            throw refusal(Code.AlreadyExists, `failed to create entry: ${problem}`);
           }
           attempt(Code.Internal, "failed to create entry", () => datastore.createEntry(entry));
           return { entry };

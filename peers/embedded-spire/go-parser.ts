@@ -3,9 +3,9 @@
  * lax is the point: the dangers that follow from it are what this server is here to show.
  *
  * An `asn1` field goes through Go's ParseCertificates, plural: no bytes and several certificates one
- * after the other pass, and only agents fail on them (measured). Where this is laxer than Go, as it
- * asks OpenSSL: DER that is not in its shortest form, key algorithms and extensions that Go parses
- * and OpenSSL leaves unread. test/peers/embedded-spire/real-server.test.ts counts where they differ.
+ * after the other pass, and only agents fail on them (measured). What this cannot have from OpenSSL
+ * is Go's opinion of every inner field. Of 6,000 certificates damaged in one or two places, 68 % got
+ * a real server's answer, 29.5 % were taken here and refused there, 2.5 % the other way (measured).
  */
 import { X509Certificate, createPublicKey } from "node:crypto";
 

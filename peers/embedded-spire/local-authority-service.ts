@@ -24,16 +24,16 @@ export function localAuthorityService(
   return {
     getX509AuthorityState: () => x509.state(),
     prepareX509Authority: async () => ({ preparedAuthority: await x509.prepare() }),
-    activateX509Authority: async ({ authorityId }) => ({
-      activatedAuthority: await x509.activate(authorityId),
+    activateX509Authority: ({ authorityId }) => ({
+      activatedAuthority: x509.activate(authorityId),
     }),
     taintX509Authority: ({ authorityId }) => ({ taintedAuthority: x509.taint(authorityId) }),
     revokeX509Authority: ({ authorityId }) => ({ revokedAuthority: x509.revoke(authorityId) }),
 
     getJWTAuthorityState: () => jwt.state(),
     prepareJWTAuthority: async () => ({ preparedAuthority: await jwt.prepare() }),
-    activateJWTAuthority: async ({ authorityId }) => ({
-      activatedAuthority: await jwt.activate(authorityId),
+    activateJWTAuthority: ({ authorityId }) => ({
+      activatedAuthority: jwt.activate(authorityId),
     }),
     taintJWTAuthority: ({ authorityId }) => ({ taintedAuthority: jwt.taint(authorityId) }),
     revokeJWTAuthority: ({ authorityId }) => ({ revokedAuthority: jwt.revoke(authorityId) }),
@@ -79,13 +79,13 @@ function rotation({ ca, log, ownBundle }: ServerParts, kind: AuthorityKind) {
       return toState(await ca.prepare(kind));
     },
 
-    async activate(authorityId: string): Promise<AuthorityState> {
+    activate(authorityId: string): AuthorityState {
       const { status } = nextIf(authorityId);
       if (status !== "PREPARED") {
         const reason = `unsupported local authority status: ${status}`;
         throw refusal(Code.Internal, `only Prepared authorities can be activated: ${reason}`);
       }
-      return toState(await ca.activate(kind));
+      return toState(ca.activate(kind));
     },
 
     taint(authorityId: string): AuthorityState {

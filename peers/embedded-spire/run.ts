@@ -30,7 +30,7 @@ export async function run(args: readonly string[]): Promise<void> {
   notify("ready");
   await stopSignal();
   await server.stop();
-  process.exit(0);
+  process.exit(0); // The IPC channel would keep it alive.
 }
 
 async function start(configuration: Configuration, faults: FaultSwitch): Promise<EmbeddedServer> {

@@ -5,7 +5,7 @@
  * endpoint and no bundle endpoint, so nothing of another trust domain arrives here by itself.
  */
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import {
   serveSpireApi,
   type SpireApiImplementation,
@@ -42,10 +42,9 @@ export class EmbeddedServer {
   #listener: SpireApiListener | undefined;
 
   constructor(configuration: Configuration, ports: ServerPorts) {
-    const { trustDomain, dataDir, caTtlMs, svidTtlMs } = configuration;
+    const { trustDomain, keysPath, caTtlMs, svidTtlMs } = configuration;
     const datastore = new Datastore(configuration.datastorePath);
     const ownBundle = new OwnBundle(trustDomain, datastore, ports.nowMs);
-    const keysPath = configuration.keyManager === "disk" ? join(dataDir, "keys.json") : undefined;
     const ca = new CaManager({ trustDomain, caTtlMs, keysPath }, { ownBundle, ...ports });
     this.#socketPath = configuration.socketPath;
     this.#parts = { trustDomain, svidTtlMs, datastore, ownBundle, ca, ...ports };

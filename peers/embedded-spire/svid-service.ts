@@ -13,11 +13,12 @@ export function svidService(parts: ServerParts): NonNullable<SpireApiImplementat
       const request = await readRequest(csr);
       const id = readId(request, parts.trustDomain);
       const nowMs = parts.nowMs();
-      const { listed, privateKey } = parts.ca.slots("x509").active;
+      const active = parts.ca.slots("x509").current?.authority;
+      if (active === undefined) throw refusal(Code.Unavailable, "server is initializing");
       const { der, expiresAtMs } = await signX509Svid({
         request,
         spiffeId: formatSpiffeId(id),
-        ca: { der: listed, privateKey },
+        ca: { der: active.listed, privateKey: active.privateKey },
         nowMs,
         ttlMs: ttl > 0 ? ttl * 1_000 : parts.svidTtlMs,
       });

@@ -8,6 +8,7 @@ import {
   TrustDomainService,
 } from "../../../src/spire-api/services.ts";
 import { type Options, readOptions } from "../arguments.ts";
+import { readSpiffeId } from "../spiffe-id.ts";
 import { CLIENT_OPTIONS, onlyResult, withApi } from "./client.ts";
 import { CommandError, isJson, print, printJson } from "./output.ts";
 
@@ -92,6 +93,7 @@ function readProfile(
       "endpoint SPIFFE ID is required if 'https_spiffe' endpoint profile is set",
     );
   }
+  readSpiffeId(endpointSpiffeId);
   return { case: "httpsSpiffe", value: { endpointSpiffeId } };
 }
 

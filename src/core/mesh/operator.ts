@@ -117,13 +117,15 @@ export function onPinAsked(
     return failed(ticket, "NOT_FOUND", `${trustDomain} was not imported`);
   }
   const { slot } = partner;
-  if (slot.held.record.idHex === fingerprint) return done(ticket);
+  const isHeld = slot.held.record.idHex === fingerprint;
+  if (isHeld && partner.pin.awaitedRecordId === undefined) return done(ticket);
   const { sibling } = slot;
   if (sibling?.record.idHex === fingerprint) {
     const pin = { ...partner.pin, approvedRecordId: fingerprint, awaitedRecordId: undefined };
     return storeSlot(state, pin, startSlot(sibling), "newer", sibling.record, ticket);
   }
-  const pin = { ...partner.pin, awaitedRecordId: fingerprint };
+  // Naming the held record takes an earlier pin back.
+  const pin = { ...partner.pin, awaitedRecordId: isHeld ? undefined : fingerprint };
   assert(state.pending === undefined, "one store effect at a time");
   state.pending = {
     onStored: () => {
@@ -159,12 +161,25 @@ export function onRowDeleted(
   state: MeshState,
   trustDomain: TrustDomain,
   outcome: RowOutcome,
+  nowMs: number,
 ): Effect[] {
   const partner = state.partners.get(trustDomain);
-  const ticket = partner?.forgetting;
-  if (partner === undefined || ticket === undefined) return [];
-  if (outcome.kind === "equal") return removeDomain(state, partner, ticket);
+  if (partner === undefined || outcome.kind === "superseded") return [];
+  const { row, forgetting: ticket } = partner;
+  if (outcome.kind === "equal") {
+    if (ticket !== undefined) return removeDomain(state, partner, ticket);
+    row.seen = NO_ROW; // Whoever asked was told that SPIRE is away.
+  }
   partner.forgetting = undefined;
+  row.writing = false; // A write that waited was given up for the deletion.
+  row.ordered = undefined;
+  return [
+    ...(ticket === undefined ? [] : notDeleted(ticket, outcome)),
+    ...reconcileRow(state, partner, nowMs),
+  ];
+}
+
+function notDeleted(ticket: Ticket, outcome: RowOutcome): Effect[] {
   if (outcome.kind !== "refused") {
     return failed(ticket, "SPIRE_UNREACHABLE", "the row was not deleted");
   }

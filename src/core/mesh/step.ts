@@ -58,7 +58,7 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
       return onRowsRead(state, input.rows, input.relationships, nowMs);
     case "row-ended":
       return input.order.kind === "delete"
-        ? onRowDeleted(state, input.order.trustDomain, input.outcome)
+        ? onRowDeleted(state, input.order.trustDomain, input.outcome, nowMs)
         : onRowEnded(state, input.order, input.outcome, nowMs);
     case "record-signed":
       return onRecordSigned(state, input.outcome, nowMs, proofs);

@@ -167,14 +167,14 @@ export const ROOMS: readonly Room[] = [
     name: "telemetry",
     holds: "log, metrics, health checks",
     imports: IO,
-    packages: ["pino", "pino-pretty", "prom-client"],
+    packages: ["pino", "prom-client"],
     node: ["node:fs", "node:http"],
   },
   {
     name: "runtime",
     holds: "input queue, effect runner, timers, order of shutdown",
     imports: [...IO, "telemetry"],
-    packages: ["p-retry"],
+    packages: [],
     node: [],
   },
   {

@@ -3,29 +3,41 @@
  * Used by the demo, the end-to-end tests and the benchmarks, so that all of them run what a user
  * runs: the commands, with the files of one directory.
  *
- *     DIR/server.conf      spire.sock   spire-data/        SPIRE Server, real or embedded
- *     DIR/spire-mesh.yaml  admin.sock   data/   run/       the daemon
+ *     DIR/server.conf      spire.sock   spire-data/        spire.log    SPIRE Server, real or embedded
+ *     DIR/spire-mesh.yaml  admin.sock   data/   run/       daemon.log   the daemon
  */
+import { once } from "node:events";
 import { mkdir, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
-import { createServer } from "node:net";
+import { type Server, createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { callAdmin } from "../src/admin-contract/client.ts";
+import { type SpireApi, spireApi } from "../src/spire-api/client.ts";
+import { ServingStatus } from "../src/spire-api/services.ts";
 import { type Child, type Ended, runToEnd, startChild } from "./child.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MAIN = join(ROOT, "src/main.ts");
 const EMBEDDED_SPIRE = join(ROOT, "peers/embedded-spire/main.ts");
+/** Stops the daemon when this process is gone, however it went. */
+const END_WITH_US = join(ROOT, "bin/end-with-launcher.js");
 
-/** A real SPIRE Server starts in 0.1 s (measured); two cores may be busy with two others. */
-const START_DEADLINE_MS = 20_000;
+/** Both are ready within two seconds on a calm machine; a busy one is waited for. */
+const START_DEADLINE_MS = 60_000;
 const POLL_MS = 50;
 
 export interface SiteOptions {
   readonly trustDomain: string;
   /** Made if missing; a short path, as Unix socket paths end at 107 bytes. */
   readonly directory: string;
+  /**
+   * Directory of a server.conf and a spire-mesh.yaml that are there already and name the sockets of
+   * the picture above; without one both files are written to `directory`, with free ports.
+   */
+  readonly configDirectory?: string;
   /** Path of a real `spire-server`; without one the embedded SPIRE Server is used. */
   readonly spireServer?: string | undefined;
   /** `memory`: each start of SPIRE makes new authorities that sign at once. */
@@ -54,6 +66,7 @@ export class Site {
   readonly #options: SiteOptions;
   #spire: Child | undefined;
   #daemon: Child | undefined;
+  #api: SpireApi | undefined;
 
   private constructor(options: SiteOptions) {
     this.#options = options;
@@ -63,10 +76,11 @@ export class Site {
     this.adminSocket = join(options.directory, "admin.sock");
   }
 
-  /** Makes the directory with both configurations; nothing runs yet. */
+  /** Makes the directory, and the configurations unless they are there; nothing runs yet. */
   static async make(options: SiteOptions): Promise<Site> {
     const site = new Site(options);
     await mkdir(options.directory, { recursive: true, mode: 0o700 });
+    if (options.configDirectory !== undefined) return site;
     await site.#writeSpireConfig();
     await site.#writeDaemonConfig();
     return site;
@@ -82,23 +96,34 @@ export class Site {
   }
 
   get daemonConfig(): string {
-    return join(this.directory, "spire-mesh.yaml");
+    return join(this.#options.configDirectory ?? this.directory, "spire-mesh.yaml");
+  }
+
+  get spireConfig(): string {
+    return join(this.#options.configDirectory ?? this.directory, "server.conf");
+  }
+
+  /** SPIRE Server's API over its socket, until `stop`. */
+  get api(): SpireApi {
+    this.#api ??= spireApi({ socketPath: this.spireSocket });
+    return this.#api;
   }
 
   async startSpire(): Promise<void> {
-    const args = ["run", "-config", join(this.directory, "server.conf")];
+    const args = ["run", "-config", this.spireConfig];
     const [program, ...before] = this.#spireCommand();
     this.#spire = startChild(program, [...before, ...args], join(this.directory, "spire.log"));
     await this.#until("SPIRE Server", this.#spire, async () => {
-      return (await this.spireServer(["healthcheck"])).code === 0;
+      const { status } = await this.api.health.check({ service: "" });
+      return status === ServingStatus.SERVING;
     });
   }
 
   async startDaemon(): Promise<void> {
-    const args = [MAIN, "run", "-config", this.daemonConfig];
+    const args = ["--import", END_WITH_US, MAIN, "run", "-config", this.daemonConfig];
     this.#daemon = startChild(process.execPath, args, join(this.directory, "daemon.log"));
     await this.#until("the daemon", this.#daemon, async () => {
-      return existsSync(this.adminSocket) && (await this.mesh(["healthcheck"])).code === 0;
+      return (await callAdmin(this.adminSocket, "healthcheck", {})).ready;
     });
   }
 
@@ -116,6 +141,8 @@ export class Site {
   }
 
   async stop(): Promise<void> {
+    this.#api?.close();
+    this.#api = undefined;
     await this.stopDaemon();
     await this.stopSpire();
   }
@@ -163,7 +190,7 @@ plugins {
     NodeAttestor "join_token" { plugin_data {} }
 }
 `;
-    await writeFile(join(this.directory, "server.conf"), text, { mode: 0o600 });
+    await writeFile(this.spireConfig, text, { mode: 0o600 });
   }
 
   async #writeDaemonConfig(): Promise<void> {
@@ -181,26 +208,42 @@ ${extraConfig}`;
     await writeFile(this.daemonConfig, text, { mode: 0o600 });
   }
 
+  /** A call that fails, as nobody listens yet, counts as not ready. */
   async #until(what: string, child: Child, isReady: () => Promise<boolean>): Promise<void> {
     const deadlineMs = performance.now() + START_DEADLINE_MS;
-    while (!(await isReady())) {
+    while (!(await isReady().catch(() => false))) {
       if (child.ended !== undefined) {
-        throw new Error(`${what} of ${this.trustDomain} ended at its start:\n${await child.log()}`);
+        const end = `ended at its start with exit code ${child.ended.code}`;
+        throw new Error(`${what} of ${this.trustDomain} ${end}. ${await child.log()}`);
       }
       if (performance.now() > deadlineMs) {
-        throw new Error(`${what} of ${this.trustDomain} is not ready:\n${await child.log()}`);
+        const wait = `is not ready after ${START_DEADLINE_MS / 1_000} s`;
+        throw new Error(`${what} of ${this.trustDomain} ${wait}. ${await child.log()}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await sleep(POLL_MS);
     }
   }
 }
 
 /** A port that was free a moment ago, so that a restarted program keeps its address. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const server = await listenOn(0);
   const address = server.address();
   await new Promise((resolve) => server.close(resolve));
   if (address === null || typeof address === "string") throw new Error("no port");
   return address.port;
+}
+
+/** Whether nobody listens on this port of 127.0.0.1. */
+export async function isPortFree(port: number): Promise<boolean> {
+  const server = await listenOn(port).catch(() => undefined);
+  if (server === undefined) return false;
+  await new Promise((resolve) => server.close(resolve));
+  return true;
+}
+
+async function listenOn(port: number): Promise<Server> {
+  const server = createServer().listen(port, "127.0.0.1");
+  await once(server, "listening"); // Rejects with the error when there is one.
+  return server;
 }

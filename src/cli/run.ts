@@ -10,7 +10,11 @@ export interface RunOptions {
 /** Resolves with the exit code when the daemon has stopped. */
 export async function run(options: RunOptions): Promise<number> {
   const { config: path, expandEnv = false, logLevel } = options;
-  const config = await loadConfig(path, { expandEnv });
+  const load = async (): Promise<Config> => {
+    const config = await loadConfig(path, { expandEnv });
+    return logLevel === undefined ? config : { ...config, logLevel };
+  };
+  const config = await load();
   const { runDaemon } = await import("../daemon/daemon.ts"); // A bad file is told of before it loads.
-  return await runDaemon(logLevel === undefined ? config : { ...config, logLevel });
+  return await runDaemon(config, load);
 }

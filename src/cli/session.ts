@@ -26,6 +26,6 @@ async function findSocketPath({ socketPath, config, expandEnv }: SessionOptions)
   if (socketPath !== undefined) return socketPath;
   if (config === undefined) return process.env[SOCKET_PATH_VARIABLE] ?? SOCKET_PATH_DEFAULT;
   const { loadConfig } = await import("../config/config.ts");
-  const { admin } = await loadConfig(config, { expandEnv: expandEnv === true });
-  return admin.socketPath;
+  const { findAdminSocket } = await import("../config/runtime-directory.ts");
+  return await findAdminSocket(await loadConfig(config, { expandEnv: expandEnv === true }));
 }

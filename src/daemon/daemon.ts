@@ -38,12 +38,30 @@ const MINT_CHECK_MS = 10_000;
 /** docs/operations: stopped within 5 s of SIGTERM. What hangs then is cut off. */
 const STOP_DEADLINE_MS = 4_500;
 
-/** Runs until SIGTERM or SIGINT. Resolves with the exit code; throws a `Fault` that ended it. */
-export async function runDaemon(config: Config): Promise<number> {
+/** Rows of SPIRE with a name that is none: told of once each, up to so many. */
+const UNREADABLE_NAMES_MAX = 100;
+
+/**
+ * Runs until SIGTERM or SIGINT. Resolves with the exit code; throws a `Fault` that ended it.
+ *
+ * @param reload Reads the configuration again: SIGHUP takes its `peers`, the rest needs a restart.
+ */
+export async function runDaemon(config: Config, reload: () => Promise<Config>): Promise<number> {
   const log = createLogger({ level: config.logLevel, format: config.logFormat });
   const { promise: asked, resolve } = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
   const daemon = await Daemon.open(config, log);
+  process.on("SIGHUP", () => {
+    reload().then(
+      ({ peers }) => {
+        daemon.dial(peers);
+        log.info({ peers: peers.length }, "Peers read again");
+      },
+      (error: unknown) => log.error({ error }, "The configuration stays as it was"),
+    );
+  });
+  // SPIRE's signal for a rotated log file; this log goes to stderr, so there is nothing to open.
+  process.on("SIGUSR2", () => log.info({}, "The log goes to stderr"));
   try {
     await daemon.start();
     await Promise.race([asked, daemon.failed]);
@@ -90,6 +108,11 @@ class Daemon {
     log.info({ trust_domain_id: config.trustDomain, addresses }, "Daemon started");
   }
 
+  /** More addresses to dial while their peer is admitted. */
+  dial(addresses: readonly string[]): void {
+    this.#parts.network.dial(addresses);
+  }
+
   async stop(): Promise<void> {
     const { admin, monitoring, loop, spireSide, network, store, stopping } = this.#parts;
     stopping.begun = true;
@@ -110,13 +133,21 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
   const isStopping = (): boolean => stopping.begun;
   const { promise: fatal, reject: onFatal } = Promise.withResolvers<never>();
   const onTrouble = (what: string, error: unknown): void => {
-    if (!stopping.begun) log.warn({ error: String(error) }, `${what} failed`);
+    if (!stopping.begun) log.warn({ error }, `${what} failed`);
   };
 
   const nodeKey = await openNodeKey(config.dataDir);
   const runtime = await resolveRuntimeDirectory(config);
   for (const notice of runtime.notices) log.warn({}, notice);
-  const spire = connectSpireServer({ socketPath: config.spire.socketPath });
+  const unreadable = new Set<string>();
+  const spire = connectSpireServer({
+    socketPath: config.spire.socketPath,
+    onUnreadableName: (name) => {
+      if (unreadable.size >= UNREADABLE_NAMES_MAX || unreadable.has(name)) return;
+      unreadable.add(name);
+      log.warn({ name }, "A federated bundle has no readable trust domain and is left alone");
+    },
+  });
   const { svidCache: policy, dataDir } = config;
   const keyring = await openPublisher(
     { trustDomain, nodeKey, svidCache: { policy, runtimeDir: runtime.path, dataDir } },
@@ -194,7 +225,7 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
   });
   const admin = new AdminServer(
     { socketPath: runtime.adminSocketPath },
-    { operations, onDefect: (error) => log.error({ error: String(error) }, "Operation failed") },
+    { operations, onDefect: (error) => log.error({ error }, "Operation failed") },
   );
   const rooms = { admin, monitoring, loop, spireSide, network, store };
   return { ...rooms, config, log, mintAhead, fatal, stopping };

@@ -1,0 +1,95 @@
+/** Records verified a second, against the same calls of node:crypto in a bare loop. */
+import crypto from "node:crypto";
+import { syncBuiltinESMExports } from "node:module";
+import { type VerifiedRecord, readRecord, verifyRecord } from "../src/core/record/verify.ts";
+import { x509Proofs } from "../src/x509/proofs.ts";
+import { NOW_S, type TestRecord, makePublisher, untainted } from "../test/arbitraries/record.ts";
+import type { Figure, Part } from "./figure.ts";
+import { medianOf } from "./spread.ts";
+
+/** Long enough that a timer's grain and one collection of garbage do not count. */
+const ROUND_RECORDS = 400;
+const RATIO_TARGET = 0.7;
+
+export function measureVerify({ runs }: { readonly runs: number }): Part {
+  const publisher = makePublisher("alpha.test");
+  const { ca, genesis, svid, newCa, mint, next } = publisher;
+  const held = verified(genesis, undefined);
+  const fresh = newCa();
+  const prepared = next(genesis, { x509Authorities: [untainted(ca), untainted(fresh)] });
+  const revoked = next(genesis, { x509Authorities: [untainted(fresh)] }, [svid, mint(fresh)]);
+  return {
+    title: "verify: readRecord and verifyRecord against a held record, one core",
+    figures: [
+      ...compare("one chain, as after a prepare", prepared, held, runs),
+      ...compare("two chains, as after a revoke", revoked, held, runs),
+    ],
+    notes: [
+      "bare: the same calls of verify, createPublicKey and hash, taken down from one verification",
+    ],
+  };
+}
+
+function compare(what: string, record: TestRecord, held: VerifiedRecord, runs: number): Figure[] {
+  const verify = (): unknown => verified(record, held);
+  const calls = cryptoCallsOf(verify);
+  const replay = (): unknown => calls.map((call) => call());
+  rate(verify); // Both are compiled by then.
+  rate(replay);
+  const ours: number[] = [];
+  const bare: number[] = [];
+  for (let run = 0; run < runs; run += 1) {
+    ours.push(rate(verify));
+    bare.push(rate(replay));
+  }
+  const anchor: Figure = { what: `  bare, ${calls.length} calls`, unit: "a second", values: bare };
+  const ratio = medianOf(ours) / medianOf(bare);
+  return [
+    {
+      what,
+      unit: "a second",
+      values: ours,
+      anchor,
+      target: { text: `≥ ${RATIO_TARGET} ×`, met: ratio >= RATIO_TARGET },
+    },
+    anchor,
+  ];
+}
+
+function verified({ envelope }: TestRecord, held: VerifiedRecord | undefined): VerifiedRecord {
+  const read = readRecord(envelope, "gossip", x509Proofs);
+  const judged = read.ok ? verifyRecord(read.value, held, NOW_S, x509Proofs) : read;
+  if (!judged.ok) throw new Error(`refused: ${judged.reason.code}`);
+  return judged.value;
+}
+
+function rate(work: () => unknown): number {
+  const startMs = performance.now();
+  for (let index = 0; index < ROUND_RECORDS; index += 1) work();
+  return (1_000 * ROUND_RECORDS) / (performance.now() - startMs);
+}
+
+type Call = () => unknown;
+
+/** The calls of node:crypto that `work` makes, each to be made again with the same arguments. */
+function cryptoCallsOf(work: () => unknown): Call[] {
+  const calls: Call[] = [];
+  const { verify, createPublicKey, hash } = crypto;
+  const taken = Object.entries({ verify, createPublicKey, hash }).map(([name, original]) => [
+    name,
+    (...args: readonly unknown[]): unknown => {
+      const call = (): unknown => Reflect.apply(original, crypto, args);
+      calls.push(call);
+      return call();
+    },
+  ]);
+  Object.assign(crypto, Object.fromEntries(taken));
+  syncBuiltinESMExports();
+  try {
+    work();
+  } finally {
+    Object.assign(crypto, { verify, createPublicKey, hash });
+    syncBuiltinESMExports();
+  }
+  return calls;
+}

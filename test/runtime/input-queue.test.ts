@@ -1,0 +1,79 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Input } from "../../src/core/mesh/input.ts";
+import { InputQueue } from "../../src/runtime/input-queue.ts";
+
+const REMOTE_MAX = 1_024;
+const envelope = new Uint8Array();
+
+function received(ticket: number): Input {
+  return { kind: "record-received", envelope, carrier: "gossip", ticket };
+}
+
+const lost = (node: number): Input => ({ kind: "peer-lost", node: `${node}` });
+
+function fill(queue: InputQueue): number {
+  let taken = 0;
+  while (queue.put(received(taken))) taken += 1;
+  return taken;
+}
+
+describe("the input queue", () => {
+  test("gives inputs back in the order in which they came, whoever waits first", async () => {
+    const kinds = fc.array(fc.constantFrom("put", "take"), { maxLength: 30 });
+    await fc.assert(
+      fc.asyncProperty(kinds, async (happenings) => {
+        const queue = new InputQueue();
+        const taken: (string | undefined)[] = [];
+        let puts = 0;
+        const takes = happenings.filter((kind) => kind === "take").length;
+        const reader = (async () => {
+          for (let turn = 0; turn < takes; turn += 1) {
+            const input = await queue.take();
+            if (input?.kind === "peer-lost") taken.push(input.node);
+          }
+        })();
+        for (const kind of happenings) {
+          if (kind === "put") queue.put(lost((puts += 1)));
+          else await Promise.resolve(); // The reader gets its turn.
+        }
+        while (puts < takes) queue.put(lost((puts += 1)));
+        await reader;
+        expect(taken).toEqual(Array.from({ length: takes }, (_, index) => `${index + 1}`));
+      }),
+    );
+  });
+
+  test("holds 1,024 inputs of peers, and room comes back with each that is taken", async () => {
+    const queue = new InputQueue();
+    expect(fill(queue)).toBe(REMOTE_MAX);
+    expect(queue.put({ kind: "peer-synced", node: "", entries: [] })).toBe(false);
+    await queue.take();
+    expect(queue.put({ kind: "peer-synced", node: "", entries: [] })).toBe(true);
+    expect(queue.put(received(0))).toBe(false);
+  });
+
+  test("never drops what the daemon's own rooms say", async () => {
+    const queue = new InputQueue();
+    fill(queue);
+    for (let node = 0; node < 5_000; node += 1) expect(queue.put(lost(node))).toBe(true);
+    for (let taken = 0; taken < REMOTE_MAX; taken += 1) await queue.take();
+    expect(await queue.take()).toEqual(lost(0));
+  });
+
+  test("ends with undefined for who waits and for who comes later", async () => {
+    const queue = new InputQueue();
+    const waiting = queue.take();
+    queue.close();
+    expect(await waiting).toBeUndefined();
+    expect(await queue.take()).toBeUndefined();
+    expect(queue.put(lost(1))).toBe(false);
+  });
+
+  test("drops what still waits when it is closed", async () => {
+    const queue = new InputQueue();
+    queue.put(lost(1));
+    queue.close();
+    expect(await queue.take()).toBeUndefined();
+  });
+});

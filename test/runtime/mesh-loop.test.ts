@@ -1,0 +1,241 @@
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { MeshEvent } from "../../src/core/mesh/effect.ts";
+import type { Input, Ticket } from "../../src/core/mesh/input.ts";
+import { newMeshState } from "../../src/core/mesh/mesh-state.ts";
+import type { RowOrder } from "../../src/core/mesh/row-order.ts";
+import type { SigningOutcome } from "../../src/core/record/signing.ts";
+import type { PeerNetwork } from "../../src/ports/peer-network.ts";
+import type { RecordStore } from "../../src/ports/record-store.ts";
+import { MeshLoop, type MeshLoopPorts } from "../../src/runtime/mesh-loop.ts";
+import { x509Proofs } from "../../src/x509/proofs.ts";
+import { NOW_S, bundleOf, makePublisher, signOrder } from "../arbitraries/record.ts";
+
+const alpha = makePublisher("alpha.test");
+const bravo = makePublisher("bravo.test");
+
+/** A store that keeps nothing and is as slow or broken as a test wants it. */
+function storeOf(accept: () => Promise<void>): RecordStore {
+  return {
+    load: async () => ({ pins: [], domains: [] }),
+    accept,
+    remove: accept,
+    stepsAbove: async () => [],
+    close: async () => undefined,
+  };
+}
+
+function networkOf(change: Partial<PeerNetwork> = {}): PeerNetwork {
+  return {
+    peerId: "12D3KooWBravo",
+    addresses: () => [],
+    start: async () => undefined,
+    stop: async () => undefined,
+    publish: async () => undefined,
+    admit: () => undefined,
+    dial: () => undefined,
+    connections: () => [],
+    syncNow: async () => undefined,
+    ...change,
+  };
+}
+
+type Sign = MeshLoopPorts["keyring"]["sign"];
+
+interface Seen {
+  readonly loop: MeshLoop;
+  readonly events: MeshEvent["kind"][];
+  readonly orders: RowOrder[];
+  readonly troubles: string[];
+}
+
+/** Bravo's daemon without its rooms. */
+function started(ports: Partial<MeshLoopPorts> & { readonly sign?: Sign } = {}): Seen {
+  const events: MeshEvent["kind"][] = [];
+  const orders: RowOrder[] = [];
+  const troubles: string[] = [];
+  const { trustDomain, node, svid } = bravo;
+  const self = { trustDomain, nodePublicKey: node.publicKey, unmanaged: new Set<never>() };
+  const signNow: Sign = async (order) => signOrder(order, node, [svid]);
+  const loop = new MeshLoop({
+    state: newMeshState(self, { own: undefined, partners: [] }, NOW_S * 1_000),
+    proofs: x509Proofs,
+    store: storeOf(async () => undefined),
+    keyring: {
+      nodePublicKey: node.publicKey,
+      sign: ports.sign ?? signNow,
+      mintAhead: async () => undefined,
+    },
+    network: () => networkOf(),
+    orderRow: (order) => orders.push(order),
+    onEvent: ({ kind }) => events.push(kind),
+    onTrouble: (what) => troubles.push(what),
+    nowMs: () => NOW_S * 1_000,
+    ...ports,
+  });
+  loop.start();
+  onTestFinished(async () => await loop.stop());
+  return { loop, events, orders, troubles };
+}
+
+const importAlpha = (ticket: Ticket): Input => ({
+  kind: "import-asked",
+  ticket,
+  envelope: alpha.genesis.envelope,
+  fingerprint: alpha.genesis.idHex,
+  addressHints: [],
+  replace: false,
+  row: undefined,
+  hasRelationship: false,
+});
+const exportOwn = (ticket: Ticket): Input => ({ kind: "export-asked", ticket });
+const ownBundle: Input = { kind: "local-bundle-read", bundle: bundleOf(bravo.genesis.state) };
+async function noKey(): Promise<SigningOutcome> {
+  throw new Error("no key");
+}
+const never = new Promise<never>(() => undefined);
+
+describe("the loop", () => {
+  test("answers and orders only when the store is done", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const called = Promise.withResolvers<void>();
+    const store = storeOf(async () => {
+      called.resolve();
+      await promise;
+    });
+    const { loop, orders, events } = started({ store });
+    let answered = false;
+    const answer = (async () => {
+      const told = await loop.ask(importAlpha);
+      answered = true;
+      return told;
+    })();
+    await called.promise;
+    loop.put({ kind: "tick" });
+    expect([answered, orders, events]).toEqual([false, [], []]);
+    resolve();
+    expect(await answer).toMatchObject({ kind: "taken", recordId: alpha.genesis.idHex });
+    await loop.stop(); // After the input under way, whose last effect is the order.
+    expect(orders).toHaveLength(1);
+  });
+
+  test("takes a store that fails for an answer, and goes on", async () => {
+    let room = false;
+    const store = storeOf(async () => {
+      if (!room) throw new Error("no space left");
+    });
+    const { loop, orders, troubles } = started({ store });
+    const refused = await loop.ask(importAlpha);
+    expect(refused).toMatchObject({ kind: "refused", refusal: { code: "STORE_FAILED" } });
+    expect([orders, troubles]).toEqual([[], ["Storing"]]);
+    room = true;
+    expect(await loop.ask(importAlpha)).toMatchObject({ kind: "taken" });
+  });
+
+  test("signs, stores, answers and publishes", async () => {
+    const published = Promise.withResolvers<Uint8Array>();
+    const network = networkOf({ publish: async (envelope) => published.resolve(envelope) });
+    const { loop } = started({ network: () => network });
+    loop.put(ownBundle);
+    const answer = await loop.ask(exportOwn);
+    expect(answer).toMatchObject({ kind: "exported", recordId: bravo.genesis.idHex });
+    expect(answer).toMatchObject({ envelope: await published.promise });
+  });
+
+  test("does not wait for the keyring", async () => {
+    const { loop } = started({ sign: async () => await never });
+    loop.put(ownBundle);
+    void loop.ask(exportOwn);
+    expect(await loop.ask(importAlpha)).toMatchObject({ kind: "taken" });
+  });
+
+  test("answers who asked for a signature when the keyring breaks", async () => {
+    const { loop, troubles } = started({ sign: noKey });
+    loop.put(ownBundle);
+    expect(await loop.ask(exportOwn)).toMatchObject({ kind: "failed", failure: "SPIRE_REFUSED" });
+    expect(troubles).toEqual(["Signing a record"]);
+  });
+
+  test("only logs what is repaired by itself", async () => {
+    const network = networkOf({
+      publish: async () => {
+        throw new Error("no peers");
+      },
+    });
+    const { loop, troubles } = started({ network: () => network });
+    loop.put(ownBundle);
+    expect(await loop.ask(exportOwn)).toMatchObject({ kind: "exported" });
+    expect(await loop.ask(importAlpha)).toMatchObject({ kind: "taken" });
+    expect(troubles).toEqual(["Publishing a record"]);
+  });
+
+  test("takes no more than 1,024 records of peers at once, and says so to the one above", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { loop } = started({ store: storeOf(async () => await promise) });
+    void loop.ask(importAlpha); // Holds the loop up.
+    const envelope = new Uint8Array();
+    const receive = (ticket: Ticket): Input => ({
+      kind: "record-received",
+      envelope,
+      carrier: "gossip",
+      ticket,
+    });
+    for (let count = 0; count < 1_024; count += 1) void loop.ask(receive);
+    expect(await loop.ask(receive)).toBeUndefined();
+    resolve();
+  });
+});
+
+describe("a loop that stops", () => {
+  test("tells everybody who waits", async () => {
+    const { loop } = started({ sign: async () => await never });
+    loop.put(ownBundle);
+    const waiting = [loop.ask(exportOwn), loop.ask(exportOwn)];
+    await loop.ask(importAlpha);
+    await loop.stop();
+    for (const answer of await Promise.all(waiting)) {
+      expect(answer).toMatchObject({ kind: "failed", failure: "NOT_READY" });
+    }
+  });
+
+  test("ends the input under way first", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const called = Promise.withResolvers<void>();
+    const store = storeOf(async () => {
+      called.resolve();
+      await promise;
+    });
+    const { loop, orders } = started({ store });
+    const answer = loop.ask(importAlpha);
+    await called.promise;
+    const stopped = loop.stop();
+    resolve();
+    await stopped;
+    expect(await answer).toMatchObject({ kind: "taken" });
+    expect(orders).toHaveLength(1);
+  });
+
+  test("takes nothing in any more", async () => {
+    const { loop } = started();
+    await loop.stop();
+    expect(loop.put({ kind: "tick" })).toBe(false);
+    expect(await loop.ask(exportOwn)).toBeUndefined();
+  });
+
+  test("may be stopped again", async () => {
+    const { loop } = started();
+    await loop.stop();
+    await loop.stop();
+  });
+});
+
+describe("a core that breaks its own rules", () => {
+  test("ends the loop, and who waits hears of it at the stop", async () => {
+    const { loop } = started({ sign: async () => await never });
+    loop.put(ownBundle);
+    const waiting = loop.ask(exportOwn);
+    loop.put({ kind: "domain-stored" }); // Nobody ordered it.
+    await expect(loop.failed).rejects.toThrow("only what was ordered is stored");
+    await loop.stop();
+    expect(await waiting).toMatchObject({ kind: "failed", failure: "NOT_READY" });
+  });
+});

@@ -21,7 +21,7 @@ export interface Child {
   readonly pid: number;
   /** Set once it has ended. */
   readonly ended: { readonly code: number } | undefined;
-  /** The end of what it wrote. */
+  /** The end of what it wrote, and where the rest is. */
   log(): Promise<string>;
   /** Sends the signal and waits; kills it when it does not end in time. */
   end(signal: "SIGTERM" | "SIGKILL"): Promise<Ended>;
@@ -49,7 +49,10 @@ export function startChild(program: string, args: readonly string[], logFile: st
     get ended() {
       return ended;
     },
-    log: async () => (await readFile(logFile, "utf8")).slice(-LOG_TAIL_CHARACTERS),
+    log: async () => {
+      const end = (await readFile(logFile, "utf8")).slice(-LOG_TAIL_CHARACTERS);
+      return `The end of ${logFile}:\n${end.slice(end.indexOf("\n") + 1)}`;
+    },
     async end(signal) {
       child.kill(signal);
       const timer = setTimeout(() => child.kill("SIGKILL"), STOP_DEADLINE_MS);

@@ -29,6 +29,8 @@ export interface SpireOptions {
   readonly keyManager?: "memory" | "disk";
   /** A Go duration, `24h` unless given. */
   readonly caTtl?: string;
+  /** Path of the database, in the directory unless given: embedded servers that share one are replicas. */
+  readonly datastore?: string;
 }
 
 export interface SpireProcess {
@@ -50,16 +52,10 @@ export interface EmbeddedSpire extends SpireProcess {
 
 /** Resolves once the server answers, and rejects with its log when it ends before. */
 export async function startEmbeddedSpire(options: SpireOptions): Promise<EmbeddedSpire> {
-  const { trustDomain, directory, keyManager = "memory", caTtl = "24h" } = options;
-  const socketPath = join(directory, "private", "api.sock");
-  const command = [MAIN, "run", "-trustDomain", trustDomain, "-socketPath", socketPath];
-  const settings = ["-dataDir", join(directory, "data"), "-keyManager", keyManager];
-  const child = start(
-    process.execPath,
-    [...command, ...settings, "-caTTL", caTtl],
-    directory,
-    "ipc",
-  );
+  const { directory } = options;
+  const { configPath, socketPath } = await configure(options);
+  const args = [MAIN, "run", "-config", configPath];
+  const child = start(process.execPath, args, directory, "ipc");
   const server = await follow(child, socketPath, directory);
   return {
     ...server,
@@ -71,18 +67,26 @@ export async function startEmbeddedSpire(options: SpireOptions): Promise<Embedde
   };
 }
 
-/** The same for a real server, whose program is at `program`. */
+/** The same for a real server, whose program is at `program`, with the same server.conf. */
 export async function startRealSpire(
   program: string,
   options: SpireOptions,
 ): Promise<SpireProcess> {
   const { directory } = options;
-  const socketPath = join(directory, "private", "api.sock");
-  mkdirSync(join(directory, "data"), { recursive: true });
-  const configPath = join(directory, "server.conf");
-  writeFileSync(configPath, serverConf(options, socketPath, await freePort()));
+  const { configPath, socketPath } = await configure(options);
   const child = start(program, ["run", "-config", configPath], directory);
   return await follow(child, socketPath, directory);
+}
+
+async function configure(
+  options: SpireOptions,
+): Promise<{ readonly configPath: string; readonly socketPath: string }> {
+  const { directory } = options;
+  const socketPath = join(directory, "private", "api.sock");
+  const configPath = join(directory, "server.conf");
+  mkdirSync(join(directory, "data"), { recursive: true });
+  writeFileSync(configPath, serverConf(options, socketPath, await freePort()));
+  return { configPath, socketPath };
 }
 
 function start(
@@ -91,7 +95,6 @@ function start(
   directory: string,
   channel?: "ipc",
 ): ChildProcess {
-  mkdirSync(directory, { recursive: true });
   const log = openSync(join(directory, "spire.log"), "a");
   return spawn(program, args, { stdio: ["ignore", log, log, channel ?? "ignore"] });
 }
@@ -155,6 +158,7 @@ async function untilHealthy(api: SpireApi): Promise<void> {
 function serverConf(options: SpireOptions, socketPath: string, port: number): string {
   const { trustDomain, directory, keyManager = "memory", caTtl = "24h" } = options;
   const data = join(directory, "data");
+  const datastore = options.datastore ?? join(data, "datastore.sqlite3");
   const keys = keyManager === "disk" ? `keys_path = "${join(data, "keys.json")}"` : "";
   return `server {
   bind_address = "127.0.0.1"
@@ -169,7 +173,7 @@ plugins {
   DataStore "sql" {
     plugin_data {
       database_type = "sqlite3"
-      connection_string = "${join(data, "datastore.sqlite3")}"
+      connection_string = "${datastore}"
     }
   }
   KeyManager "${keyManager}" { plugin_data { ${keys} } }

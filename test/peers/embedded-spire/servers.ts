@@ -22,8 +22,8 @@ export interface ServerKind {
   readonly start: (options: SpireOptions) => Promise<SpireProcess>;
 }
 
-export const EMBEDDED: ServerKind = { name: "the embedded server", start: startEmbeddedSpire };
-export const REAL: ServerKind | undefined = realServer();
+const EMBEDDED: ServerKind = { name: "the embedded server", start: startEmbeddedSpire };
+const REAL = realServer();
 export const SERVERS: readonly ServerKind[] = REAL === undefined ? [EMBEDDED] : [EMBEDDED, REAL];
 
 /** One running server and its API, for all tests of a suite. */

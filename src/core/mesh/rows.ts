@@ -87,7 +87,6 @@ export function onRowEnded(
   }
   if (outcome.kind === "refused") {
     partner.row.refused = digest;
-    partner.row.seen = NO_ROW;
     const message = `SPIRE refused the row of ${order.trustDomain} with status ${outcome.status}: ${outcome.message}`;
     return raise(state, "ROW_REFUSED", order.trustDomain, message, nowMs);
   }

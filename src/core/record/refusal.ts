@@ -34,7 +34,6 @@ export const REFUSALS = {
   RECOVERY_CHANGED: "ignore",
   // Step 7: what it says.
   AUTHORITY_MALFORMED: "ignore",
-  AUTHORITY_NOT_A_CA: "ignore",
   // Steps 8 and 9: what speaks for it.
   CHAIN_MALFORMED: "ignore",
   LEAF_NOT_PUBLISHER: "ignore",

@@ -160,7 +160,8 @@ describe("forget", () => {
 
   test.each<readonly [string, string, RowOutcome]>([
     ["entries name the domain", "ROW_IN_USE", { kind: "refused", status: 9, message: "in use" }],
-    ["SPIRE says no", "SPIRE_REFUSED", { kind: "refused", status: 13, message: "internal" }],
+    ["SPIRE says no", "SPIRE_REFUSED", { kind: "refused", status: 7, message: "denied" }],
+    ["SPIRE went away", "SPIRE_UNREACHABLE", { kind: "refused", status: 14, message: "away" }],
     ["the row is there again", "SPIRE_UNREACHABLE", { kind: "different", found: foreign }],
   ])("changes nothing when %s: %s", async (_, code, outcome) => {
     const daemon = await holding();

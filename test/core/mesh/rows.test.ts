@@ -245,9 +245,11 @@ describe("a row that somebody else overwrites", () => {
 describe("a row that SPIRE refuses", () => {
   test("is tried again only with other content", async () => {
     const daemon = await keeping();
+    const { seen } = daemon.partner(trustDomain).row;
     daemon.receive(withTwo);
     expect(told(daemon.endRow(refused))).toEqual(["finding-raised"]);
     expect(daemon.findings).toEqual(["ROW_REFUSED"]);
+    expect(daemon.partner(trustDomain).row.seen).toBe(seen); // What SPIRE has is what was read.
     daemon.readRows(bundleOf(genesis.state));
     daemon.receive(sameAgain);
     daemon.wait(60);

@@ -113,7 +113,7 @@ describe("any history", () => {
           );
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   }, 20_000);
 
@@ -149,7 +149,7 @@ describe("any history", () => {
         });
         expect(daemon.findings).toEqual([]);
       }),
-      { numRuns: 80 },
+      { numRuns: 50 },
     );
   }, 20_000);
 
@@ -169,7 +169,7 @@ describe("any history", () => {
         };
         expect(await run()).toEqual(await run());
       }),
-      { numRuns: 30 },
+      { numRuns: 15 },
     );
   }, 20_000);
 });

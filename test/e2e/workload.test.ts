@@ -5,7 +5,7 @@
 import { X509Certificate } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Agent, type WorkloadFiles } from "../../peers/agent.ts";
-import { rotateAtOnce } from "../../peers/rotation.ts";
+import { activate, prepare, revoke, taintOld } from "../../peers/rotation.ts";
 import { findSpire } from "../../peers/site.ts";
 import { Story, meet, until, untilAllHoldAll } from "./mesh.ts";
 
@@ -47,7 +47,16 @@ describe("a workload beside a real SPIRE Agent", () => {
       await atBravo.start([alpha.trustDomain]);
 
       await untilVerified(atAlpha, atBravo, "first");
-      await rotateAtOnce(story.api(alpha));
+      const api = story.api(alpha);
+      const before = await leafOf(atAlpha, "before");
+      await activate(api, await prepare(api));
+      const old = await taintOld(api); // Alpha's agent now renews what the old authority signed.
+      await until(
+        "alpha's agent renews",
+        async () => (await leafOf(atAlpha, "renewed"))?.serialNumber !== before?.serialNumber,
+        AGENT_MS,
+      );
+      await revoke(api, old);
       await untilAllHoldAll(sites);
       await untilVerified(atAlpha, atBravo, "rotated");
     },
@@ -67,6 +76,11 @@ async function untilVerified(left: Agent, right: Agent, name: string): Promise<v
     },
     AGENT_MS,
   );
+}
+
+async function leafOf(agent: Agent, name: string): Promise<X509Certificate | undefined> {
+  const files = await agent.fetch(name);
+  return "svid" in files ? new X509Certificate(files.svid) : undefined;
 }
 
 function verifies({ svid }: WorkloadFiles, { federated }: WorkloadFiles): boolean {

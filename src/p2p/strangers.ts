@@ -5,7 +5,7 @@
 import type { Connection, PeerId } from "@libp2p/interface";
 
 /** Not admitted at once. Above: refused after the handshake, so that members always find room. */
-const STRANGERS_MAX = 64;
+const STRANGERS_MAX = 32;
 
 export class Strangers {
   readonly #keptMs: number;

@@ -105,7 +105,7 @@ async function fetchMissing(
 ): Promise<Result<void, string>> {
   const tries = new Map<string, number>();
   for (let fetch = 0; fetch < FETCHES_MAX; fetch += 1) {
-    const wants = leastTried(source.missing(entries), tries);
+    const wants = nextWants(source.missing(entries), tries);
     if (wants.length === 0) break;
     await stream.send(encodeRequest({ kind: "fetch", wants }));
     const frame = await stream.receive();
@@ -118,17 +118,14 @@ async function fetchMissing(
 }
 
 /**
- * The wants for one fetch, those asked least often first, and counts them. So records that the peer
- * names but does not give, or that we refuse, never keep us from the others.
+ * The wants for one fetch, and counts them. Those that were tried often enough make room: records
+ * that the peer names but does not give, or that we refuse, never keep us from the others.
  */
-function leastTried(missing: readonly SyncWant[], tries: Map<string, number>): readonly SyncWant[] {
-  const wants = missing
-    .map((want) => ({ want, key: wantKey(want), tried: tries.get(wantKey(want)) ?? 0 }))
-    .filter(({ tried }) => tried < TRIES_MAX)
-    .sort((left, right) => left.tried - right.tried)
-    .slice(0, WANTS_MAX);
-  for (const { key, tried } of wants) tries.set(key, tried + 1);
-  return wants.map(({ want }) => want);
+function nextWants(missing: readonly SyncWant[], tries: Map<string, number>): readonly SyncWant[] {
+  const wants = missing.filter((want) => (tries.get(wantKey(want)) ?? 0) < TRIES_MAX);
+  const next = wants.slice(0, WANTS_MAX);
+  for (const want of next) tries.set(wantKey(want), (tries.get(wantKey(want)) ?? 0) + 1);
+  return next;
 }
 
 function wantKey({ trustDomain, above, recordId }: SyncWant): string {

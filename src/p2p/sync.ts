@@ -17,7 +17,7 @@ export const SYNC_PROTOCOL = "/spire-mesh/sync/1.0.0";
 /** Rounds that one peer may have open with us. It needs one; the rest are streams still closing. */
 export const INBOUND_SYNC_STREAMS_MAX = 8;
 /** Rounds of ours under way: each may bring 64 records at a time for the core to verify. */
-const ROUNDS_AT_ONCE = 4;
+const ROUNDS_AT_ONCE = 8;
 /** A peer stays quiet so long within a round only when it is stuck. */
 const FRAME_DEADLINE_MS = 5_000;
 /** Opening a stream takes one round trip, or shows that the peer is gone or does not admit us. */

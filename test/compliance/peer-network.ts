@@ -322,6 +322,23 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
       await bravo.network.syncNow("nobody");
     });
 
+    test("brings 2,500 domains in one round, as far as the peer gives them", async () => {
+      const names = Array.from({ length: 2_500 }, (_, index) => `d${index}.test`);
+      const [alpha, bravo] = [await start(names), await start(names)];
+      for (const each of names) alpha.peer.book.put(bookRecord(each, 1n));
+      // 300 of them it names, but does not give: more than one fetch asks for.
+      const given = new Set(names.slice(300));
+      const { book } = alpha.peer;
+      const records = book.records.bind(book);
+      book.records = async (wants) =>
+        await records(wants.filter(({ trustDomain }) => given.has(trustDomain)));
+      await joinAll(alpha, bravo);
+      await bravo.network.syncNow(alpha.id);
+      const held = names.filter((each) => bravo.peer.book.newest(each) !== undefined);
+      expect(new Set(held)).toEqual(given);
+      expect(bravo.peer.synced.get(alpha.id)).toHaveLength(2_500);
+    });
+
     test("a peer never gives away what it was not asked for", async () => {
       const [alpha, bravo] = [await start([TD, "secret.test"]), await start([TD])];
       alpha.peer.book.put(bookRecord("secret.test", 1n));

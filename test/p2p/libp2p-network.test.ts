@@ -14,7 +14,12 @@ import {
   createPeerNetwork,
 } from "../../src/p2p/libp2p-network.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
-import { decodeComparison, encodeRequest, syncRoot } from "../../src/p2p/sync-frames.ts";
+import {
+  decodeComparison,
+  encodeRecords,
+  encodeRequest,
+  syncRoot,
+} from "../../src/p2p/sync-frames.ts";
 import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import {
   BookPeer,
@@ -91,15 +96,29 @@ describe("strangers", () => {
     expect(gossipsTo(raw, ours)).toBe(false);
   });
 
+  test("are not dropped any more once they are admitted", async () => {
+    const strangerMs = 300;
+    const ours = await start([TD], { strangerMs });
+    const raw = await startRaw();
+    const connection = await raw.dial(ours.network.addresses());
+    await raw.libp2p.services.ping.ping(connection.remotePeer); // Ours has seen it, too.
+    ours.network.admit([raw.node]);
+    await eventually(() => ours.peer.count(`connected ${raw.id}`) === 1);
+    await eventually(() => Date.now() - connection.timeline.open > strangerMs * 2);
+    expect(connection.status).toBe("open");
+  });
+
   test("never take the room of members", async () => {
-    const ours = await start();
-    const strangers = await Promise.all(Array.from({ length: 70 }, startRaw));
-    await Promise.all(
-      strangers.map(async (raw) => await raw.dial(ours.network.addresses()).catch(() => {})),
-    );
+    const ours = await start([TD], { strangerMs: 60_000 });
+    const strangers: RawPeer[] = [];
     const connected = (): number =>
       strangers.filter(({ libp2p }) => libp2p.getConnections().length > 0).length;
-    await eventually(() => connected() === 64);
+    for (let index = 0; index < 36; index += 1) {
+      const raw = await startRaw();
+      strangers.push(raw);
+      await raw.dial(ours.network.addresses()).catch(() => undefined);
+    }
+    await eventually(() => connected() === 32);
     await admittedRaw(ours);
     expect(ours.network.connections()).toHaveLength(1);
   });
@@ -189,6 +208,7 @@ describe("gossip from a member", () => {
       index += 1;
       return ((await send(`!${index}`)) ?? index) < index;
     });
+    expect((ours.network as Libp2pNetwork).gossipCounts.overBudget).toBe(0);
   });
 
   test("goes on after one of two connections was closed", async () => {
@@ -211,11 +231,8 @@ describe("gossip from a member", () => {
 });
 
 describe("sync with a member that does not keep to the protocol", () => {
-  const compare = encodeRequest({
-    kind: "compare",
-    wanted: [bookRecord(TD, 0n).trustDomain],
-    root: syncRoot([]),
-  });
+  const wanted = [bookRecord(TD, 0n).trustDomain];
+  const compare = encodeRequest({ kind: "compare", wanted, root: syncRoot([]) });
   const frames: readonly [string, Uint8Array][] = [
     ["garbage", Uint8Array.from([0xff, 0x00, 0x13])],
     ["an empty frame", new Uint8Array()],
@@ -241,6 +258,18 @@ describe("sync with a member that does not keep to the protocol", () => {
     await again.write(compare);
     const reply = decodeComparison(Uint8Array.from((await again.read()).subarray()));
     expect(reply).toMatchObject({ ok: true, value: { kind: "entries", entries: [{}] } });
+    const root = syncRoot(ours.peer.book.entries([TD]));
+    await again.write(encodeRequest({ kind: "compare", wanted, root }));
+    const same = decodeComparison(Uint8Array.from((await again.read()).subarray()));
+    expect(same).toEqual({ ok: true, value: { kind: "same" } });
+  });
+
+  test("a frame that is announced above the limit ends the stream before it arrives", async () => {
+    const ours = await start();
+    const raw = await admittedRaw(ours);
+    const stream = await raw.libp2p.getConnections()[0]?.newStream(SYNC_PROTOCOL);
+    stream?.send(Uint8Array.from([0x80, 0x80, 0x20])); // 512 KiB, as a varint.
+    await eventually(() => stream?.status === "reset", 2_000); // The deadline is 5 s.
   });
 
   test.each([
@@ -263,7 +292,8 @@ describe("sync with a member that does not keep to the protocol", () => {
     const streams = await Promise.all(
       Array.from({ length: 12 }, async () => await connection.newStream(SYNC_PROTOCOL)),
     );
-    await eventually(() => streams.filter(({ status }) => status === "reset").length >= 4);
+    const refused = (): number => streams.filter(({ status }) => status === "reset").length;
+    await eventually(() => refused() >= 4, 2_000); // The deadline is 5 s.
   });
 
   test("requests beyond its budget end the stream", async () => {
@@ -282,6 +312,27 @@ describe("sync with a member that does not keep to the protocol", () => {
     }).rejects.toThrow();
     expect(answers).toBeGreaterThanOrEqual(200);
     expect(answers).toBeLessThan(400);
+  });
+
+  test("when it asks for the first time, we ask it once more", async () => {
+    const ours = await start();
+    const raw = await startRaw();
+    let asked = 0;
+    await raw.libp2p.handle(SYNC_PROTOCOL, (stream) => {
+      asked += 1;
+      stream.abort(new Error("not now"));
+    });
+    ours.network.admit([raw.node]);
+    const connection = await raw.dial(ours.network.addresses());
+    await eventually(() => asked > 0);
+    await ours.network.syncNow(raw.id);
+    const before = asked;
+    for (let time = 0; time < 3; time += 1) {
+      const asking = lpStream(await connection.newStream(SYNC_PROTOCOL));
+      await asking.write(compare);
+      await asking.read();
+    }
+    await eventually(() => asked === before + 1, 3_000); // Without it, after 5 s.
   });
 
   const replies: readonly [string, Uint8Array | undefined][] = [
@@ -307,7 +358,10 @@ describe("sync with a member that does not keep to the protocol", () => {
     await raw.libp2p.handle(SYNC_PROTOCOL, async (stream) => {
       const frames = lpStream(stream);
       await frames.read();
-      if (reply !== undefined) await frames.write(reply);
+      if (reply === undefined) return;
+      await frames.write(reply);
+      await frames.read();
+      await frames.write(encodeRecords([]));
     });
     ours.network.admit([raw.node]);
     await raw.dial(ours.network.addresses());

@@ -120,7 +120,7 @@ function guard<Service extends object>({ faults, log }: ServerParts, service: Se
         return await faults.around(() => method(...args));
       } catch (error) {
         const { code, rawMessage } = ConnectError.from(error, Code.Internal);
-        logRefusal(log, code, rawMessage, name);
+        logRefusal(log, code, rawMessage, name.charAt(0).toUpperCase() + name.slice(1));
         throw new ConnectError(rawMessage, code, undefined, undefined, error);
       }
     },

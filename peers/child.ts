@@ -49,10 +49,7 @@ export function startChild(program: string, args: readonly string[], logFile: st
     get ended() {
       return ended;
     },
-    log: async () => {
-      const end = (await readFile(logFile, "utf8")).slice(-LOG_TAIL_CHARACTERS);
-      return `The end of ${logFile}:\n${end.slice(end.indexOf("\n") + 1)}`;
-    },
+    log: async () => `The end of ${logFile}:\n${lastLines(await readFile(logFile, "utf8"))}`,
     async end(signal) {
       child.kill(signal);
       const timer = setTimeout(() => child.kill("SIGKILL"), STOP_DEADLINE_MS);
@@ -62,6 +59,12 @@ export function startChild(program: string, args: readonly string[], logFile: st
       return { code, stdout: "", stderr: "" };
     },
   };
+}
+
+function lastLines(text: string): string {
+  if (text.length <= LOG_TAIL_CHARACTERS) return text;
+  const end = text.slice(-LOG_TAIL_CHARACTERS);
+  return end.slice(end.indexOf("\n") + 1);
 }
 
 /** Runs a command to its end. */

@@ -214,11 +214,11 @@ ${extraConfig}`;
     while (!(await isReady().catch(() => false))) {
       if (child.ended !== undefined) {
         const end = `ended at its start with exit code ${child.ended.code}`;
-        throw new Error(`${what} of ${this.trustDomain} ${end}. ${await child.log()}`);
+        throw new Error(`${what} of ${this.trustDomain} ${end}.\n${await child.log()}`);
       }
       if (performance.now() > deadlineMs) {
         const wait = `is not ready after ${START_DEADLINE_MS / 1_000} s`;
-        throw new Error(`${what} of ${this.trustDomain} ${wait}. ${await child.log()}`);
+        throw new Error(`${what} of ${this.trustDomain} ${wait}.\n${await child.log()}`);
       }
       await sleep(POLL_MS);
     }

@@ -37,7 +37,7 @@ export async function untilRowIs(at: Site, of: Site, wanted: Authorities): Promi
     if (hasEnded || performance.now() > deadlineMs) {
       const why = hasEnded ? "its daemon has ended" : `waited ${ROW_DEADLINE_MS / 1_000} s`;
       const sentence = `SPIRE Server of ${at.trustDomain} does not hold the bundle of ${of.trustDomain}`;
-      throw new Error(`${sentence}: ${why}. ${(await at.daemon?.log()) ?? ""}`);
+      throw new Error(`${sentence}: ${why}.\n${(await at.daemon?.log()) ?? ""}`);
     }
     await sleep(POLL_MS);
   }

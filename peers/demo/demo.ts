@@ -66,15 +66,12 @@ export async function rotate({ alpha, bravo, charlie }: ThreeSites): Promise<Rot
 export async function catchUp({ alpha, bravo, charlie }: ThreeSites): Promise<number> {
   heading("charlie.test's daemon is away, and comes back");
   await step("charlie.test's daemon stops", async () => await charlie.stopDaemon());
-  for (let round = 1; round <= ROTATIONS_MISSED; round += 1) {
-    await step(
-      `rotation ${round} of ${ROTATIONS_MISSED} at alpha.test is at bravo.test`,
-      async () => {
-        await rotateAtOnce(alpha.api);
-        await untilRowIs(bravo, alpha, await ownAuthorities(alpha));
-      },
-    );
-  }
+  await step(`alpha.test rotates ${ROTATIONS_MISSED} times, and bravo.test follows`, async () => {
+    for (let round = 1; round <= ROTATIONS_MISSED; round += 1) {
+      await rotateAtOnce(alpha.api);
+      await untilRowIs(bravo, alpha, await ownAuthorities(alpha));
+    }
+  });
   const wanted = await ownAuthorities(alpha);
   const isBehind = (await rowAuthorities(charlie, alpha)) !== wanted;
   if (!isBehind) throw new Error("charlie.test's SPIRE Server has new bundles without its daemon");

@@ -7,7 +7,6 @@ import { type SpireProgram, type ThreeSites, commandLine } from "./three-sites.t
 
 const LABEL_WIDTH = 10;
 const PATH_WIDTH = 18;
-const COMMAND_WIDTH = 86;
 
 export interface Measured {
   readonly spire: SpireProgram;
@@ -53,5 +52,5 @@ export function printInvitation({ alpha, bravo, all }: ThreeSites, spire: SpireP
 }
 
 function invite(what: string, command: string): void {
-  say(`  ${command}`.padEnd(COMMAND_WIDTH) + `  # ${what}`);
+  say(`  # ${what}\n  ${command}`);
 }

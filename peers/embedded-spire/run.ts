@@ -1,6 +1,6 @@
 /**
- * `run`: one server in this process, until SIGTERM or SIGINT, or until whoever started it is gone
- * (the IPC channel of bin/hand-over.js or of a test closes).
+ * `run`: one server in this process, until SIGTERM or SIGINT. The SIGTERM comes from
+ * bin/end-with-launcher.js too, when whoever started it is gone.
  */
 import process from "node:process";
 import { readOptions } from "./arguments.ts";
@@ -51,8 +51,6 @@ function notify(notice: Notice): void {
 
 async function stopSignal(): Promise<void> {
   await new Promise<void>((resolve) => {
-    const stop = (): void => resolve();
-    for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, stop);
-    process.once("disconnect", stop);
+    for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => resolve());
   });
 }

@@ -15,6 +15,7 @@ import { freePort } from "../../../peers/site.ts";
 import { type SpireApi, spireApi } from "../../../src/spire-api/client.ts";
 
 const MAIN = fileURLToPath(new URL("../../../peers/embedded-spire/main.ts", import.meta.url));
+const END_WITH_LAUNCHER = new URL("../../../bin/end-with-launcher.js", import.meta.url).href;
 /** Both start in less than a second; a busy machine may take longer. */
 const START_DEADLINE_MS = 10_000;
 /** Both stop at once; whoever does not is killed, and its test says so by the exit. */
@@ -54,7 +55,7 @@ export interface EmbeddedSpire extends SpireProcess {
 export async function startEmbeddedSpire(options: SpireOptions): Promise<EmbeddedSpire> {
   const { directory } = options;
   const { configPath, socketPath } = await configure(options);
-  const args = [MAIN, "run", "-config", configPath];
+  const args = ["--import", END_WITH_LAUNCHER, MAIN, "run", "-config", configPath];
   const child = start(process.execPath, args, directory, "ipc");
   const server = await follow(child, socketPath, directory);
   return {

@@ -11,7 +11,8 @@ import type {
   TrustDomainStatus,
 } from "../admin-contract/status.ts";
 import { VERSION } from "../admin-contract/version.ts";
-import type { MeshState, Partner } from "../core/mesh/mesh-state.ts";
+import type { MeshState } from "../core/mesh/mesh-state.ts";
+import type { Partner } from "../core/mesh/partner.ts";
 import { NO_ROW, rowDigest } from "../core/mesh/rows.ts";
 import { trustDomainOfNode } from "../core/mesh/step.ts";
 import { desiredRow } from "../core/policy/row.ts";

@@ -1,11 +1,7 @@
 /** What the sync protocol serves and asks: the mesh state for what is held, the store for steps. */
-import {
-  type SyncWant,
-  missingRecords,
-  syncEntries,
-  wantedDomains,
-} from "../core/mesh/anti-entropy.ts";
+import { missingRecords, syncEntries, wantedDomains } from "../core/mesh/anti-entropy.ts";
 import type { MeshState } from "../core/mesh/mesh-state.ts";
+import type { SyncWant } from "../core/mesh/sync-entry.ts";
 import { envelopeBytes } from "../core/resolver/slot.ts";
 import { equalBytes } from "../core/std/bytes.ts";
 import type { SyncSource } from "../ports/peer-network.ts";

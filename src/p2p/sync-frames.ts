@@ -9,7 +9,7 @@
  * and a frame at all its bounds fits the frame limit of its direction; a law test proves it.
  */
 import assert from "node:assert/strict";
-import type { SyncEntry, SyncWant } from "../core/mesh/anti-entropy.ts";
+import type { SyncEntry, SyncWant } from "../core/mesh/sync-entry.ts";
 import { compareBytes, concatBytes, toUtf8 } from "../core/std/bytes.ts";
 import { type CborValue, encodeCbor } from "../core/std/cbor.ts";
 import { ENVELOPE_BYTES_MAX } from "../core/std/limits.ts";

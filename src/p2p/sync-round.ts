@@ -3,7 +3,7 @@
  * with what the other holds, then fetches what it is missing, and gives nothing away but the names
  * it wants and a root over them.
  */
-import type { SyncEntry, SyncWant } from "../core/mesh/anti-entropy.ts";
+import type { SyncEntry, SyncWant } from "../core/mesh/sync-entry.ts";
 import { compareBytes, equalBytes, toHex, toUtf8 } from "../core/std/bytes.ts";
 import { type Result, no, ok } from "../core/std/result.ts";
 import { readTrustDomain, type TrustDomain } from "../core/spiffe/trust-domain.ts";

@@ -2,7 +2,7 @@
  * The other daemons. The network decides who may connect and what is small enough to look at; it
  * knows no trust. Records it receives go to `events.onRecord`, whose verdict comes back later.
  */
-import type { SyncEntry, SyncWant } from "../core/mesh/anti-entropy.ts";
+import type { SyncEntry, SyncWant } from "../core/mesh/sync-entry.ts";
 
 /** What gossipsub does with a message and with the forwarder's score. */
 export type Verdict = "accept" | "ignore" | "reject";

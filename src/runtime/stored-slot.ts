@@ -1,5 +1,6 @@
 /** Slots as the store keeps them, and back. */
-import type { SlotToStore, Stored } from "../core/mesh/mesh-state.ts";
+import type { Stored } from "../core/mesh/mesh-state.ts";
+import type { SlotToStore } from "../core/mesh/partner.ts";
 import type { Proofs } from "../core/record/proofs.ts";
 import { type VerifiedRecord, restoreRecord } from "../core/record/verify.ts";
 import { type Slot, envelopeBytes } from "../core/resolver/slot.ts";

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { SyncEntry, SyncWant } from "../../src/core/mesh/anti-entropy.ts";
+import type { SyncEntry, SyncWant } from "../../src/core/mesh/sync-entry.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { sha256 } from "../../src/core/std/sha256.ts";
 import type {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import * as fc from "fast-check";
-import type { SyncEntry, SyncWant } from "../../src/core/mesh/anti-entropy.ts";
+import type { SyncEntry, SyncWant } from "../../src/core/mesh/sync-entry.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { compareBytes, concatBytes, toHex } from "../../src/core/std/bytes.ts";
 import { type CborValue, encodeCbor } from "../../src/core/std/cbor.ts";

@@ -4,25 +4,11 @@
  */
 import { equalBytes, fromHex } from "../std/bytes.ts";
 import { compareBytes } from "../std/bytes.ts";
-import { type Version, compareVersions } from "../record/state.ts";
+import { compareVersions } from "../record/state.ts";
 import type { Slot } from "../resolver/slot.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { MeshState } from "./mesh-state.ts";
-
-/** What somebody holds of one trust domain. */
-export interface SyncEntry {
-  readonly trustDomain: TrustDomain;
-  readonly version: Version;
-  /** The held record's id and, in a fork, its sibling's: one or two, ascending. 32 bytes each. */
-  readonly recordIds: readonly Uint8Array[];
-}
-
-/** One wish: the step records of a domain above a version, or one record by its exact id. */
-export interface SyncWant {
-  readonly trustDomain: TrustDomain;
-  readonly above: Version | undefined;
-  readonly recordId: Uint8Array | undefined;
-}
+import type { SyncEntry, SyncWant } from "./sync-entry.ts";
 
 /** Domains that we want from every peer: all partners, and the own one, which we watch over. */
 export function wantedDomains(state: MeshState): readonly TrustDomain[] {

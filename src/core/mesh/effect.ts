@@ -5,7 +5,7 @@ import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Finding } from "./finding.ts";
 import type { Ticket } from "./input.ts";
 import type { RowOrder } from "./row-order.ts";
-import type { SlotToStore } from "./mesh-state.ts";
+import type { SlotToStore } from "./partner.ts";
 
 /** What somebody who waits is told. */
 export type Answer =

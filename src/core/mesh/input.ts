@@ -5,7 +5,7 @@
 import type { SigningOutcome } from "../record/signing.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
-import type { SyncEntry } from "./anti-entropy.ts";
+import type { SyncEntry } from "./sync-entry.ts";
 import type { RowOrder, RowOutcome } from "./row-order.ts";
 
 /** Names who waits for an answer; the runner made it. */

@@ -26,7 +26,8 @@ import {
 } from "../resolver/slot.ts";
 import type { Answer, Effect } from "./effect.ts";
 import type { Ticket } from "./input.ts";
-import { type MeshState, type Pin, clear, newPartner, raise, tell } from "./mesh-state.ts";
+import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
+import { type Pin, newPartner } from "./partner.ts";
 import { doubtOwnRecord } from "./own-record.ts";
 import { storeOwn } from "./publishing.ts";
 import { reconcileRow } from "./rows.ts";

@@ -6,10 +6,11 @@ import type { VerifiedRecord } from "../record/verify.ts";
 import type { Slot } from "../resolver/slot.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
-import type { State, Version } from "../record/state.ts";
+import type { State } from "../record/state.ts";
 import type { Effect, MeshEvent } from "./effect.ts";
 import { FINDINGS, type Finding, type FindingCode } from "./finding.ts";
 import type { Ticket } from "./input.ts";
+import { type Partner, type Pin, newPartner } from "./partner.ts";
 
 /** Who this daemon is and what its configuration says; fixed for its lifetime. */
 export interface Self {
@@ -18,49 +19,6 @@ export interface Self {
   readonly nodePublicKey: Uint8Array;
   /** Trust domains whose rows somebody else keeps. */
   readonly unmanaged: ReadonlySet<TrustDomain>;
-}
-
-/** An operator's approval of a partner. */
-export interface Pin {
-  readonly trustDomain: TrustDomain;
-  /** The record id that came out of band. 64 hex digits. */
-  readonly approvedRecordId: string;
-  readonly approvedAtMs: number;
-  /** Set by `bundle pin` until the record of this id arrives. 64 hex digits. */
-  readonly awaitedRecordId: string | undefined;
-  readonly addressHints: readonly string[];
-}
-
-/** SPIRE's row of a partner, as last seen and ordered. Digests are hex of `authoritiesDigest`. */
-export interface Row {
-  /** Undefined before the first read; "none" when there is no row. */
-  seen: string | undefined;
-  ordered: string | undefined;
-  /** The newest order is not ended yet; what is seen meanwhile says nothing. */
-  writing: boolean;
-  /** The newest order repeats the content of the one before: somebody else wrote meanwhile. */
-  rewriting: boolean;
-  /** When an order repeated the content of the one before, in the last ten minutes. */
-  readonly rewritesMs: number[];
-  /** Content that SPIRE refused. */
-  refused: string | undefined;
-  contested: boolean;
-  provenEqualAtMs: number | undefined;
-  appliedAtMs: number | undefined;
-}
-
-export interface Partner {
-  pin: Pin;
-  slot: Slot;
-  readonly row: Row;
-  /** When one of its nodes last answered a sync. */
-  lastHeardAtMs: number | undefined;
-  /** Which of our versions its node named then. */
-  holdsOurs:
-    | { readonly version: Version; readonly recordId: string; readonly atMs: number }
-    | undefined;
-  /** Who waits for `forget`. */
-  forgetting: Ticket | undefined;
 }
 
 /** What SPIRE said at one sequence number, for judging records that claim to be ours. */
@@ -92,14 +50,6 @@ export interface Own {
   readonly exports: Ticket[];
 }
 
-/** A slot on its way to the store: what is held, what it was judged against, and the evidence. */
-export interface SlotToStore {
-  readonly trustDomain: TrustDomain;
-  readonly slot: Slot;
-  /** Undefined for the own trust domain. */
-  readonly pin: Pin | undefined;
-}
-
 export interface MeshState {
   readonly self: Self;
   readonly startedAtMs: number;
@@ -121,31 +71,6 @@ export interface MeshState {
 export interface Pending {
   readonly onStored: (nowMs: number) => Effect[];
   readonly onFailed: (message: string, nowMs: number) => Effect[];
-}
-
-export function newRow(): Row {
-  return {
-    seen: undefined,
-    ordered: undefined,
-    writing: false,
-    rewriting: false,
-    rewritesMs: [],
-    refused: undefined,
-    contested: false,
-    provenEqualAtMs: undefined,
-    appliedAtMs: undefined,
-  };
-}
-
-export function newPartner(pin: Pin, slot: Slot): Partner {
-  return {
-    pin,
-    slot,
-    row: newRow(),
-    lastHeardAtMs: undefined,
-    holdsOurs: undefined,
-    forgetting: undefined,
-  };
 }
 
 /** Everything that the store gave back at start. */

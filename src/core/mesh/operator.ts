@@ -10,7 +10,8 @@ import type { Effect, Failure } from "./effect.ts";
 import type { Input, Ticket } from "./input.ts";
 import { admitNodes, refused, storeSlot, takeRecord } from "./intake.ts";
 import { desiredRow } from "../policy/row.ts";
-import { type MeshState, type Partner, type Pin, clear, tell } from "./mesh-state.ts";
+import { type MeshState, clear, tell } from "./mesh-state.ts";
+import type { Partner, Pin } from "./partner.ts";
 import type { RowOutcome } from "./row-order.ts";
 import { NO_ROW, reconcileRow, rowDigest } from "./rows.ts";
 

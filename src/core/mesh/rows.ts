@@ -8,7 +8,8 @@ import { desiredRow } from "../policy/row.ts";
 import { type TrustBundle, authoritiesDigest } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Effect } from "./effect.ts";
-import { type MeshState, type Partner, clear, raise, tell } from "./mesh-state.ts";
+import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
+import type { Partner } from "./partner.ts";
 import type { RowOrder, RowOutcome } from "./row-order.ts";
 
 /** More rewrites than this in the window: two writers fight, and each flip reaches every workload. */

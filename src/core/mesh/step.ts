@@ -8,7 +8,7 @@
 import assert from "node:assert/strict";
 import { equalBytes, toHex } from "../std/bytes.ts";
 import type { Proofs } from "../record/proofs.ts";
-import type { SyncEntry } from "./anti-entropy.ts";
+import type { SyncEntry } from "./sync-entry.ts";
 import type { Effect } from "./effect.ts";
 import type { Input } from "./input.ts";
 import { admitNodes, onRecordReceived } from "./intake.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { missingRecords, syncEntries, wantedDomains } from "../../../src/core/mesh/anti-entropy.ts";
-import type { SyncEntry } from "../../../src/core/mesh/anti-entropy.ts";
+import type { SyncEntry } from "../../../src/core/mesh/sync-entry.ts";
 import type { TrustDomain } from "../../../src/core/spiffe/trust-domain.ts";
 import { fromHex, toHex } from "../../../src/core/std/bytes.ts";
 import { type TestRecord, bundleOf, makePublisher, untainted } from "../../arbitraries/record.ts";

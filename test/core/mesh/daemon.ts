@@ -7,13 +7,8 @@ import { expect } from "vitest";
 import type { Answer, Effect, MeshEvent } from "../../../src/core/mesh/effect.ts";
 import type { FindingCode } from "../../../src/core/mesh/finding.ts";
 import type { Input } from "../../../src/core/mesh/input.ts";
-import {
-  type MeshState,
-  type Partner,
-  type Pin,
-  type Stored,
-  newMeshState,
-} from "../../../src/core/mesh/mesh-state.ts";
+import { type MeshState, type Stored, newMeshState } from "../../../src/core/mesh/mesh-state.ts";
+import type { Partner, Pin } from "../../../src/core/mesh/partner.ts";
 import type { RowOrder, RowOutcome } from "../../../src/core/mesh/row-order.ts";
 import { start, step } from "../../../src/core/mesh/step.ts";
 import type { SigningOrder, SigningOutcome } from "../../../src/core/record/signing.ts";

@@ -1,0 +1,81 @@
+/** A partner: an approval, what is held of its trust domain, and SPIRE's row of it. */
+import type { Version } from "../record/state.ts";
+import type { Slot } from "../resolver/slot.ts";
+import type { TrustDomain } from "../spiffe/trust-domain.ts";
+import type { Ticket } from "./input.ts";
+
+/** An operator's approval of a partner. */
+export interface Pin {
+  readonly trustDomain: TrustDomain;
+  /** The record id that came out of band. 64 hex digits. */
+  readonly approvedRecordId: string;
+  readonly approvedAtMs: number;
+  /** Set by `bundle pin` until the record of this id arrives. 64 hex digits. */
+  readonly awaitedRecordId: string | undefined;
+  readonly addressHints: readonly string[];
+}
+
+/** SPIRE's row of a partner, as last seen and ordered. Digests are hex of `authoritiesDigest`. */
+export interface Row {
+  /** Undefined before the first read; "none" when there is no row. */
+  seen: string | undefined;
+  ordered: string | undefined;
+  /** The newest order is not ended yet; what is seen meanwhile says nothing. */
+  writing: boolean;
+  /** The newest order repeats the content of the one before: somebody else wrote meanwhile. */
+  rewriting: boolean;
+  /** When an order repeated the content of the one before, in the last ten minutes. */
+  readonly rewritesMs: number[];
+  /** Content that SPIRE refused. */
+  refused: string | undefined;
+  contested: boolean;
+  provenEqualAtMs: number | undefined;
+  appliedAtMs: number | undefined;
+}
+
+export interface Partner {
+  pin: Pin;
+  slot: Slot;
+  readonly row: Row;
+  /** When one of its nodes last answered a sync. */
+  lastHeardAtMs: number | undefined;
+  /** Which of our versions its node named then. */
+  holdsOurs:
+    | { readonly version: Version; readonly recordId: string; readonly atMs: number }
+    | undefined;
+  /** Who waits for `forget`. */
+  forgetting: Ticket | undefined;
+}
+
+/** A slot on its way to the store: what is held, what it was judged against, and the evidence. */
+export interface SlotToStore {
+  readonly trustDomain: TrustDomain;
+  readonly slot: Slot;
+  /** Undefined for the own trust domain. */
+  readonly pin: Pin | undefined;
+}
+
+export function newRow(): Row {
+  return {
+    seen: undefined,
+    ordered: undefined,
+    writing: false,
+    rewriting: false,
+    rewritesMs: [],
+    refused: undefined,
+    contested: false,
+    provenEqualAtMs: undefined,
+    appliedAtMs: undefined,
+  };
+}
+
+export function newPartner(pin: Pin, slot: Slot): Partner {
+  return {
+    pin,
+    slot,
+    row: newRow(),
+    lastHeardAtMs: undefined,
+    holdsOurs: undefined,
+    forgetting: undefined,
+  };
+}

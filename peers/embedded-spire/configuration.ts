@@ -36,7 +36,19 @@ export interface Configuration {
   readonly caTtlMs: number;
   readonly svidTtlMs: number;
   readonly logLevel: LogLevel;
+  /** Settings of the file that a real server would follow and this one does not have. */
+  readonly withoutEffect: readonly string[];
 }
+
+const SERVER_SETTINGS = new Set([
+  "trust_domain",
+  "data_dir",
+  "socket_path",
+  "ca_ttl",
+  "default_x509_svid_ttl",
+  "log_level",
+]);
+const PLUGINS = new Set(["DataStore", "KeyManager"]);
 
 /** Options win over the file. Throws an Error that names the setting. */
 export function readConfiguration(options: Options<typeof RUN_OPTIONS>): Configuration {
@@ -65,6 +77,10 @@ export function readConfiguration(options: Options<typeof RUN_OPTIONS>): Configu
     caTtlMs: readDuration(options.caTTL ?? textAt(server, "ca_ttl") ?? DEFAULT_CA_TTL),
     svidTtlMs: readDuration(textAt(server, "default_x509_svid_ttl") ?? DEFAULT_SVID_TTL),
     logLevel: level,
+    withoutEffect: [
+      ...Object.keys(server).filter((key) => !SERVER_SETTINGS.has(key)),
+      ...Object.keys(plugins).filter((key) => !PLUGINS.has(key)),
+    ],
   };
 }
 

@@ -40,6 +40,9 @@ async function start(configuration: Configuration, faults: FaultSwitch): Promise
     trust_domain_id: `spiffe://${configuration.trustDomain}`,
     key_manager: configuration.keyManager,
   });
+  for (const setting of configuration.withoutEffect) {
+    log("warning", "Setting has no effect on this stand-in", { setting });
+  }
   const server = new EmbeddedServer(configuration, { log, faults, nowMs: Date.now });
   await server.start();
   return server;

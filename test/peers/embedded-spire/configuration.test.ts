@@ -42,6 +42,7 @@ describe("server.conf", () => {
         caTtlMs: 60_000,
         svidTtlMs: 10_000,
         logLevel: "debug",
+        withoutEffect: ["bind_address", "bind_port", "experimental", "NodeAttestor"],
       });
     });
   });

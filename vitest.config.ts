@@ -9,8 +9,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    // Against hanging, not a figure: a machine may be busy with much else.
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
     reporters: ["default", "./test/closing-line.ts"],
     experimental: { viteModuleRunner: false },
   },

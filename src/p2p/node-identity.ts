@@ -7,7 +7,7 @@ import { generateKeyPairFromSeed, publicKeyFromRaw } from "@libp2p/crypto/keys";
 import type { Ed25519PeerId, PeerId, PrivateKey } from "@libp2p/interface";
 import { peerIdFromPublicKey, peerIdFromString } from "@libp2p/peer-id";
 
-export const NODE_KEY_BYTES = 32;
+const NODE_KEY_BYTES = 32;
 
 /** The private key of a 32-byte Ed25519 seed (RFC 8032, 5.1.5). */
 export async function nodePrivateKey(seed: Uint8Array): Promise<PrivateKey> {

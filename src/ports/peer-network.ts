@@ -7,13 +7,6 @@ import type { SyncEntry, SyncWant } from "../core/mesh/sync-entry.ts";
 /** What gossipsub does with a message and with the forwarder's score. */
 export type Verdict = "accept" | "ignore" | "reject";
 
-/** Where a record came from, as far as the core cares. */
-export interface Carrier {
-  readonly kind: "gossip" | "sync";
-  /** libp2p peer id of the forwarder, in its text form. */
-  readonly peerId: string;
-}
-
 export interface PeerConnection {
   readonly peerId: string;
   readonly addresses: readonly string[];

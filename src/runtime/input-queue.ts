@@ -10,19 +10,28 @@ import type { Input } from "../core/mesh/input.ts";
  * work; gossip that comes on top is ignored, and the next sync brings what was missed.
  */
 const REMOTE_INPUTS_MAX = 1_024;
+/** The same in bytes: a second of work on records of ordinary size, 128 of the largest. */
+const REMOTE_BYTES_MAX = 16 * 1024 * 1024;
 
 export class InputQueue {
   readonly #inputs: Input[] = [];
   #remote = 0;
+  #remoteBytes = 0;
+  #hasTick = false;
   #wake: (() => void) | undefined;
   #closed = false;
 
   /** Adds an input. False when it came from a peer and the queue is full of such. */
   put(input: Input): boolean {
     if (this.#closed) return false;
+    if (input.kind === "tick") {
+      if (this.#hasTick) return true; // The one that waits says as much.
+      this.#hasTick = true;
+    }
     if (isRemote(input)) {
-      if (this.#remote >= REMOTE_INPUTS_MAX) return false;
+      if (this.#remote >= REMOTE_INPUTS_MAX || this.#remoteBytes >= REMOTE_BYTES_MAX) return false;
       this.#remote += 1;
+      this.#remoteBytes += bytesOf(input);
     }
     this.#inputs.push(input);
     this.#wake?.();
@@ -34,7 +43,11 @@ export class InputQueue {
     while (!this.#closed) {
       const input = this.#inputs.shift();
       if (input !== undefined) {
-        if (isRemote(input)) this.#remote -= 1;
+        if (input.kind === "tick") this.#hasTick = false;
+        if (isRemote(input)) {
+          this.#remote -= 1;
+          this.#remoteBytes -= bytesOf(input);
+        }
         return input;
       }
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -49,6 +62,10 @@ export class InputQueue {
     this.#inputs.length = 0;
     this.#wake?.();
   }
+}
+
+function bytesOf(input: Input): number {
+  return input.kind === "record-received" ? input.envelope.length : 0;
 }
 
 function isRemote(input: Input): boolean {

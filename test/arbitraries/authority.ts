@@ -18,7 +18,7 @@ import { name, sequence, time } from "./der.ts";
 
 /** 2020-01-01 and 2049-01-01: authorities are valid in between unless told. */
 export const VALID_FROM_S = 1_577_836_800;
-export const VALID_UNTIL_S = 2_493_072_000;
+const VALID_UNTIL_S = 2_493_072_000;
 
 export interface AuthorityOptions {
   readonly trustDomain: string;

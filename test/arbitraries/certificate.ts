@@ -73,7 +73,7 @@ const RSA_SHA256 = sequence(oid("1.2.840.113549.1.1.11"), tlv(TAG.null));
 const ED25519 = sequence(oid("1.3.101.112"));
 
 /** The AlgorithmIdentifier that a key signs with here: SHA-256, or plain Ed25519. */
-export function algorithmOf(privateKey: KeyObject): Buffer {
+function algorithmOf(privateKey: KeyObject): Buffer {
   if (privateKey.asymmetricKeyType === "ed25519") return ED25519;
   return privateKey.asymmetricKeyType === "rsa" ? RSA_SHA256 : ECDSA_SHA256;
 }

@@ -200,7 +200,7 @@ export async function eventually(condition: () => unknown, limitMs = 5_000): Pro
 }
 
 /** Everybody admits everybody, and each dials those before it. */
-export async function joinAll(...peers: readonly RunningPeer[]): Promise<void> {
+async function joinAll(...peers: readonly RunningPeer[]): Promise<void> {
   const nodes = peers.map(({ node }) => node);
   for (const [index, { network }] of peers.entries()) {
     network.admit(nodes);

@@ -9,7 +9,12 @@ import { sha256, sha256Hex } from "../std/sha256.ts";
 import { jwtAuthorityProblem, readX509Authority } from "../record/authority.ts";
 import type { Proofs } from "../record/proofs.ts";
 import { type State, encodeState, noLineage } from "../record/state.ts";
-import type { JwtAuthority, TrustBundle, X509Authority } from "../spiffe/trust-bundle.ts";
+import {
+  JWT_KEY_ID,
+  type JwtAuthority,
+  type TrustBundle,
+  type X509Authority,
+} from "../spiffe/trust-bundle.ts";
 import type { Self } from "./mesh-state.ts";
 
 export interface Candidate {
@@ -115,7 +120,7 @@ function jwtEntries(
   for (const authority of authorities) {
     const { keyId, spki } = authority;
     const known = byKeyId.get(keyId);
-    const problem = /^[\x21-\x7e]{1,128}$/.test(keyId)
+    const problem = JWT_KEY_ID.test(keyId)
       ? jwtAuthorityProblem(authority, proofs)
       : "its key id is not 1 to 128 printable characters";
     if (problem !== undefined) leaveOut(keyId, problem);

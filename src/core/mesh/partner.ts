@@ -55,7 +55,7 @@ export interface SlotToStore {
   readonly pin: Pin | undefined;
 }
 
-export function newRow(): Row {
+function newRow(): Row {
   return {
     seen: undefined,
     ordered: undefined,

@@ -18,7 +18,7 @@ import type { Result } from "../std/result.ts";
 import { no } from "../std/result.ts";
 import { SHA256_BYTES, sha256 } from "../std/sha256.ts";
 import * as shape from "../std/shape.ts";
-import type { JwtAuthority, X509Authority } from "../spiffe/trust-bundle.ts";
+import { JWT_KEY_ID, type JwtAuthority, type X509Authority } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 
 /** Total order of a trust domain's states, compared left to right. */
@@ -126,7 +126,7 @@ const readPositions = shape.tuple(
   ),
   shape.sortedArrayOf(
     shape.tuple(
-      shape.textLike(/^[\x21-\x7e]{1,128}$/),
+      shape.textLike(JWT_KEY_ID),
       shape.bytesBetween(1, SPKI_BYTES_MAX),
       shape.timeS,
       shape.boolean,

@@ -4,6 +4,7 @@
  * only is the same row, and writing it again would push it to every workload.
  */
 import { compareBytes, equalBytes } from "../std/bytes.ts";
+import { KEY_ID_LENGTH_MAX } from "../std/limits.ts";
 import { sha256 } from "../std/sha256.ts";
 import type { TrustDomain } from "./trust-domain.ts";
 
@@ -12,6 +13,9 @@ export interface X509Authority {
   readonly der: Uint8Array;
   readonly tainted: boolean;
 }
+
+/** A JWT key id as the protocol carries it: printable ASCII without spaces. */
+export const JWT_KEY_ID = new RegExp(`^[\\x21-\\x7e]{1,${KEY_ID_LENGTH_MAX}}$`);
 
 export interface JwtAuthority {
   readonly keyId: string;

@@ -40,5 +40,3 @@ export const STEP_RECORDS_MAX = 64;
 export const CLOCK_SKEW_S = 300;
 /** How much older than the held blocks a signature may be (docs/protocol.md, step 10). */
 export const SIGNED_AT_SLACK_S = 600;
-/** Longest SPIFFE ID (SPIFFE-ID 2.3). */
-export const SPIFFE_ID_BYTES_MAX = 2_048;

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "../peers/site.ts";
 import { activate, prepare, revoke, taintOld } from "../peers/rotation.ts";
+import type { TrustBundle } from "../src/core/spiffe/trust-bundle.ts";
 import { toBundleMessage } from "../src/spire/bundle-message.ts";
 import { rowArrival } from "./row-arrival.ts";
 import type { Bench, Sites } from "./sites.ts";
@@ -27,7 +28,7 @@ export class Federation {
     const [to, toUrl] = await withEndpoint(sites, "echo", spireServer);
     await federate(from, to, toUrl);
     await federate(to, from, fromUrl);
-    await rowArrival(to, await from.spire.readBundle(), LIMIT_MS);
+    await rowArrival(to, await x509BundleOf(from), LIMIT_MS, x509Of);
     return new Federation(from, to);
   }
 
@@ -39,8 +40,8 @@ export class Federation {
     await sleep(Math.random() * POLL_MS);
     const authorityId = await prepare(this.#from.api);
     const preparedAtMs = performance.now();
-    const bundle = await this.#from.spire.readBundle();
-    const arrivedAtMs = await rowArrival(this.#to, bundle, LIMIT_MS);
+    const bundle = await x509BundleOf(this.#from);
+    const arrivedAtMs = await rowArrival(this.#to, bundle, LIMIT_MS, x509Of);
     await activate(this.#from.api, authorityId);
     await revoke(this.#from.api, await taintOld(this.#from.api));
     return arrivedAtMs - preparedAtMs;
@@ -80,4 +81,13 @@ async function federate(at: Bench, partner: Bench, bundleEndpointUrl: string): P
   });
   const status = results[0]?.status;
   if (status?.code !== 0) throw new Error(`no federation with ${trustDomain}: ${status?.message}`);
+}
+
+/** A JWT authority loses its end on the way through a bundle endpoint, so it never compares equal. */
+function x509Of(bundle: TrustBundle): TrustBundle {
+  return { ...bundle, jwtAuthorities: [] };
+}
+
+async function x509BundleOf({ spire }: Bench): Promise<TrustBundle> {
+  return x509Of(await spire.readBundle());
 }

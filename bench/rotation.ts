@@ -41,6 +41,7 @@ async function measureIn(sites: Sites, options: RotationOptions): Promise<Part> 
   const native = new AbortController();
   const federated =
     spireServer === undefined ? undefined : measureFederation(sites, spireServer, native.signal);
+  federated?.catch(() => undefined); // Told when the rotations are over.
   const all: number[] = [];
   const parts = { published: [] as number[], accepted: [] as number[], written: [] as number[] };
   for (let index = 0; index < rotations; index += 1) {
@@ -55,10 +56,10 @@ async function measureIn(sites: Sites, options: RotationOptions): Promise<Part> 
       partners.map(async (partner) => await rowArrival(partner, bundle, LIMIT_MS)),
     );
     all.push(Math.max(...arrivals) - preparedAtMs);
-    noteStages(stages, parts, preparedAtUnixMs, alpha, partners);
     await activate(alpha.api, authorityId);
     await revoke(alpha.api, await taintOld(alpha.api));
     await untilEqual([alpha, ...partners]);
+    noteStages(stages, parts, preparedAtUnixMs, alpha, partners);
     const [partner = alpha] = partners;
     await floor.measure(alpha, partner, bundle);
   }
@@ -112,7 +113,7 @@ function noteStages(
     .toSorted((left, right) => (left.written ?? Infinity) - (right.written ?? Infinity))
     .at(-1);
   if (published === undefined || slowest?.accepted === undefined) return;
-  if (slowest.written === undefined) return; // The row was seen before its daemon had told of it.
+  if (slowest.written === undefined) return;
   into.published.push(published - preparedAtMs);
   into.accepted.push(slowest.accepted - published);
   into.written.push(slowest.written - slowest.accepted);

@@ -19,8 +19,14 @@ const READ_ANYWAY_MS = 500;
 /**
  * Waits until the server answers this bundle. Resolves with the time of the answer, in milliseconds
  * of `performance.now()`; rejects when that takes longer than `limitMs`.
+ * @param partOf The part of a row that is compared; all of it unless given.
  */
-export async function rowArrival(at: Bench, bundle: TrustBundle, limitMs: number): Promise<number> {
+export async function rowArrival(
+  at: Bench,
+  bundle: TrustBundle,
+  limitMs: number,
+  partOf: (row: TrustBundle) => TrustBundle = (row) => row,
+): Promise<number> {
   const deadlineMs = performance.now() + limitMs;
   let changedAtMs = performance.now();
   let readAtMs = 0;
@@ -32,7 +38,7 @@ export async function rowArrival(at: Bench, bundle: TrustBundle, limitMs: number
       const nowMs = performance.now();
       if (nowMs < changedAtMs + READ_AFTER_CHANGE_MS || nowMs > readAtMs + READ_ANYWAY_MS) {
         readAtMs = nowMs;
-        if (await holds(at, bundle)) return performance.now();
+        if (await holds(at, bundle, partOf)) return performance.now();
       }
       if (nowMs > deadlineMs) {
         throw new Error(`${at.trustDomain} had no row of ${bundle.trustDomain} in ${limitMs} ms`);

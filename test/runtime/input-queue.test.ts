@@ -53,6 +53,29 @@ describe("the input queue", () => {
     expect(queue.put(received(0))).toBe(false);
   });
 
+  test("holds 16 MiB of records, whatever their number", () => {
+    const queue = new InputQueue();
+    const large = new Uint8Array(128 * 1024);
+    let taken = 0;
+    while (
+      queue.put({ kind: "record-received", envelope: large, carrier: "sync", ticket: taken })
+    ) {
+      taken += 1;
+    }
+    expect(taken).toBe(128);
+  });
+
+  test("holds one tick at a time", async () => {
+    const queue = new InputQueue();
+    queue.put({ kind: "tick" });
+    queue.put({ kind: "tick" });
+    queue.put(lost(1));
+    expect(await queue.take()).toEqual({ kind: "tick" });
+    expect(await queue.take()).toEqual(lost(1));
+    queue.put({ kind: "tick" });
+    expect(await queue.take()).toEqual({ kind: "tick" });
+  });
+
   test("never drops what the daemon's own rooms say", async () => {
     const queue = new InputQueue();
     fill(queue);

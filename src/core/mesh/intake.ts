@@ -45,13 +45,18 @@ export function onRecordReceived(
   return takeRecord(state, read.value, ticket, nowMs, proofs);
 }
 
-/** Steps 3 to 13 for a record that is whole and signed by the nodes it carries. */
+/**
+ * Steps 3 to 13 for a record that is whole and signed by the nodes it carries.
+ *
+ * @param addressHints Where an operator says the partner is; remembered unless the record is refused.
+ */
 export function takeRecord(
   state: MeshState,
   record: SignedRecord,
   ticket: Ticket,
   nowMs: number,
   proofs: Proofs,
+  addressHints: readonly string[] = [],
 ): Effect[] {
   const { trustDomain } = record.state;
   if (trustDomain === state.self.trustDomain) {
@@ -62,9 +67,10 @@ export function takeRecord(
     const reason = `nobody approved ${trustDomain}`;
     return refused({ code: "TRUST_DOMAIN_UNKNOWN", detail: reason }, record, ticket);
   }
-  if (record.idHex === partner.pin.awaitedRecordId) {
-    const pin = { ...partner.pin, approvedRecordId: record.idHex, awaitedRecordId: undefined };
-    return takeFirstRecord(state, record, pin, ticket, nowMs, proofs);
+  const pin = withHints(partner.pin, addressHints);
+  if (record.idHex === pin.awaitedRecordId) {
+    const start = { ...pin, approvedRecordId: record.idHex, awaitedRecordId: undefined };
+    return takeFirstRecord(state, record, start, ticket, nowMs, proofs);
   }
   const { slot } = partner;
   const relation = relate(slot, record);
@@ -84,11 +90,22 @@ export function takeRecord(
   }
   const next = nextSlot(slot, relation, verified.value);
   if (next === slot) {
-    return relation === "fork"
-      ? refused({ code: "FORK", detail: "one sibling is kept as evidence already" }, record, ticket)
-      : answer(ticket, { kind: "unchanged", trustDomain, recordId: record.idHex });
+    if (relation === "fork") {
+      const detail = "one sibling is kept as evidence already";
+      return refused({ code: "FORK", detail }, record, ticket);
+    }
+    if (pin === partner.pin) {
+      return answer(ticket, { kind: "unchanged", trustDomain, recordId: record.idHex });
+    }
   }
-  return storeSlot(state, partner.pin, next, relation, record, ticket);
+  return storeSlot(state, pin, next, relation, record, ticket);
+}
+
+/** The newest hints come first, as the store keeps the first ones only. Same pin: nothing is new. */
+function withHints(pin: Pin, hints: readonly string[]): Pin {
+  const known = new Set(pin.addressHints);
+  if (hints.every((hint) => known.has(hint))) return pin;
+  return { ...pin, addressHints: [...new Set([...hints, ...pin.addressHints])] };
 }
 
 /** Step 4: the first record of a lineage, whose exact id came out of band. */

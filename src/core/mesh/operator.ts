@@ -53,7 +53,7 @@ export function onImportAsked(
     return [
       { kind: "dial", addresses: asked.addressHints },
       ...(asked.replace ? standUp(state, partner, nowMs) : []),
-      ...takeRecord(state, record, ticket, nowMs, proofs),
+      ...takeRecord(state, record, ticket, nowMs, proofs, asked.addressHints),
     ];
   }
   if (fingerprint === undefined) {

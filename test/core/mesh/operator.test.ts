@@ -42,6 +42,15 @@ describe("an import", () => {
     expect(daemon.orders).toHaveLength(1);
   });
 
+  test("repeated with a new address remembers it, before those that it knew", async () => {
+    const other = "/ip4/127.0.0.1/tcp/7843/p2p/12D3KooWExample";
+    const daemon = await fresh();
+    daemon.import(genesis, { addressHints: [HINT] });
+    expect(daemon.import(genesis, { addressHints: [other] })).toBe("taken");
+    expect(daemon.disk.pins.get(trustDomain)?.addressHints).toEqual([other, HINT]);
+    expect(daemon.import(genesis, { addressHints: [HINT] })).toBe("unchanged");
+  });
+
   test("may begin with any record of a lineage", async () => {
     const daemon = await fresh();
     expect(daemon.import(second)).toBe("taken");

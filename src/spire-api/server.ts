@@ -4,8 +4,12 @@
  */
 import { once } from "node:events";
 import { createServer, type ServerHttp2Session } from "node:http2";
-import type { ServiceImpl } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { Code, type ServiceImpl } from "@connectrpc/connect";
+import {
+  type NodeServerRequest,
+  type NodeServerResponse,
+  connectNodeAdapter,
+} from "@connectrpc/connect-node";
 import {
   BundleService,
   EntryService,
@@ -51,6 +55,7 @@ export async function serveSpireApi(
       connect: false,
       readMaxBytes: REQUEST_BYTES_MAX,
       acceptCompression: [],
+      fallback: answerUnimplemented,
       routes: (router) => {
         router.service(BundleService, implementation.bundle ?? {});
         router.service(TrustDomainService, implementation.trustDomain ?? {});
@@ -76,4 +81,12 @@ export async function serveSpireApi(
       await closed;
     },
   };
+}
+
+/** An unknown service or method: a status and nothing else, as grpc-go answers (trailers only). */
+function answerUnimplemented({ url }: NodeServerRequest, response: NodeServerResponse): void {
+  response.setHeader("content-type", "application/grpc");
+  response.setHeader("grpc-status", String(Code.Unimplemented));
+  response.setHeader("grpc-message", encodeURIComponent(`unknown method ${url ?? ""}`));
+  response.end();
 }

@@ -3,12 +3,10 @@ import { once } from "node:events";
 import { connect as connectHttp2, type IncomingHttpHeaders } from "node:http2";
 import { connect } from "node:net";
 
-const NOT_FOUND = 404;
-const UNIMPLEMENTED = "12";
 /** One byte for no compression, four for the length. */
 const FRAME_HEADER_BYTES = 5;
 
-/** @returns The gRPC status, as a client concludes it: HTTP 404 is UNIMPLEMENTED. */
+/** @returns The gRPC status that the server sent, in a trailer or with the headers. */
 export async function rawCall(
   socketPath: string,
   path: string,
@@ -30,12 +28,9 @@ export async function rawCall(
     header.writeUInt32BE(message.length, 1);
     stream.write(header);
     stream.end(message);
-    const [headers] = (await once(stream, "response")) as [
-      IncomingHttpHeaders & { ":status"?: number },
-    ];
+    const [headers] = (await once(stream, "response")) as [IncomingHttpHeaders];
     stream.resume();
     await once(stream, "end"); // A server that refuses a long message may never read it all.
-    if (headers[":status"] === NOT_FOUND) return UNIMPLEMENTED;
     return String(trailers["grpc-status"] ?? headers["grpc-status"]);
   } finally {
     session.destroy();

@@ -1,5 +1,6 @@
 /** Processes that a site starts, and ends again: only those. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
@@ -67,7 +68,7 @@ function lastLines(text: string): string {
   return end.slice(end.indexOf("\n") + 1);
 }
 
-/** Runs a command to its end. */
+/** Runs a command to its end. Rejects when it cannot be started. */
 export async function runToEnd(
   program: string,
   args: readonly string[],
@@ -82,7 +83,7 @@ export async function runToEnd(
   const [stdout, stderr] = await Promise.all([
     textOf(child.stdout),
     textOf(child.stderr),
-    new Promise((resolve) => child.once("close", resolve)),
+    once(child, "close"), // Rejects when the program cannot be started.
   ]);
   return { code: child.exitCode ?? -1, stdout, stderr };
 }

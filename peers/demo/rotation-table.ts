@@ -70,6 +70,7 @@ export class RotationTable {
         const old = await this.#take("taint", async () => await taintOld(api));
         await this.#take("revoke", async () => await revoke(api, old));
       },
+      () => `rotation ${round}`,
     );
   }
 

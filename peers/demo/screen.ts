@@ -25,15 +25,19 @@ export function paint(style: Style, text: string): string {
   return styleText(style, text, { stream: process.stdout, validateStream: true });
 }
 
-/** Shows `render()` for as long as the work lasts, and a last time when it is done. */
+/**
+ * Shows `render()` for as long as the work lasts, and a last time when it is done. Without a terminal
+ * `still()` is what is printed meanwhile.
+ */
 export async function follow<Value>(
   render: () => string,
   work: () => Promise<Value>,
+  still: () => string = render,
 ): Promise<Value> {
   // A terminal without a size, as some containers have, would show nothing that is drawn again.
   const isLive = process.stdout.isTTY && process.stdout.columns > 0;
   const log = isLive ? createLogUpdate(process.stdout) : undefined;
-  const show = (): void => (log === undefined ? say(`... ${render()}`) : log(render()));
+  const show = (): void => (log === undefined ? say(`... ${still()}`) : log(render()));
   const timer = setInterval(show, isLive ? REDRAW_MS : STILL_MS);
   try {
     return await work();

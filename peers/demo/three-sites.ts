@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { VERSION } from "../../src/admin-contract/version.ts";
 import { type Ended, runToEnd } from "../child.ts";
+import { claimDirectory } from "../claim.ts";
 import { Site, findSpire, isPortFree } from "../site.ts";
 
 export const STATE = ".demo";
@@ -43,6 +44,11 @@ export async function findSpireProgram(): Promise<SpireProgram> {
 
 /** Throws an Error in words for people when something else stands where the sites would. */
 export async function checkRoom(): Promise<void> {
+  if (!(await claimDirectory("."))) {
+    throw new Error(
+      "another demo runs in this checkout. Next: end it, or wait until it has ended.",
+    );
+  }
   const socket = resolve(STATE, "charlie", "admin.sock");
   if (Buffer.byteLength(socket) > SOCKET_PATH_BYTES_MAX) {
     throw new Error(

@@ -66,10 +66,13 @@ describe("the demo", () => {
   );
 
   test(
-    "killed outright, leaves no process of ours",
+    "keeps a second one out, and leaves nothing when it is killed outright",
     async () => {
       const demo = startDemo(checkout);
-      await demo.says("three SPIRE Servers");
+      await demo.says("Three trust domains start");
+      const second = startDemo(checkout);
+      expect(await second.ended).toBe(1);
+      expect(second.output()).toContain("DEMO_FAILED: another demo runs in this checkout. Next: ");
       demo.signal("SIGKILL");
       await demo.ended;
       await expect.poll(async () => await processesIn(checkout), { timeout: GONE_MS }).toEqual([]);

@@ -5,11 +5,7 @@
 import { once } from "node:events";
 import { createServer, type ServerHttp2Session } from "node:http2";
 import { Code, type ServiceImpl } from "@connectrpc/connect";
-import {
-  type NodeServerRequest,
-  type NodeServerResponse,
-  connectNodeAdapter,
-} from "@connectrpc/connect-node";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
 import {
   BundleService,
   EntryService,
@@ -83,8 +79,10 @@ export async function serveSpireApi(
   };
 }
 
+type Fallback = NonNullable<Parameters<typeof connectNodeAdapter>[0]["fallback"]>;
+
 /** An unknown service or method: a status and nothing else, as grpc-go answers (trailers only). */
-function answerUnimplemented({ url }: NodeServerRequest, response: NodeServerResponse): void {
+function answerUnimplemented(...[{ url }, response]: Parameters<Fallback>): void {
   response.setHeader("content-type", "application/grpc");
   response.setHeader("grpc-status", String(Code.Unimplemented));
   response.setHeader("grpc-message", encodeURIComponent(`unknown method ${url ?? ""}`));

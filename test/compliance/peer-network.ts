@@ -195,8 +195,13 @@ export function startsPeers(
 }
 
 /** Waits for a condition; 5 s is far above anything measured on a busy machine. */
-export async function eventually(condition: () => unknown, limitMs = 5_000): Promise<void> {
-  await vi.waitFor(() => expect(condition()).toBeTruthy(), { timeout: limitMs, interval: 10 });
+export async function eventually(
+  condition: () => boolean | undefined | Promise<boolean>,
+  limitMs = 5_000,
+  interval = 10,
+): Promise<void> {
+  const holds = async (): Promise<void> => expect(await condition()).toBe(true);
+  await vi.waitFor(holds, { timeout: limitMs, interval });
 }
 
 /** Everybody admits everybody, and each dials those before it. */
@@ -233,12 +238,14 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
     test("delivers what one publishes to everybody that is admitted", async () => {
       const peers = [await start(), await start(), await start()] as const;
       await joinAll(...peers);
-      const [alpha, bravo, charlie] = peers;
-      await alpha.network.publish(encodeBookRecord(bookRecord(TD, 1n, "one")));
-      await charlie.network.publish(encodeBookRecord(bookRecord(TD, 2n, "two")));
-      await eventually(() => bravo.peer.book.newest(TD)?.sequence === 2n);
-      await eventually(() => alpha.peer.book.newest(TD)?.sequence === 2n);
-      await eventually(() => charlie.peer.book.newest(TD)?.sequence === 1n);
+      for (const [sequence, { peer, network }] of peers.entries()) {
+        const record = bookRecord(TD, BigInt(sequence), `${sequence}`);
+        peer.book.put(record);
+        await network.publish(encodeBookRecord(record));
+        await eventually(() =>
+          peers.every((each) => each.peer.book.newest(TD)?.sequence === record.sequence),
+        );
+      }
     });
 
     test("forwards only what got the verdict accept", async () => {

@@ -87,6 +87,23 @@ describe("dialer", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  test("never dials a peer twice at once, whatever is told meanwhile", async () => {
+    const peers = new Peers();
+    peers.answer = async () => await new Promise((resolve) => setTimeout(resolve, 5_000));
+    const dialer = peers.dialer([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    dialer.admitted(bravo);
+    for (let second = 0; second < 30; second += 1) {
+      await vi.advanceTimersByTimeAsync(1_000);
+      dialer.lost(bravo);
+      dialer.hint([addressOf(bravo, 100 + second)]);
+      dialer.admitted(bravo);
+    }
+    expect(peers.attempts.length).toBeGreaterThan(3);
+    expect(peers.mostUnderWay).toBe(1);
+    dialer.stop();
+  });
+
   test("does not dial who is not admitted, but remembers the hint until it is", async () => {
     const peers = new Peers();
     const dialer = peers.dialer();

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import process from "node:process";
 import { lpStream } from "@libp2p/utils";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { ENVELOPE_BYTES_MAX } from "../../src/core/std/limits.ts";
 import { Fault } from "../../src/fault.ts";
 import { STATE_TOPIC } from "../../src/p2p/gossip.ts";
@@ -196,18 +196,26 @@ describe("gossip from a member", () => {
   test("that keeps sending what no honest node sends is not listened to any more", async () => {
     const ours = await start();
     const raw = await admittedRaw(ours);
-    const send = async (text: string): Promise<number | undefined> => {
-      await raw.libp2p.services.gossip.publish(STATE_TOPIC, Buffer.from(text));
-      await ours.network.syncNow(raw.id); // By then the message before it was looked at.
-      return ours.network.connections()[0]?.rejected;
+    const [connection] = raw.libp2p.getConnections();
+    if (connection === undefined) throw new Error("not connected");
+    const rejected = (): number => ours.network.connections()[0]?.rejected ?? 0;
+    let sent = 0;
+    const send = async (times: number): Promise<void> => {
+      for (let time = 0; time < times; time += 1) {
+        sent += 1;
+        await raw.libp2p.services.gossip.publish(STATE_TOPIC, Buffer.from(`!${sent}`));
+        await raw.libp2p.services.ping.ping(connection.remotePeer);
+      }
     };
-    for (let index = 1; index <= 20; index += 1) expect(await send(`!${index}`)).toBe(index);
+    await send(20);
+    await eventually(() => rejected() === 20);
     // gossipsub looks at the score again after a second, or after 128 messages.
-    let index = 20;
-    await eventually(async () => {
-      index += 1;
-      return ((await send(`!${index}`)) ?? index) < index;
-    });
+    const isGraylisted = async (): Promise<boolean> => {
+      const before = rejected();
+      await send(3);
+      return rejected() === before;
+    };
+    await eventually(isGraylisted, 5_000, 200);
     expect((ours.network as Libp2pNetwork).gossipCounts.overBudget).toBe(0);
   });
 
@@ -465,6 +473,9 @@ describe("a mesh in one process", () => {
     const script = new URL("start-and-stop.ts", import.meta.url);
     const child = spawn(process.execPath, [script.pathname], {
       stdio: ["ignore", "pipe", "inherit"],
+    });
+    onTestFinished(() => {
+      child.kill(); // In case it did not end.
     });
     const [stopped] = (await once(child.stdout, "data")) as [Buffer];
     expect(String(stopped)).toBe("stopped\n");

@@ -5,6 +5,7 @@
 import type { Ed25519PeerId } from "@libp2p/interface";
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { type Result, no, ok } from "../core/std/result.ts";
+import { Fault } from "../fault.ts";
 import { readPeerId } from "./node-identity.ts";
 
 /** Where one peer may be dialed. */
@@ -42,4 +43,19 @@ export function readPeerAddress(text: string): Result<PeerAddress, string> {
   return peerId === undefined
     ? no(`${text} does not end in /p2p/ and the peer id of an Ed25519 key`)
     : ok({ peerId, address: address.value });
+}
+
+/**
+ * Reads the addresses of the configuration and returns the peers' ones. Throws `CONFIG_INVALID`
+ * with one line for each that is none.
+ */
+export function readConfigured(
+  own: readonly string[],
+  peers: readonly string[],
+): readonly PeerAddress[] {
+  const addresses = own.map(readAddress);
+  const configured = peers.map(readPeerAddress);
+  const problems = [...addresses, ...configured].flatMap((read) => (read.ok ? [] : read.reason));
+  if (problems.length > 0) throw new Fault("CONFIG_INVALID", problems.join("\n"));
+  return configured.flatMap((read) => (read.ok ? read.value : []));
 }

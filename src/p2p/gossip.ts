@@ -128,7 +128,7 @@ export class Gossip {
     this.#validating += 1;
     try {
       // A copy: what the core keeps of it must not keep a whole RPC of a peer in memory.
-      const verdict = await this.#onGossip(Uint8Array.from(data), forwarder.toString());
+      const verdict = await this.#onGossip(new Uint8Array(data), forwarder.toString());
       if (verdict === "reject") member.rejected += 1;
       return VERDICTS[verdict];
     } catch (error) {
@@ -193,7 +193,6 @@ const VERDICTS = {
   reject: TopicValidatorResult.Reject,
 } as const;
 
-/** Reasons and figures: docs of js-libp2p's source and our measurements in libp2p-measured.md. */
 const GOSSIPSUB: Parameters<typeof gossipsub>[0] = {
   globalSignaturePolicy: "StrictNoSign",
   msgIdFn: ({ data }) => sha256(data),
@@ -204,7 +203,7 @@ const GOSSIPSUB: Parameters<typeof gossipsub>[0] = {
   ignoreDuplicatePublishError: true,
   // The publisher sends to every peer it has: in a small mesh that is everybody, at once.
   floodPublish: true,
-  // Measured against the default of 6, 12, 4: 30 % fewer copies, a third less CPU, a lower p99.
+  // Measured with 40 nodes against the default of 6, 4, 12: a third fewer copies, a lower p99.
   D: 4,
   Dlo: 3,
   Dhi: 8,

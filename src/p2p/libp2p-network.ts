@@ -7,7 +7,6 @@
  */
 import type { PeerId, Stream } from "@libp2p/interface";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
-import { Fault } from "../fault.ts";
 import type {
   PeerConnection,
   PeerNetwork,
@@ -15,10 +14,10 @@ import type {
   SyncSource,
 } from "../ports/peer-network.ts";
 import { Admission } from "./admission.ts";
-import { type PeerAddress, readAddress, readPeerAddress } from "./address.ts";
+import { type PeerAddress, readConfigured } from "./address.ts";
 import { Dialer } from "./dialer.ts";
 import { Gossip, type GossipCounts } from "./gossip.ts";
-import { type MeshNode, createMeshNode } from "./libp2p-node.ts";
+import { type MeshNode, createMeshNode, startMeshNode } from "./libp2p-node.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { nodePrivateKey } from "./node-identity.ts";
 import { Strangers } from "./strangers.ts";
@@ -62,8 +61,8 @@ export async function createPeerNetwork(
   events: PeerNetworkEvents,
   source: SyncSource,
 ): Promise<Libp2pNetwork> {
-  const configured = readAddresses(options);
-  const { listen, announce, log, nowMs = () => performance.now() } = options;
+  const { listen, announce, peers, log, nowMs = () => performance.now() } = options;
+  const configured = readConfigured([...listen, ...announce], peers);
   const privateKey = await nodePrivateKey(options.nodeKeySeed);
   const admission = new Admission(peerIdFromPrivateKey(privateKey), nowMs);
   const strangers = new Strangers(options.strangerMs ?? STRANGER_MS);
@@ -102,6 +101,7 @@ interface Present {
 export class Libp2pNetwork implements PeerNetwork {
   readonly peerId: string;
   readonly #listen: readonly string[];
+  readonly #log: PeerNetworkLog;
   readonly #parts: Parts;
   readonly #events: PeerNetworkEvents;
   readonly #dialer: Dialer;
@@ -121,6 +121,7 @@ export class Libp2pNetwork implements PeerNetwork {
     const { node, admission, configured } = parts;
     this.peerId = node.peerId.toString();
     this.#listen = options.listen;
+    this.#log = log;
     this.#parts = parts;
     this.#events = events;
     this.#dialer = new Dialer(
@@ -166,7 +167,9 @@ export class Libp2pNetwork implements PeerNetwork {
   async start(): Promise<void> {
     const { node, admission, gossip, strangers } = this.#parts;
     node.addEventListener("connection:open", ({ detail }) => {
-      if (!admission.admits(detail.remotePeer)) strangers.watch(detail);
+      if (admission.admits(detail.remotePeer)) return;
+      strangers.watch(detail);
+      this.#log("debug", "peers: not admitted", { peer_id: detail.remotePeer.toString() });
     });
     node.addEventListener("connection:close", ({ detail }) => {
       strangers.forget(detail);
@@ -179,11 +182,7 @@ export class Libp2pNetwork implements PeerNetwork {
     await node.handle(SYNC_PROTOCOL, this.#sync.onStream.bind(this.#sync), {
       maxInboundStreams: INBOUND_SYNC_STREAMS_MAX,
     });
-    try {
-      await node.start();
-    } catch (cause) {
-      throw cannotListen(this.#listen, cause);
-    }
+    await startMeshNode(node, this.#listen);
     this.#running = true;
     gossip.start((peerId) => void this.#sync.now(peerId));
     this.#sync.start();
@@ -291,8 +290,8 @@ export class Libp2pNetwork implements PeerNetwork {
   /** Sees to an outbound gossip stream. */
   #attach(peerId: PeerId): void {
     const [connection] = this.#parts.node.getConnections(peerId);
-    if (connection !== undefined && this.#has(peerId))
-      this.#parts.gossip.attach(peerId, connection);
+    if (connection === undefined || !this.#has(peerId)) return;
+    this.#parts.gossip.attach(peerId, connection);
   }
 
   /**
@@ -318,24 +317,4 @@ export class Libp2pNetwork implements PeerNetwork {
     if (newest === undefined) throw new Error("not connected");
     return await newest.newStream(SYNC_PROTOCOL, { signal });
   }
-}
-
-function readAddresses({ listen, announce, peers }: PeerNetworkOptions): readonly PeerAddress[] {
-  const own = [...listen, ...announce].map(readAddress);
-  const configured = peers.map(readPeerAddress);
-  const problems = [...own, ...configured].flatMap((read) => (read.ok ? [] : read.reason));
-  if (problems.length > 0) throw new Fault("CONFIG_INVALID", problems.join("\n"));
-  return configured.flatMap((read) => (read.ok ? read.value : []));
-}
-
-/** libp2p says which addresses failed, and why, in its message only. */
-function cannotListen(listen: readonly string[], cause: unknown): Fault {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  const failed = listen.filter((address) => message.includes(`${address}:`));
-  const reason = /\bE[A-Z]{4,}\b/.exec(message)?.[0] ?? "see the log";
-  return new Fault(
-    "CANNOT_CREATE",
-    `cannot listen on ${(failed.length > 0 ? failed : listen).join(", ")}: ${reason}`,
-    { cause, advice: "Stop whoever listens there, or change `listen`." },
-  );
 }

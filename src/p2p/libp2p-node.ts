@@ -10,6 +10,7 @@ import { type Ping, ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p } from "libp2p";
+import { Fault } from "../fault.ts";
 
 /** Each costs 160 to 500 KB (measured), so this is 250 MB at the worst. Above: inbound is refused. */
 const CONNECTIONS_MAX = 512;
@@ -73,4 +74,19 @@ export async function createMeshNode(options: MeshNodeOptions): Promise<MeshNode
     connectionMonitor: { pingInterval: PING_INTERVAL_MS },
     services: { identify: identify(), ping: ping(), gossip },
   });
+}
+
+/** Starts the node. Throws `CANNOT_CREATE` when an address cannot be listened on. */
+export async function startMeshNode(node: MeshNode, listen: readonly string[]): Promise<void> {
+  try {
+    await node.start();
+  } catch (cause) {
+    // Which addresses failed, and why, libp2p says in its message only.
+    const message = cause instanceof Error ? cause.message : String(cause);
+    const named = listen.filter((address) => message.includes(`${address}:`));
+    const failed = (named.length > 0 ? named : listen).join(", ");
+    const reason = /\bE[A-Z]{4,}\b/.exec(message)?.[0] ?? message;
+    const advice = "Stop whoever listens there, or change `listen`.";
+    throw new Fault("CANNOT_CREATE", `cannot listen on ${failed}: ${reason}`, { cause, advice });
+  }
 }

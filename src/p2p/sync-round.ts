@@ -21,7 +21,7 @@ import {
 } from "./sync-frames.ts";
 import type { SyncStream } from "./sync-stream.ts";
 
-/** Fetches in one round: 16,384 records, more than 10,000 partners need. The next round goes on. */
+/** Fetches after one comparison: 1,024 domains take 16, the rest is for those far behind. */
 const FETCHES_MAX = 256;
 /** Asking twice covers a want that a full reply left out; a third time the record was refused. */
 const TRIES_MAX = 2;

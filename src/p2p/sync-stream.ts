@@ -44,7 +44,7 @@ export class SyncStream {
   async receive(): Promise<Uint8Array | undefined> {
     return await this.#within(async (signal) => {
       try {
-        return Uint8Array.from((await this.#frames.read({ signal })).subarray());
+        return new Uint8Array((await this.#frames.read({ signal })).subarray());
       } catch (error) {
         if (error instanceof Error && error.name === "UnexpectedEOFError") return undefined;
         throw error;

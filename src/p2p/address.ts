@@ -20,7 +20,7 @@ const ADDRESS_LENGTH_MAX = 512;
 const SPOKEN = /^(?:ip4|ip6|dns|dns4|dns6)\/tcp(?:\/p2p)?$/;
 
 /** Reads an address to listen on or to announce. The reason names the address. */
-export function readAddress(text: string): Result<Multiaddr, string> {
+function readAddress(text: string): Result<Multiaddr, string> {
   if (text.length > ADDRESS_LENGTH_MAX) return no("a multiaddr of more than 512 characters");
   let address: Multiaddr;
   try {

@@ -12,13 +12,19 @@ const EXIT_SOFTWARE = 70; // sysexits.h
 const endWithLauncher = fileURLToPath(new URL("end-with-launcher.js", import.meta.url));
 
 /**
+ * Node's options for our own programs. The young generation is kept at 4 MB: at V8's own 16 MB and
+ * more an idle daemon holds 44 MB of garbage, and takes no less CPU (measured).
+ */
+export const nodeOptions = ["--max-semi-space-size=4", "--import", endWithLauncher];
+
+/**
  * Hands over to one of our own programs.
  * @param {string} node Path of the Node.js that runs it.
  * @param {string} entry Path of its first file.
  * @param {string[]} args Its arguments.
  */
 export function handOverToProgram(node, entry, args) {
-  handOver(node, ["--import", endWithLauncher, entry, ...args]);
+  handOver(node, [...nodeOptions, entry, ...args]);
 }
 
 /**

@@ -23,7 +23,12 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MAIN = join(ROOT, "src/main.ts");
 const EMBEDDED_SPIRE = join(ROOT, "peers/embedded-spire/main.ts");
 /** Stops the daemon when this process is gone, however it went. */
-const END_WITH_US = join(ROOT, "bin/end-with-launcher.js");
+/** As bin/hand-over.js starts our programs. */
+const NODE_OPTIONS = [
+  "--max-semi-space-size=4",
+  "--import",
+  join(ROOT, "bin/end-with-launcher.js"),
+];
 
 /** Both are ready within two seconds on a calm machine; a busy one is waited for. */
 const START_DEADLINE_MS = 60_000;
@@ -120,7 +125,7 @@ export class Site {
   }
 
   async startDaemon(): Promise<void> {
-    const args = ["--import", END_WITH_US, MAIN, "run", "-config", this.daemonConfig];
+    const args = [...NODE_OPTIONS, MAIN, "run", "-config", this.daemonConfig];
     this.#daemon = startChild(process.execPath, args, join(this.directory, "daemon.log"));
     await this.#until("the daemon", this.#daemon, async () => {
       return (await callAdmin(this.adminSocket, "healthcheck", {})).ready;

@@ -28,7 +28,10 @@ export const Sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, "write 64 lower-case
 /** Lower-case hex of any length: key identifiers of certificates. */
 export const Hex = z.string().regex(/^(?:[0-9a-f]{2})*$/, "write lower-case hex");
 
-/** A time as JSON carries it. */
+/** The last moment of year 9999, which RFC 3339 can still write. */
+const TIME_MS_MAX = Date.UTC(9_999, 11, 31, 23, 59, 59, 999);
+
+/** A time as JSON carries it; a partner's key may end later than RFC 3339 can say. */
 export function timestamp(unixMs: number): string {
-  return new Date(unixMs).toISOString();
+  return new Date(Math.min(unixMs, TIME_MS_MAX)).toISOString();
 }

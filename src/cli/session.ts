@@ -24,7 +24,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 
 async function findSocketPath({ socketPath, config, expandEnv }: SessionOptions): Promise<string> {
   if (socketPath !== undefined) return socketPath;
-  if (config === undefined) return process.env[SOCKET_PATH_VARIABLE] ?? SOCKET_PATH_DEFAULT;
+  if (config === undefined) return process.env[SOCKET_PATH_VARIABLE] || SOCKET_PATH_DEFAULT;
   const { loadConfig } = await import("../config/config.ts");
   const { findAdminSocket } = await import("../config/runtime-directory.ts");
   return await findAdminSocket(await loadConfig(config, { expandEnv: expandEnv === true }));

@@ -48,7 +48,12 @@ function unhealthy({ state, problems }: Health): { message: string; advice: stri
 
 /** Whether exactly `expected` trust domains are accepted, fresh and equal in SPIRE. */
 export async function verify({ socketPath, format }: Session, expected: number): Promise<number> {
-  const { trust_domains: domains } = await callAdmin(socketPath, "status", {});
+  const { trust_domains: domains, spire } = await callAdmin(socketPath, "status", {});
+  if (spire.state !== "serving") {
+    const message = `SPIRE Server is ${spire.state}, so its rows cannot be verified`;
+    printError({ code: "NOT_VERIFIED", message, advice: "spire-mesh status" });
+    return ANSWER_IS_NO;
+  }
   const notVerified = domains
     .filter((each) => !isVerified(each))
     .map(({ trust_domain, trust, freshness, spire_row }) => ({

@@ -49,7 +49,7 @@ const UNREADABLE_NAMES_MAX = 100;
 export async function runDaemon(config: Config, reload: () => Promise<Config>): Promise<number> {
   const log = createLogger({ level: config.logLevel, format: config.logFormat });
   const { promise: asked, resolve } = Promise.withResolvers<void>();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve());
   const daemon = await Daemon.open(config, log);
   process.on("SIGHUP", () => {
     reload().then(

@@ -107,6 +107,7 @@ async function importFile(ports: OperationsPorts, order: ImportOrder): Promise<I
     fingerprint,
     addressHints,
     replace,
+    spireAsked: isNew,
     ...seen,
   }));
   const base = { file: order.file, trust_domain: trustDomain, record_id: record.value.idHex };

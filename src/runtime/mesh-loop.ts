@@ -9,6 +9,7 @@
  * It never waits for SPIRE or a peer. A bug in the core (an assertion) ends the loop: `failed`
  * rejects, and the daemon stops rather than guess.
  */
+import { setImmediate } from "node:timers/promises";
 import type { Answer, Effect, MeshEvent } from "../core/mesh/effect.ts";
 import type { Input, Ticket } from "../core/mesh/input.ts";
 import type { MeshState } from "../core/mesh/mesh-state.ts";
@@ -16,6 +17,7 @@ import type { RowOrder } from "../core/mesh/row-order.ts";
 import { start, step } from "../core/mesh/step.ts";
 import type { Proofs } from "../core/record/proofs.ts";
 import type { SigningOrder } from "../core/record/signing.ts";
+import { Fault } from "../fault.ts";
 import type { Keyring } from "../ports/keyring.ts";
 import type { PeerNetwork } from "../ports/peer-network.ts";
 import type { RecordStore } from "../ports/record-store.ts";
@@ -96,6 +98,8 @@ export class MeshLoop {
       const input = await this.#queue.take();
       if (input === undefined) return;
       await this.#handle(input);
+      // Sockets, timers and the admin API get their turn however many records wait.
+      if (input.kind === "record-received") await setImmediate();
     }
   }
 
@@ -164,6 +168,8 @@ export class MeshLoop {
       await work;
       return done;
     } catch (error) {
+      // A damaged store is not worked around: the loop ends, and the daemon with it.
+      if (error instanceof Fault && error.code === "STORE_DAMAGED") throw error;
       this.#ports.onTrouble("Storing", error);
       return { kind: "store-failed", message: messageOf(error) };
     }
@@ -175,8 +181,9 @@ export class MeshLoop {
       this.put({ kind: "record-signed", outcome: await keyring.sign(order, nowMs()) });
     } catch (error) {
       onTrouble("Signing a record", error);
-      const problem = messageOf(error);
-      this.put({ kind: "record-signed", outcome: { kind: "no-new-chain", problem } });
+      const isAway = error instanceof Fault && error.code === "SPIRE_UNREACHABLE";
+      const kind = isAway ? "spire-away" : "no-new-chain";
+      this.put({ kind: "record-signed", outcome: { kind, problem: messageOf(error) } });
     }
   }
 

@@ -59,10 +59,12 @@ describe("run", () => {
     expect(Status.parse(JSON.parse(status.stdout)).trust_domain).toBe("alpha.test");
     const askedMs = performance.now();
     daemon.kill("SIGTERM");
+    daemon.kill("SIGTERM"); // A group's signal comes twice: from the group and through the launcher.
     expect(await exitOf(daemon)).toBe(0);
     expect(performance.now() - askedMs).toBeLessThan(STOP_MS);
     expect(await stdout).toBe("");
     expect(await stderr).toContain("Daemon started");
+    expect(await stderr).toContain("Stopped");
     expect(existsSync(join(directory, "run", "admin.sock"))).toBe(false);
   });
 

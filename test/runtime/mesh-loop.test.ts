@@ -3,6 +3,7 @@ import type { MeshEvent } from "../../src/core/mesh/effect.ts";
 import type { Input, Ticket } from "../../src/core/mesh/input.ts";
 import { newMeshState } from "../../src/core/mesh/mesh-state.ts";
 import type { RowOrder } from "../../src/core/mesh/row-order.ts";
+import { Fault } from "../../src/fault.ts";
 import type { SigningOutcome } from "../../src/core/record/signing.ts";
 import type { PeerNetwork } from "../../src/ports/peer-network.ts";
 import type { RecordStore } from "../../src/ports/record-store.ts";
@@ -85,6 +86,7 @@ const importAlpha = (ticket: Ticket): Input => ({
   addressHints: [],
   replace: false,
   row: undefined,
+  spireAsked: true,
   hasRelationship: false,
 });
 const exportOwn = (ticket: Ticket): Input => ({ kind: "export-asked", ticket });
@@ -95,6 +97,14 @@ async function noKey(): Promise<SigningOutcome> {
 const never = new Promise<never>(() => undefined);
 
 describe("the loop", () => {
+  test("ends when the store is damaged: nothing is guessed", async () => {
+    const damage = new Fault("STORE_DAMAGED", "a value that does not match its hash");
+    const store = storeOf(async () => await Promise.reject(damage));
+    const { loop } = started({ store });
+    void loop.ask(importAlpha);
+    await expect(loop.failed).rejects.toBe(damage);
+  });
+
   test("answers and orders only when the store is done", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     const called = Promise.withResolvers<void>();

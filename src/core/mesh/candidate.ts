@@ -126,6 +126,8 @@ function jwtEntries(
     if (problem !== undefined) leaveOut(keyId, problem);
     else if (known !== undefined && !equalBytes(known.spki, spki)) {
       leaveOut(keyId, "two keys under one key id");
+    } else if (authority.expiresAtS < 0) {
+      leaveOut(keyId, "it expired before 1970");
     } else if (!refused.has(keyId)) {
       const tainted = authority.tainted || known?.tainted === true;
       byKeyId.set(keyId, { ...authority, tainted });

@@ -20,11 +20,15 @@ export const FINDINGS = {
   },
   SPIRE_WENT_BACK: {
     severity: "critical",
-    next: "check whether the datastore was restored or wiped; nothing is published meanwhile",
+    next: "check that no revoked authority came back with the datastore, then restart this daemon; nothing is published meanwhile",
   },
   CONTINUITY_GAP: {
     severity: "critical",
     next: "compare fingerprints with the domain's operator, then `spire-mesh bundle pin`",
+  },
+  PIN_AWAITED: {
+    severity: "warning",
+    next: "import the record's file, or take the pin back: `spire-mesh bundle pin` with the held record's id",
   },
   FORK: {
     severity: "critical",

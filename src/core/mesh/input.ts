@@ -50,6 +50,8 @@ export type Input =
       readonly fingerprint: string | undefined;
       readonly addressHints: readonly string[];
       readonly replace: boolean;
+      /** Whether SPIRE was asked for the next two, as it is for a domain that is new here. */
+      readonly spireAsked: boolean;
       /** What SPIRE held of the domain a moment ago. */
       readonly row: TrustBundle | undefined;
       readonly hasRelationship: boolean;

@@ -27,7 +27,7 @@ import {
 import type { Answer, Effect } from "./effect.ts";
 import type { Ticket } from "./input.ts";
 import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
-import { type Pin, newPartner } from "./partner.ts";
+import { type Partner, type Pin, newPartner } from "./partner.ts";
 import { doubtOwnRecord } from "./own-record.ts";
 import { storeOwn } from "./publishing.ts";
 import { reconcileRow } from "./rows.ts";
@@ -68,7 +68,9 @@ export function takeRecord(
     return refused({ code: "TRUST_DOMAIN_UNKNOWN", detail: reason }, record, ticket);
   }
   const pin = withHints(partner.pin, addressHints);
-  if (record.idHex === pin.awaitedRecordId) {
+  // Within one lineage the version never falls, not even for a pin that waited too long.
+  const isRollback = relate(partner.slot, record) === "older";
+  if (record.idHex === pin.awaitedRecordId && !isRollback) {
     const start = { ...pin, approvedRecordId: record.idHex, awaitedRecordId: undefined };
     return takeFirstRecord(state, record, start, ticket, nowMs, proofs);
   }
@@ -211,16 +213,14 @@ export function storeSlot(
       partner.row.seen ??= seenRow;
       const recordId = record.idHex;
       const effects = answer(ticket, { kind: "taken", trustDomain, recordId });
-      if (relation === "fork") {
-        const message = `${trustDomain} signed two records of one version: ${slot.held.record.idHex} is applied, ${recordId} is kept as evidence`;
-        return [...effects, ...raise(state, "FORK", trustDomain, message, nowMs)];
-      }
+      if (relation === "fork") return [...effects, ...sayFork(state, partner, nowMs)];
       if (relation === "same") return effects;
       return [
         ...effects,
         accepted(record),
         ...clear(state, "FORK", trustDomain),
         ...clear(state, "CONTINUITY_GAP", trustDomain),
+        ...clear(state, "PIN_AWAITED", trustDomain),
         admitNodes(state),
         ...reconcileRow(state, partner, nowMs),
       ];
@@ -231,6 +231,14 @@ export function storeSlot(
     },
   };
   return [{ kind: "store-domain", domain: { trustDomain, slot, pin } }];
+}
+
+/** The publisher contradicted itself: what is held stays applied, the sibling is the proof. */
+export function sayFork(state: MeshState, { pin, slot }: Partner, nowMs: number): Effect[] {
+  const { held, sibling } = slot;
+  if (sibling === undefined) return [];
+  const message = `${pin.trustDomain} signed two records of one version: ${held.record.idHex} is applied, ${sibling.record.idHex} is kept as evidence`;
+  return raise(state, "FORK", pin.trustDomain, message, nowMs);
 }
 
 /** Nodes of every pinned trust domain may be connected, and those of the own one. */

@@ -10,7 +10,7 @@ import type { Effect, Failure } from "./effect.ts";
 import type { Input, Ticket } from "./input.ts";
 import { admitNodes, refused, storeSlot, takeRecord } from "./intake.ts";
 import { desiredRow } from "../policy/row.ts";
-import { type MeshState, clear, tell } from "./mesh-state.ts";
+import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
 import type { Partner, Pin } from "./partner.ts";
 import type { RowOutcome } from "./row-order.ts";
 import { NO_ROW, reconcileRow, rowDigest } from "./rows.ts";
@@ -70,6 +70,9 @@ export function onImportAsked(
     awaitedRecordId: undefined,
     addressHints: asked.addressHints,
   };
+  if (!asked.spireAsked) {
+    return failed(ticket, "NOT_READY", `${trustDomain} was being forgotten; import it again`);
+  }
   const verified = verifyRecord(record, undefined, Math.floor(nowMs / 1_000), proofs);
   if (!verified.ok) return refused(verified.reason, record, ticket);
   const owner = asked.replace ? undefined : rowOwner(asked, verified.value, nowMs);
@@ -131,13 +134,21 @@ export function onPinAsked(
   const pin = { ...partner.pin, awaitedRecordId: isHeld ? undefined : fingerprint };
   assert(state.pending === undefined, "one store effect at a time");
   state.pending = {
-    onStored: () => {
+    onStored: (nowMs) => {
       partner.pin = pin;
-      return [...done(ticket), { kind: "sync-soon" }];
+      return [...done(ticket), ...sayAwaited(state, partner, nowMs), { kind: "sync-soon" }];
     },
     onFailed: (message) => failed(ticket, "STORE_FULL", message),
   };
   return [{ kind: "store-domain", domain: { trustDomain, slot, pin } }];
+}
+
+/** A record that was named and is not here yet; whoever mistyped its id finds it here. */
+export function sayAwaited(state: MeshState, { pin }: Partner, nowMs: number): Effect[] {
+  const { trustDomain, awaitedRecordId } = pin;
+  if (awaitedRecordId === undefined) return clear(state, "PIN_AWAITED", trustDomain);
+  const message = `${trustDomain} starts anew with record ${awaitedRecordId} when it arrives; what is held stays applied until then`;
+  return raise(state, "PIN_AWAITED", trustDomain, message, nowMs);
 }
 
 /** The undo of an import: the row goes first (RESTRICT), then what is stored. */

@@ -7,8 +7,10 @@
  *             ├─ SPIRE said otherwise for 3 s, or stays behind for 10 s ──▶ FORGED_OWN
  *             └─ not known yet ──▶ suspect: judged by a later tick
  */
+import { equalBytes } from "../std/bytes.ts";
 import type { Refusal } from "../record/refusal.ts";
 import type { Proofs } from "../record/proofs.ts";
+import { type State, encodeState } from "../record/state.ts";
 import type { VerifiedRecord } from "../record/verify.ts";
 import { relate } from "../resolver/slot.ts";
 import { contentDigest, genesisFrame, makeCandidate } from "./candidate.ts";
@@ -47,8 +49,14 @@ export function doubtOwnRecord(
   nowMs: number,
 ): { readonly refusal: Refusal; readonly effects: readonly Effect[] } | undefined {
   const { own } = state;
-  const { sequence } = verified.record.state.version;
-  const digest = contentDigest(verified.record.state);
+  const said = verified.record.state;
+  const { sequence } = said.version;
+  if (own.slot !== undefined && !sameFrame(own.slot.held.record.state, said)) {
+    // Only a command of this daemon's operator changes these, and this version has none.
+    const detail = "it changes nodes, recovery or rev, and nobody here ordered that";
+    return { refusal: doubt(detail), effects: forged(state, verified, nowMs) };
+  }
+  const digest = contentDigest(said);
   const known = own.reads.get(sequence);
   if (known !== undefined && known.digest !== digest) {
     const isProven = known.lastMs - known.firstMs >= PROVEN_READ_MS;
@@ -87,6 +95,19 @@ export function judgeSuspect(state: MeshState, nowMs: number): Effect[] {
   const contradicted = known !== undefined && known.lastMs - known.firstMs >= PROVEN_READ_MS;
   const neverReached = sequence > own.read.sequenceNumber && nowMs - suspect.sinceMs >= SUSPECT_MS;
   return contradicted || neverReached ? forged(state, suspect.record, nowMs) : [];
+}
+
+/** Whether all that is not SPIRE's is as it was. */
+function sameFrame(held: State, said: State): boolean {
+  const frameOf = ({ nodes, removed, recovery, version }: State): Uint8Array =>
+    encodeState({
+      ...held,
+      nodes,
+      removed,
+      recovery,
+      version: { ...held.version, rev: version.rev, epoch: version.epoch },
+    });
+  return equalBytes(frameOf(held), frameOf(said));
 }
 
 function doubt(detail: string): Refusal {

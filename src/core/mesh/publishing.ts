@@ -18,7 +18,7 @@ import { type VerifiedRecord, readRecord, verifyRecord } from "../record/verify.
 import { advance, envelopeBytes, startSlot } from "../resolver/slot.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 import { type Frame, contentDigest, genesisFrame, makeCandidate } from "./candidate.ts";
-import type { Answer, Effect } from "./effect.ts";
+import type { Answer, Effect, Failure } from "./effect.ts";
 import type { Ticket } from "./input.ts";
 import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
 import { judgeSuspect, rememberRead } from "./own-record.ts";
@@ -29,6 +29,7 @@ const WENT_BACK_MS = 10_000;
 const SIGNING_RETRY_MS = 500;
 /** The store failed, which a disk with more room ends. */
 const STORE_RETRY_MS = 10_000;
+const RETRY_MS_MAX = STORE_RETRY_MS;
 
 export function onLocalBundleRead(
   state: MeshState,
@@ -45,6 +46,8 @@ export function onLocalBundleRead(
 
 /** Once a second: what waited for time to pass. */
 export function onOwnTick(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
+  // The watcher reads four times a second and speaks when something changed or SPIRE is away.
+  if (state.own.read !== undefined && state.spireAway === undefined) state.own.readAtMs = nowMs;
   return [...judgeSuspect(state, nowMs), ...publishIfChanged(state, nowMs, proofs)];
 }
 
@@ -68,7 +71,9 @@ export function onExportAsked(
 export function publishIfChanged(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
   const { own, self } = state;
   const { read } = own;
-  if (read === undefined || own.signing !== undefined || nowMs < own.retryAtMs) return [];
+  if (read === undefined || own.signing !== undefined) return [];
+  // A retry further away than any we set means that the clock was set back.
+  if (nowMs < own.retryAtMs && own.retryAtMs - nowMs <= RETRY_MS_MAX) return [];
   if (own.slot === undefined && own.exports.length === 0) return [];
   if (own.settled === read) return [];
   if (own.slot !== undefined && !state.synced) return []; // A higher own record may come first.
@@ -109,11 +114,10 @@ export function publishIfChanged(state: MeshState, nowMs: number, proofs: Proofs
       own.wentBackSinceMs = undefined;
       return [...effects, ...clear(state, "SPIRE_WENT_BACK", undefined), ...clearSigning(state)];
     }
-    if (read.sequenceNumber <= held.version.sequence) {
+    if (read.sequenceNumber <= held.version.sequence || hasWentBack(state)) {
       return [...effects, ...waitForSequence(state, held, nowMs)];
     }
     own.wentBackSinceMs = undefined;
-    effects.push(...clear(state, "SPIRE_WENT_BACK", undefined));
   }
   const authorities = readAuthorities(candidate.state, proofs);
   assert(authorities.ok, "a candidate holds only authorities that were read");
@@ -148,6 +152,9 @@ export function onRecordSigned(
   }
   if (outcome.kind !== "signed") {
     own.retryAtMs = nowMs + SIGNING_RETRY_MS;
+    if (outcome.kind === "spire-away") {
+      return failExports(state, "SPIRE_UNREACHABLE", outcome.problem);
+    }
     if (outcome.kind === "no-new-chain") {
       const message = `SPIRE minted no X509-SVID under an untainted authority: ${outcome.problem}`;
       return [
@@ -243,6 +250,11 @@ export function storeOwn(
 }
 
 /** SPIRE shows other authorities under a number that is not above the published one. */
+/** It stays so when SPIRE counts on: a restored datastore may bring back what was revoked. */
+function hasWentBack(state: MeshState): boolean {
+  return state.findings.has("SPIRE_WENT_BACK ");
+}
+
 function waitForSequence(state: MeshState, held: State, nowMs: number): Effect[] {
   const { own } = state;
   own.wentBackSinceMs ??= nowMs;
@@ -264,11 +276,7 @@ function clearSigning(state: MeshState): Effect[] {
   ];
 }
 
-function failExports(
-  state: MeshState,
-  failure: "NOT_READY" | "SPIRE_REFUSED" | "STORE_FULL",
-  message: string,
-): Effect[] {
+function failExports(state: MeshState, failure: Failure, message: string): Effect[] {
   const answer: Answer = { kind: "failed", failure, message };
   return state.own.exports.splice(0).map((ticket): Effect => ({ kind: "answer", ticket, answer }));
 }

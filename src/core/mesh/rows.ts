@@ -15,6 +15,8 @@ import type { RowOrder, RowOutcome } from "./row-order.ts";
 /** More rewrites than this in the window: two writers fight, and each flip reaches every workload. */
 const REWRITES_MAX = 3;
 const REWRITE_WINDOW_MS = 10 * 60_000;
+/** gRPC status INVALID_ARGUMENT: SPIRE cannot read an authority (docs/protocol.md 6). */
+const STATUS_INVALID_ARGUMENT = 3;
 /** What stands for the digest of a row that is not there. */
 export const NO_ROW = "none";
 
@@ -87,7 +89,9 @@ export function onRowEnded(
     return reconcileRow(state, partner, nowMs);
   }
   if (outcome.kind === "refused") {
-    partner.row.refused = digest;
+    // What SPIRE finds wrong with the content stays wrong; anything else is tried at the next read.
+    if (outcome.status === STATUS_INVALID_ARGUMENT) partner.row.refused = digest;
+    else partner.row.ordered = undefined;
     const message = `SPIRE refused the row of ${order.trustDomain} with status ${outcome.status}: ${outcome.message}`;
     return raise(state, "ROW_REFUSED", order.trustDomain, message, nowMs);
   }

@@ -11,7 +11,7 @@ import type { Proofs } from "../record/proofs.ts";
 import type { SyncEntry } from "./sync-entry.ts";
 import type { Effect } from "./effect.ts";
 import type { Input } from "./input.ts";
-import { admitNodes, onRecordReceived } from "./intake.ts";
+import { admitNodes, onRecordReceived, sayFork } from "./intake.ts";
 import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
 import {
   giveUpForgetting,
@@ -19,6 +19,7 @@ import {
   onImportAsked,
   onPinAsked,
   onRowDeleted,
+  sayAwaited,
 } from "./operator.ts";
 import {
   onExportAsked,
@@ -36,7 +37,11 @@ const FIRST_SYNC_MS = 10_000;
 export function start(state: MeshState): Effect[] {
   const hints = [...state.partners.values()].flatMap(({ pin }) => pin.addressHints);
   state.synced = state.partners.size === 0;
-  return [admitNodes(state), { kind: "dial", addresses: hints }, { kind: "mint-ahead" }];
+  const forks = [...state.partners.values()].flatMap((partner) => [
+    ...sayFork(state, partner, state.startedAtMs),
+    ...sayAwaited(state, partner, state.startedAtMs),
+  ]);
+  return [admitNodes(state), { kind: "dial", addresses: hints }, { kind: "mint-ahead" }, ...forks];
 }
 
 export function step(state: MeshState, input: Input, nowMs: number, proofs: Proofs): Effect[] {
@@ -107,19 +112,22 @@ function onPeerSynced(
   proofs: Proofs,
 ): Effect[] {
   const ours = entries.find(({ trustDomain }) => trustDomain === state.self.trustDomain);
-  const [recordId] = ours?.recordIds ?? [];
+  const ids = ours?.recordIds.map(toHex) ?? [];
+  const held = state.own.slot?.held.record.idHex;
+  const recordId = ids.find((id) => id === held) ?? ids[0]; // In a fork it names two.
   for (const partner of state.partners.values()) {
     const nodes = partner.slot.held.record.state.nodes;
     if (!nodes.some((each) => toHex(each) === node)) continue;
     partner.lastHeardAtMs = nowMs;
     if (ours === undefined || recordId === undefined) continue;
-    partner.holdsOurs = { version: ours.version, recordId: toHex(recordId), atMs: nowMs };
+    partner.holdsOurs = { version: ours.version, recordId, atMs: nowMs };
   }
   return state.synced ? [] : finishFirstSync(state, nowMs, proofs);
 }
 
 function onTick(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
-  const waitedLongEnough = nowMs - state.startedAtMs >= FIRST_SYNC_MS;
+  const waitedMs = nowMs - state.startedAtMs;
+  const waitedLongEnough = waitedMs >= FIRST_SYNC_MS || waitedMs < 0; // The clock was set back.
   return [
     ...(!state.synced && waitedLongEnough ? finishFirstSync(state, nowMs, proofs) : []),
     ...onOwnTick(state, nowMs, proofs),

@@ -4,7 +4,7 @@
  *
  *     leaf (publisher) ← issuer (URI SAN spiffe://td) ← … ← anchor (an untainted authority)
  */
-import { compareBytes, equalBytes } from "../std/bytes.ts";
+import { compareBytes, equalBytes, toHex } from "../std/bytes.ts";
 import { ok } from "../std/result.ts";
 import { sha256 } from "../std/sha256.ts";
 import { type TrustDomain, publisherId, trustDomainId } from "../spiffe/trust-domain.ts";
@@ -12,6 +12,9 @@ import type { Anchors } from "./authority.ts";
 import type { Chain } from "./envelope.ts";
 import type { CertificateFacts, Proofs } from "./proofs.ts";
 import { type Judged, refuse } from "./refusal.ts";
+
+/** Keys tried for one chain: an honest name and key id has one, and each costs a signature check. */
+const ANCHOR_KEYS_MAX = 4;
 
 /** Certificates of a chain, leaf first: at least the leaf. */
 export type ChainFacts = readonly [CertificateFacts, ...CertificateFacts[]];
@@ -78,10 +81,16 @@ export function findAnchor(
     .map((anchor) => ({ anchor, hash: sha256(anchor.der) }))
     .sort((left, right) => compareBytes(left.hash, right.hash));
   let refusal = refuse(missing, `no untainted authority issued the chain's last certificate`);
+  const tried = new Set<string>();
   for (const { anchor, hash } of candidates) {
+    // Authorities may share a name and a key: one that did not sign it is not asked again.
+    const key = toHex(sha256(anchor.key.spki));
+    if (tried.has(key)) continue;
+    if (tried.size === ANCHOR_KEYS_MAX) break;
     if (!validAt(anchor, signedAtS)) {
       refusal = refuse("CHAIN_NOT_VALID_THEN", `the authority at ${signedAtS}`);
     } else if (!proofs.issuedBy(last, anchor)) {
+      tried.add(key);
       refusal = refuse(missing, "the authority of that name and key id did not sign it");
     } else {
       const names = judgeNames([...chain, anchor], trustDomain);

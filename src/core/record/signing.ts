@@ -20,4 +20,6 @@ export type SigningOutcome =
   /** No kept SVID chains to the held authorities: receivers could not link old and new. */
   | { readonly kind: "no-old-chain" }
   /** SPIRE minted nothing that chains to an untainted authority of the new bundle. */
-  | { readonly kind: "no-new-chain"; readonly problem: string };
+  | { readonly kind: "no-new-chain"; readonly problem: string }
+  /** SPIRE was away when an SVID was to be minted: tried again. */
+  | { readonly kind: "spire-away"; readonly problem: string };

@@ -133,6 +133,7 @@ export class TestDaemon {
         ticket,
         envelope: record.envelope,
         fingerprint: record.idHex,
+        spireAsked: true,
         addressHints: [],
         replace: false,
         row: undefined,

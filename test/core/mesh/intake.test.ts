@@ -226,6 +226,18 @@ describe("a fork", () => {
     expect(daemon.disk.idsOf(trustDomain)).toEqual([activated.idHex, undefined]);
   });
 
+  test("is still one after a restart", async () => {
+    const disk = new TestDisk();
+    const daemon = await TestDaemon.start(bravo, { disk });
+    daemon.import(genesis);
+    daemon.endRow();
+    daemon.receive(prepared);
+    daemon.endRow();
+    expect(daemon.receive(sibling)).toBe("taken");
+    const restarted = await TestDaemon.start(bravo, { disk });
+    expect(restarted.findings).toEqual(["FORK"]);
+  });
+
   /** Everything but the keys: the lineage is public, and everything else the stranger makes. */
   function strangersFork(of: TestRecord): TestRecord {
     const ca = makeAuthority({ trustDomain });

@@ -51,6 +51,12 @@ describe("an import", () => {
     expect(daemon.import(genesis, { addressHints: [HINT] })).toBe("unchanged");
   });
 
+  test("that overtook the end of a forget is asked for again", async () => {
+    const daemon = await fresh();
+    expect(daemon.import(genesis, { spireAsked: false })).toBe("NOT_READY");
+    expect(daemon.state.partners.size).toBe(0);
+  });
+
   test("may begin with any record of a lineage", async () => {
     const daemon = await fresh();
     expect(daemon.import(second)).toBe("taken");
@@ -260,12 +266,25 @@ describe("a pin", () => {
     expect(daemon.receive(anew.next(anew.genesis))).toBe("taken");
   });
 
-  test("may name an older record of the same lineage", async () => {
+  test("cannot lead a lineage back, however long it waited: STALE", async () => {
     const daemon = await holding();
-    daemon.receive(second);
-    daemon.pin(trustDomain, genesis.idHex);
-    expect(daemon.receive(genesis)).toBe("taken");
-    expect(heldId(daemon)).toBe(genesis.idHex);
+    const third = alpha.next(second);
+    daemon.pin(trustDomain, second.idHex);
+    expect(daemon.receive(third)).toBe("taken");
+    daemon.endRow();
+    expect(daemon.receive(second)).toBe("STALE");
+    expect(heldId(daemon)).toBe(third.idHex);
+  });
+
+  test("that waits is a finding, over a restart too", async () => {
+    const disk = new TestDisk();
+    const daemon = await holding({ disk });
+    daemon.pin(trustDomain, anew.genesis.idHex);
+    expect(daemon.findings).toEqual(["PIN_AWAITED"]);
+    const restarted = await fresh({ disk });
+    expect(restarted.findings).toEqual(["PIN_AWAITED"]);
+    restarted.pin(trustDomain, genesis.idHex);
+    expect(restarted.findings).toEqual([]);
   });
 
   test("is met by a file as well", async () => {

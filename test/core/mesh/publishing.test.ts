@@ -6,6 +6,7 @@ import {
   NOW_S,
   type Publisher,
   bundleOf,
+  makeNodeKey,
   makePublisher,
   tainted,
   untainted,
@@ -237,6 +238,27 @@ describe("a change in SPIRE", () => {
   });
 });
 
+describe("signing", () => {
+  test("while SPIRE is away is tried again, and is no missing CA", async () => {
+    const daemon = await exported();
+    daemon.readBundle(bundleAt(2n, untainted(ca), untainted(newCa())));
+    daemon.sign({ kind: "spire-away", problem: "connection refused" });
+    expect(daemon.findings).toEqual([]);
+    daemon.wait(1);
+    daemon.sign();
+    expect(sequence(daemon)).toBe(2n);
+  });
+
+  test("goes on when the clock is set back an hour", async () => {
+    const daemon = await exported();
+    daemon.readBundle(bundleAt(2n, untainted(ca), untainted(newCa())));
+    daemon.sign({ kind: "spire-away", problem: "connection refused" });
+    daemon.nowMs -= 3_600_000;
+    daemon.wait(1);
+    expect(daemon.signing).toHaveLength(1);
+  });
+});
+
 describe("SPIRE with other authorities and no higher sequence", () => {
   test.each([0n, 1n])("at %s is waited for, and after 10 s it went back", async (number) => {
     const daemon = await exported();
@@ -249,6 +271,16 @@ describe("SPIRE with other authorities and no higher sequence", () => {
     expect(daemon.signing).toEqual([]);
     daemon.readBundle(first);
     expect(daemon.findings).toEqual([]);
+  });
+
+  test("went back for good: what it counts on to may hold what was revoked", async () => {
+    const daemon = await exported();
+    daemon.readBundle(bundleAt(1n, untainted(ca), untainted(newCa())));
+    daemon.wait(10);
+    daemon.readBundle(bundleAt(5n, untainted(ca), untainted(newCa())));
+    daemon.wait(60);
+    expect(daemon.findings).toEqual(["SPIRE_WENT_BACK"]);
+    expect(daemon.signing).toEqual([]);
   });
 
   test("for less than 10 s was a replica's cache", async () => {
@@ -356,6 +388,18 @@ describe("an own record from a peer", () => {
     daemon.sign();
     expect(sequence(daemon)).toBe(3n);
     expect(daemon.state.own.slot?.held.record.state.x509Authorities).toEqual([untainted(ca)]);
+  });
+
+  test.each([
+    ["another node", { nodes: [alpha.node.publicKey, makeNodeKey().publicKey] }],
+    ["a removed node", { removed: [makeNodeKey().publicKey] }],
+  ])("that adds %s is forged, though SPIRE says the same", async (_, change) => {
+    const daemon = await behind();
+    daemon.readBundle(asRead);
+    const { x509Authorities } = second.state;
+    expect(daemon.receive(alpha.next(genesis, { ...change, x509Authorities }))).toBe("FORGED_OWN");
+    expect(daemon.findings).toEqual(["FORGED_OWN"]);
+    expect(sequence(daemon)).toBe(1n);
   });
 
   test("ahead of SPIRE for 10 s is forged", async () => {

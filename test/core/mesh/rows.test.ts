@@ -260,6 +260,19 @@ describe("a row that SPIRE refuses", () => {
     expect(daemon.findings).toEqual([]);
   });
 
+  test("for another reason than its content is tried at the next read, which is no fight", async () => {
+    const daemon = await keeping();
+    daemon.receive(withTwo);
+    for (let round = 0; round < 5; round += 1) {
+      daemon.endRow({ kind: "refused", status: 8, message: "rate limited" });
+      expect(daemon.orders).toEqual([]);
+      daemon.readRows(bundleOf(genesis.state));
+      expect(daemon.orders).toHaveLength(1);
+    }
+    daemon.endRow();
+    expect(daemon.findings).toEqual([]);
+  });
+
   test("is no finding any more when it is there as it shall be", async () => {
     const daemon = await keeping();
     daemon.receive(withTwo);

@@ -60,7 +60,7 @@ export const FAULTS = {
   NOT_ALLOWED: { exitCode: 77, advice: "Run the command as the daemon's own user." },
   NOT_FOUND: { exitCode: 1, advice: "See `spire-mesh status` for what is there." },
   NOT_READY: { exitCode: 69, advice: "Wait until `spire-mesh healthcheck` exits 0." },
-  NOT_BUILT: { exitCode: 64, advice: "This version does not have it yet; see CHANGELOG.md." },
+  NOT_BUILT: { exitCode: 64, advice: "This version does not have it yet; see README.md." },
   CONFIG_INVALID: {
     exitCode: 78,
     advice: "Correct the listed lines, then run `spire-mesh validate`.",

@@ -35,7 +35,7 @@ import { createSyncSource } from "./sync-source.ts";
 
 /** How often the keyring looks whether an X509-SVID is past half its life. */
 const MINT_CHECK_MS = 10_000;
-/** docs/operations: stopped within 5 s of SIGTERM. What hangs then is cut off. */
+/** Under the 5 s in which the daemon is to be gone after SIGTERM. What hangs then is cut off. */
 const STOP_DEADLINE_MS = 4_500;
 
 /** Rows of SPIRE with a name that is none: told of once each, up to so many. */

@@ -10,7 +10,7 @@ import { Status } from "../../src/admin-contract/status.ts";
 import { exitOf, spireMesh, startSpireMesh, textOf } from "./spire-mesh.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../bin/spire-mesh.js", import.meta.url));
-/** docs/operations: a daemon stops within this time of SIGTERM. */
+/** A daemon stops within this time of SIGTERM. */
 const STOP_MS = 5_000;
 
 let directory: string;

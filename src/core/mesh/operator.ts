@@ -15,7 +15,7 @@ import type { Partner, Pin } from "./partner.ts";
 import type { RowOutcome } from "./row-order.ts";
 import { NO_ROW, reconcileRow, rowDigest } from "./rows.ts";
 
-/** gRPC status FAILED_PRECONDITION: registration entries name the trust domain (spire-api.md 1). */
+/** gRPC status FAILED_PRECONDITION: registration entries name the trust domain (read in SPIRE). */
 const STATUS_FAILED_PRECONDITION = 9;
 /** Canceled, Aborted, Internal, Unavailable: SPIRE Server or its datastore is away (measured). */
 const STATUSES_AWAY: ReadonlySet<number> = new Set([1, 10, 13, 14]);

@@ -1,5 +1,5 @@
 /**
- * The SPIRE row of an accepted trust domain (docs/trust.md, "The SPIRE row of X"). Rows of domains
+ * The SPIRE row of an accepted trust domain. Rows of domains
  * that nobody approved do not exist; every later cause of a row belongs into this file.
  */
 import { compareBytes } from "../std/bytes.ts";

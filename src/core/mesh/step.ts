@@ -37,11 +37,17 @@ const FIRST_SYNC_MS = 10_000;
 export function start(state: MeshState): Effect[] {
   const hints = [...state.partners.values()].flatMap(({ pin }) => pin.addressHints);
   state.synced = state.partners.size === 0;
-  const forks = [...state.partners.values()].flatMap((partner) => [
-    ...sayFork(state, partner, state.startedAtMs),
-    ...sayAwaited(state, partner, state.startedAtMs),
-  ]);
-  return [admitNodes(state), { kind: "dial", addresses: hints }, { kind: "mint-ahead" }, ...forks];
+  const standing = [...state.partners.values()].flatMap((partner) =>
+    sayFork(state, partner, state.startedAtMs).concat(
+      sayAwaited(state, partner, state.startedAtMs),
+    ),
+  );
+  return [
+    admitNodes(state),
+    { kind: "dial", addresses: hints },
+    { kind: "mint-ahead" },
+    ...standing,
+  ];
 }
 
 export function step(state: MeshState, input: Input, nowMs: number, proofs: Proofs): Effect[] {

@@ -15,7 +15,7 @@ const endWithLauncher = fileURLToPath(new URL("end-with-launcher.js", import.met
  * Node's options for our own programs. The young generation is kept at 4 MB: at V8's own 16 MB and
  * more an idle daemon holds 44 MB of garbage, and takes no less CPU (measured).
  */
-export const nodeOptions = ["--max-semi-space-size=4", "--import", endWithLauncher];
+const nodeOptions = ["--max-semi-space-size=4", "--import", endWithLauncher];
 
 /**
  * Hands over to one of our own programs.

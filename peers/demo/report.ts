@@ -48,7 +48,7 @@ export function printInvitation({ alpha, bravo, all }: ThreeSites, spire: SpireP
     say(`  ${dirname(daemonConfig)}/`.padEnd(PATH_WIDTH) + "server.conf  spire-mesh.yaml");
     say(`  ${directory}/`.padEnd(PATH_WIDTH) + "spire.sock  admin.sock  spire.log  daemon.log");
   }
-  say("\nCtrl-C here ends all six processes.");
+  say("\nCtrl-C here ends all six processes; what you started yourself, you end yourself.");
 }
 
 function invite(what: string, command: string): void {

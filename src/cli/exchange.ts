@@ -32,13 +32,14 @@ export async function exportRecord(
   if (file !== undefined && !toStdout) await checkReplaceable(file);
   const reply = await withProgress("exporting", callAdmin(socketPath, "export", {}));
   const content = Buffer.from(reply.content, "base64");
+  if (file !== undefined && !toStdout) await writeWhole(file, content);
+  // After the file, or somebody reads out the fingerprint of a file that is not there.
   note(`Fingerprint (the record id), to be read to whoever imports ${reply.trust_domain}:`);
   note(`  ${groupFingerprint(reply.record_id)}`);
   if (toStdout) {
     process.stdout.write(content);
     return DONE;
   }
-  if (file !== undefined) await writeWhole(file, content);
   const { trust_domain, record_id, lineage } = reply;
   printResult(format, { trust_domain, record_id, lineage, file: file ?? null }, (result) =>
     [

@@ -3,14 +3,14 @@
  * own and ends with this one: ours when the IPC channel closes, the real one when it is killed.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import { on } from "node:events";
 import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Faults } from "../../../peers/embedded-spire/fault-switch.ts";
-import type { FaultOrder } from "../../../peers/embedded-spire/run.ts";
+import type { FaultOrder, Notice } from "../../../peers/embedded-spire/run.ts";
 import { freePort } from "../../../peers/site.ts";
 import { type SpireApi, spireApi } from "../../../src/spire-api/client.ts";
 
@@ -62,10 +62,18 @@ export async function startEmbeddedSpire(options: SpireOptions): Promise<Embedde
     ...server,
     async setFaults(faults) {
       const order: FaultOrder = { faults };
+      const set = noticed(child, "faults-set");
       child.send(order);
-      await once(child, "message");
+      await set;
     },
   };
+}
+
+/** Resolves with this notice; the one that says `ready` may still be on its way. */
+async function noticed(child: ChildProcess, wanted: Notice): Promise<void> {
+  for await (const [notice] of on(child, "message")) {
+    if (notice === wanted) return;
+  }
 }
 
 /** The same for a real server, whose program is at `program`, with the same server.conf. */

@@ -13,17 +13,28 @@ export function createPeerEvents(
   const ask = async (
     envelope: Uint8Array,
     carrier: "gossip" | "sync",
-  ): Promise<Answer | undefined> =>
-    await loop.ask((ticket) => ({ kind: "record-received", envelope, carrier, ticket }));
+    peerId: string,
+  ): Promise<Answer | undefined> => {
+    const node = nodeOf(peerId);
+    if (node === undefined) return undefined;
+    const from = toHex(node);
+    return await loop.ask((ticket) => ({
+      kind: "record-received",
+      envelope,
+      carrier,
+      from,
+      ticket,
+    }));
+  };
   const tellNode = (kind: "peer-connected" | "peer-lost", peerId: string): void => {
     const node = nodeOf(peerId);
     if (node !== undefined) loop.put({ kind, node: toHex(node) });
   };
   return {
-    onGossip: async (envelope) => verdictOf(await ask(envelope, "gossip")),
-    onSyncRecords: async (envelopes) => {
+    onGossip: async (envelope, peerId) => verdictOf(await ask(envelope, "gossip", peerId)),
+    onSyncRecords: async (envelopes, peerId) => {
       // One after the other: each is judged against the one before it.
-      for (const envelope of envelopes) await ask(envelope, "sync");
+      for (const envelope of envelopes) await ask(envelope, "sync", peerId);
     },
     onSynced: (peerId, entries) => {
       const node = nodeOf(peerId);

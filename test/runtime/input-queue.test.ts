@@ -7,7 +7,7 @@ const REMOTE_MAX = 1_024;
 const envelope = new Uint8Array();
 
 function received(ticket: number): Input {
-  return { kind: "record-received", envelope, carrier: "gossip", ticket };
+  return { kind: "record-received", envelope, carrier: "gossip", from: "f0", ticket };
 }
 
 const lost = (node: number): Input => ({ kind: "peer-lost", node: `${node}` });
@@ -58,7 +58,13 @@ describe("the input queue", () => {
     const large = new Uint8Array(128 * 1024);
     let taken = 0;
     while (
-      queue.put({ kind: "record-received", envelope: large, carrier: "sync", ticket: taken })
+      queue.put({
+        kind: "record-received",
+        envelope: large,
+        carrier: "sync",
+        from: "f0",
+        ticket: taken,
+      })
     ) {
       taken += 1;
     }

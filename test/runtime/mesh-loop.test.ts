@@ -187,6 +187,7 @@ describe("the loop", () => {
       kind: "record-received",
       envelope,
       carrier: "gossip",
+      from: "f0",
       ticket,
     });
     for (let count = 0; count < 1_024; count += 1) void loop.ask(receive);

@@ -28,6 +28,8 @@ export type Input =
       readonly kind: "record-received";
       readonly envelope: Uint8Array;
       readonly carrier: "gossip" | "sync";
+      /** The node (32 bytes as hex) that gave it to us: it pays for what it brings. */
+      readonly from: string;
       readonly ticket: Ticket;
     }
   | { readonly kind: "domain-stored" }

@@ -51,6 +51,9 @@ export interface TestDaemonOptions {
   readonly kept?: readonly Svid[];
 }
 
+/** Who brings a record unless told, as its node key in hex. */
+const FORWARDER = "f0".repeat(32);
+
 type ImportAsked = Extract<Input, { kind: "import-asked" }>;
 
 export class TestDaemon {
@@ -120,9 +123,14 @@ export class TestDaemon {
   }
 
   /** A record comes in. Returns `taken`, `unchanged`, or the code of the refusal. */
-  receive(record: Pick<TestRecord, "envelope">, carrier: "gossip" | "sync" = "sync"): string {
-    const { envelope } = record;
-    return said(this.ask((ticket) => ({ kind: "record-received", envelope, carrier, ticket })));
+  receive(
+    { envelope }: Pick<TestRecord, "envelope">,
+    carrier: "gossip" | "sync" = "sync",
+    from = FORWARDER,
+  ): string {
+    return said(
+      this.ask((ticket) => ({ kind: "record-received", envelope, carrier, from, ticket })),
+    );
   }
 
   /** An operator imports a file, by default with the fingerprint that it has. */

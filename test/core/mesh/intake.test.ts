@@ -90,6 +90,7 @@ describe("a record of a partner", () => {
       kind: "record-received",
       envelope,
       carrier: "gossip",
+      from: "f0",
       ticket: 99,
     });
     expect(effects.map(({ kind }) => kind)).toEqual([

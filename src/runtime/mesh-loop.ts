@@ -153,6 +153,9 @@ export class MeshLoop {
           void this.#tryOut("Syncing", network.syncNow(peerId));
         }
         return undefined;
+      case "wake-parked":
+        this.put({ kind: "parked-woken", trustDomain: effect.trustDomain });
+        return undefined;
       case "answer":
         this.#waiting.get(effect.ticket)?.(effect.answer);
         this.#waiting.delete(effect.ticket);

@@ -32,6 +32,8 @@ export type Input =
       readonly from: string;
       readonly ticket: Ticket;
     }
+  /** The effect `wake-parked` has had its turn. */
+  | { readonly kind: "parked-woken"; readonly trustDomain: TrustDomain }
   | { readonly kind: "domain-stored" }
   | { readonly kind: "domain-removed" }
   | { readonly kind: "store-failed"; readonly message: string }

@@ -1,17 +1,22 @@
 /**
  * A record that came in, by whatever carrier: steps 1 to 13 of docs/protocol.md 3, in order.
  *
- *     read (1, 2) ─▶ whose (3) ─▶ first by exact id (4) or relation to the slot (5) ─▶ verify (6 … 10)
- *          ─▶ store (12) ─▶ answer ─▶ SPIRE's row (13)
+ *     read (1, 2) ─▶ whose (3) ─▶ first by exact id (4) or relation to the slot (5) ─▶ who signed (6)
+ *          ─▶ the node's budget ─▶ verify (7 … 10) ─▶ store (12) ─▶ answer ─▶ SPIRE's row (13)
  *
- * A refused record changes nothing but counters.
+ * A refused record changes nothing but counters and budgets.
  */
 import assert from "node:assert/strict";
+import { equalBytes, toHex } from "../std/bytes.ts";
+import { PARKED_TRIES_MAX } from "../std/limits.ts";
+import { ok } from "../std/result.ts";
+import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Proofs } from "../record/proofs.ts";
-import { type Refusal, type RefusalCode, refuse } from "../record/refusal.ts";
+import { type Judged, type Refusal, type RefusalCode, refuse } from "../record/refusal.ts";
 import {
   type SignedRecord,
   type VerifiedRecord,
+  judgeSigners,
   readRecord,
   verifyRecord,
 } from "../record/verify.ts";
@@ -24,73 +29,74 @@ import {
   relate,
   startSlot,
 } from "../resolver/slot.ts";
-import type { Answer, Effect } from "./effect.ts";
-import type { Ticket } from "./input.ts";
-import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
-import { type Partner, type Pin, newPartner } from "./partner.ts";
+import type { Effect } from "./effect.ts";
+import type { Input, Ticket } from "./input.ts";
+import { type MeshState, raise } from "./mesh-state.ts";
+import type { NodeMeter } from "./node-meter.ts";
+import { waitsForAStep } from "./parked.ts";
+import type { Pin } from "./partner.ts";
 import { doubtOwnRecord } from "./own-record.ts";
 import { storeOwn } from "./publishing.ts";
-import { reconcileRow } from "./rows.ts";
+import { accepted, answer, refused, storeSlot } from "./slot-store.ts";
+
+/** How a record came, and who waits for what becomes of it. */
+export interface Arrival {
+  /** What came by gossip was pushed at us, and is metered. */
+  readonly carrier: "gossip" | "sync" | "file";
+  /** The forwarder's node in hex; undefined for a file. */
+  readonly from: string | undefined;
+  /** Size of the envelope. */
+  readonly bytes: number;
+  /** Undefined when whoever waited was answered before. */
+  readonly ticket: Ticket | undefined;
+  /** Where an operator says the partner is; remembered unless the record is refused. */
+  readonly addressHints: readonly string[];
+  readonly nowMs: number;
+  readonly proofs: Proofs;
+}
 
 export function onRecordReceived(
   state: MeshState,
-  envelope: Uint8Array,
-  carrier: "gossip" | "sync",
-  ticket: Ticket,
+  { envelope, carrier, from, ticket }: Extract<Input, { kind: "record-received" }>,
   nowMs: number,
   proofs: Proofs,
 ): Effect[] {
   const read = readRecord(envelope, carrier, proofs);
   if (!read.ok) return refused(read.reason, undefined, ticket);
-  return takeRecord(state, read.value, ticket, nowMs, proofs);
+  const bytes = envelope.length;
+  const arrival: Arrival = { carrier, from, bytes, ticket, addressHints: [], nowMs, proofs };
+  return takeRecord(state, read.value, arrival);
 }
 
-/**
- * Steps 3 to 13 for a record that is whole and signed by the nodes it carries.
- *
- * @param addressHints Where an operator says the partner is; remembered unless the record is refused.
- */
-export function takeRecord(
-  state: MeshState,
-  record: SignedRecord,
-  ticket: Ticket,
-  nowMs: number,
-  proofs: Proofs,
-  addressHints: readonly string[] = [],
-): Effect[] {
+/** Steps 3 to 13 for a record that is whole and signed by the nodes it carries. */
+export function takeRecord(state: MeshState, record: SignedRecord, arrival: Arrival): Effect[] {
   const { trustDomain } = record.state;
-  if (trustDomain === state.self.trustDomain) {
-    return takeOwnRecord(state, record, ticket, nowMs, proofs);
-  }
+  if (trustDomain === state.self.trustDomain) return takeOwnRecord(state, record, arrival);
+  const { ticket, nowMs } = arrival;
   const partner = state.partners.get(trustDomain);
   if (partner === undefined || partner.forgetting !== undefined) {
     const reason = `nobody approved ${trustDomain}`;
     return refused({ code: "TRUST_DOMAIN_UNKNOWN", detail: reason }, record, ticket);
   }
-  const pin = withHints(partner.pin, addressHints);
-  // Within one lineage the version never falls, not even for a pin that waited too long.
-  const isRollback = relate(partner.slot, record) === "older";
-  if (record.idHex === pin.awaitedRecordId && !isRollback) {
-    const start = { ...pin, approvedRecordId: record.idHex, awaitedRecordId: undefined };
-    return takeFirstRecord(state, record, start, ticket, nowMs, proofs);
-  }
   const { slot } = partner;
+  const pin = withHints(partner.pin, arrival.addressHints);
   const relation = relate(slot, record);
-  const beside = besideHeld(relation, record);
-  if (beside !== undefined) return refused(beside, record, ticket);
-  const verified = verifyRecord(
-    record,
-    judgedBy(slot, relation),
-    Math.floor(nowMs / 1_000),
-    proofs,
-  );
+  // Within one lineage the version never falls, not even for a pin that waited too long.
+  if (record.idHex === pin.awaitedRecordId && relation !== "older") {
+    const start = { ...pin, approvedRecordId: record.idHex, awaitedRecordId: undefined };
+    return takeFirstRecord(state, record, start, arrival);
+  }
+  const verified = judgeRecord(slot, relation, record, partner.meter, arrival);
   if (!verified.ok) {
+    if (relation === "newer" && park(state, record, verified.reason, arrival)) {
+      return refused(verified.reason, record, ticket);
+    }
     return [
       ...refused(verified.reason, record, ticket),
       ...sayGap(state, relation, verified.reason, record, nowMs),
     ];
   }
-  const next = nextSlot(slot, relation, verified.value);
+  const next = verified.value === "held" ? slot : nextSlot(slot, relation, verified.value);
   if (next === slot) {
     if (relation === "fork") {
       const detail = "one sibling is kept as evidence already";
@@ -101,6 +107,74 @@ export function takeRecord(
     }
   }
   return storeSlot(state, pin, next, relation, record, ticket);
+}
+
+/**
+ * Steps 5 to 10 against what is held of the trust domain, the cheap ones first. "held" when the
+ * record brings nothing that was not verified before.
+ */
+function judgeRecord(
+  slot: Slot,
+  relation: Relation,
+  record: SignedRecord,
+  meter: NodeMeter,
+  { carrier, nowMs, proofs }: Arrival,
+): Judged<VerifiedRecord | "held"> {
+  const beside = besideHeld(relation, record);
+  if (beside !== undefined) return { ok: false, reason: beside };
+  if (relation === "same" && holdsBlocks(slot, record)) return ok("held");
+  const held = judgedBy(slot, relation);
+  if (carrier === "gossip") {
+    const signers = judgeSigners(record, held);
+    if (!signers.ok) return signers;
+    const budget = relation === "same" ? "block" : "record";
+    for (const { nodePublicKey } of signers.value) {
+      if (meter.takes(toHex(nodePublicKey), budget, nowMs)) continue;
+      return refuse("NODE_OVER_BUDGET", "more than its node may make us verify; sync brings it");
+    }
+  }
+  return verifyRecord(record, held, Math.floor(nowMs / 1_000), proofs);
+}
+
+/** Keeps a gossiped record that may lack nothing but a step before it. */
+function park(
+  state: MeshState,
+  record: SignedRecord,
+  { code }: Refusal,
+  { carrier, from, bytes, nowMs }: Arrival,
+): boolean {
+  if (carrier !== "gossip" || from === undefined || !waitsForAStep(code)) return false;
+  state.parked.park({ record, bytes, from, sinceMs: nowMs });
+  return true;
+}
+
+/** A trust domain advanced: one of its parked records may be the next step now. */
+export function onParkedWoken(
+  state: MeshState,
+  trustDomain: TrustDomain,
+  nowMs: number,
+  proofs: Proofs,
+): Effect[] {
+  const partner = state.partners.get(trustDomain);
+  let tries = 0;
+  let effects: Effect[] = [];
+  for (const parked of state.parked.takeAll(trustDomain)) {
+    const { record } = parked;
+    if (partner === undefined || relate(partner.slot, record) !== "newer") continue;
+    if (state.pending !== undefined || tries === PARKED_TRIES_MAX) {
+      state.parked.park(parked);
+      continue;
+    }
+    if (judgeSigners(record, partner.slot.held).ok) tries += 1;
+    const verified = verifyRecord(record, partner.slot.held, Math.floor(nowMs / 1_000), proofs);
+    if (verified.ok) {
+      const next = advance(partner.slot, verified.value);
+      effects = storeSlot(state, partner.pin, next, "newer", record, undefined);
+    } else if (waitsForAStep(verified.reason.code)) {
+      state.parked.park(parked);
+    }
+  }
+  return effects;
 }
 
 /** The newest hints come first, as the store keeps the first ones only. Same pin: nothing is new. */
@@ -115,40 +189,27 @@ function takeFirstRecord(
   state: MeshState,
   record: SignedRecord,
   pin: Pin,
-  ticket: Ticket,
-  nowMs: number,
-  proofs: Proofs,
+  { ticket, nowMs, proofs }: Arrival,
 ): Effect[] {
   const verified = verifyRecord(record, undefined, Math.floor(nowMs / 1_000), proofs);
   if (!verified.ok) return refused(verified.reason, record, ticket);
   return storeSlot(state, pin, startSlot(verified.value), "newer", record, ticket);
 }
 
-function takeOwnRecord(
-  state: MeshState,
-  record: SignedRecord,
-  ticket: Ticket,
-  nowMs: number,
-  proofs: Proofs,
-): Effect[] {
-  const { slot } = state.own;
+function takeOwnRecord(state: MeshState, record: SignedRecord, arrival: Arrival): Effect[] {
+  const { ticket, nowMs, proofs } = arrival;
+  const { slot, meter } = state.own;
   if (slot === undefined) {
     const detail = "this daemon has not published yet, so no record of its domain is known";
     return refused({ code: "FIRST_RECORD_UNNAMED", detail }, record, ticket);
   }
   const relation = relate(slot, record);
-  const beside = besideHeld(relation, record);
-  if (beside !== undefined) return refused(beside, record, ticket);
   if (relation === "same") {
     return refused({ code: "DUPLICATE", detail: "it is this daemon's own record" }, record, ticket);
   }
-  const verified = verifyRecord(
-    record,
-    judgedBy(slot, relation),
-    Math.floor(nowMs / 1_000),
-    proofs,
-  );
+  const verified = judgeRecord(slot, relation, record, meter, arrival);
   if (!verified.ok) return refused(verified.reason, record, ticket);
+  assert(verified.value !== "held", "only a record of the held id is held");
   const doubt = doubtOwnRecord(state, verified.value, nowMs);
   if (doubt !== undefined) return [...refused(doubt.refusal, record, ticket), ...doubt.effects];
   const { trustDomain } = record.state;
@@ -173,6 +234,13 @@ function besideHeld(relation: Relation, record: SignedRecord): Refusal | undefin
   return undefined;
 }
 
+/** Whether every block of a record with the held id is held as it is. */
+function holdsBlocks({ held }: Slot, { envelope }: SignedRecord): boolean {
+  return envelope.blocks.every(({ nodeSignature }) =>
+    held.blocks.some(({ block }) => equalBytes(block.nodeSignature, nodeSignature)),
+  );
+}
+
 /**
  * A newer record is judged by the held one, a block or sibling of the held one by its base. Without
  * a base its blocks are judged by the record itself (step 4), but never a sibling: that would be
@@ -186,66 +254,6 @@ function judgedBy(slot: Slot, relation: Relation): VerifiedRecord | undefined {
 function nextSlot(slot: Slot, relation: Relation, verified: VerifiedRecord): Slot {
   if (relation === "newer") return advance(slot, verified);
   return relation === "same" ? addBlocks(slot, verified) : addSibling(slot, verified);
-}
-
-/**
- * Steps 12 and 13: on disk first, then the answer, then SPIRE.
- *
- * @param seenRow Digest of SPIRE's row as just read, when the domain is new here.
- */
-export function storeSlot(
-  state: MeshState,
-  pin: Pin,
-  slot: Slot,
-  relation: Relation,
-  record: SignedRecord,
-  ticket: Ticket,
-  seenRow?: string,
-): Effect[] {
-  const { trustDomain } = pin;
-  assert(state.pending === undefined, "one store effect at a time");
-  state.pending = {
-    onStored: (nowMs) => {
-      const partner = state.partners.get(trustDomain) ?? newPartner(pin, slot);
-      state.partners.set(trustDomain, partner);
-      partner.pin = pin;
-      partner.slot = slot;
-      partner.row.seen ??= seenRow;
-      const recordId = record.idHex;
-      const effects = answer(ticket, { kind: "taken", trustDomain, recordId });
-      if (relation === "fork") return [...effects, ...sayFork(state, partner, nowMs)];
-      if (relation === "same") return effects;
-      return [
-        ...effects,
-        accepted(record),
-        ...clear(state, "FORK", trustDomain),
-        ...clear(state, "CONTINUITY_GAP", trustDomain),
-        ...clear(state, "PIN_AWAITED", trustDomain),
-        admitNodes(state),
-        ...reconcileRow(state, partner, nowMs),
-      ];
-    },
-    onFailed: (message) => {
-      const refusal: Refusal = { code: "STORE_FAILED", detail: message };
-      return refused(refusal, record, ticket);
-    },
-  };
-  return [{ kind: "store-domain", domain: { trustDomain, slot, pin } }];
-}
-
-/** The publisher contradicted itself: what is held stays applied, the sibling is the proof. */
-export function sayFork(state: MeshState, { pin, slot }: Partner, nowMs: number): Effect[] {
-  const { held, sibling } = slot;
-  if (sibling === undefined) return [];
-  const message = `${pin.trustDomain} signed two records of one version: ${held.record.idHex} is applied, ${sibling.record.idHex} is kept as evidence`;
-  return raise(state, "FORK", pin.trustDomain, message, nowMs);
-}
-
-/** Nodes of every pinned trust domain may be connected, and those of the own one. */
-export function admitNodes(state: MeshState): Effect {
-  const held = [...state.partners.values()].flatMap(({ slot }) => slot.held.record.state.nodes);
-  const own = state.own.slot?.held.record.state.nodes ?? [];
-  return { kind: "admit-nodes", nodes: [...held, ...own] };
 }
 
 /** Refusals that no later record of the same kind can end: only a person can. */
@@ -266,24 +274,4 @@ function sayGap(
   const { trustDomain, version } = record.state;
   const message = `record ${record.idHex} of ${trustDomain} at sequence ${version.sequence} is not signed under an authority that is held`;
   return raise(state, "CONTINUITY_GAP", trustDomain, message, nowMs);
-}
-
-function accepted({ state: { trustDomain, version } }: SignedRecord): Effect {
-  return tell({ kind: "record-accepted", trustDomain, detail: `sequence ${version.sequence}` });
-}
-
-function answer(ticket: Ticket, told: Answer): Effect[] {
-  return [{ kind: "answer", ticket, answer: told }];
-}
-
-export function refused(
-  refusal: Refusal,
-  record: SignedRecord | undefined,
-  ticket: Ticket,
-): Effect[] {
-  const trustDomain = record?.state.trustDomain;
-  return [
-    ...answer(ticket, { kind: "refused", refusal, trustDomain, recordId: record?.idHex }),
-    tell({ kind: "record-refused", trustDomain, refusal }),
-  ];
 }

@@ -10,6 +10,8 @@ import type { State } from "../record/state.ts";
 import type { Effect, MeshEvent } from "./effect.ts";
 import { FINDINGS, type Finding, type FindingCode } from "./finding.ts";
 import type { Ticket } from "./input.ts";
+import { NodeMeter } from "./node-meter.ts";
+import { ParkedRecords } from "./parked.ts";
 import { type Partner, type Pin, newPartner } from "./partner.ts";
 
 /** Who this daemon is and what its configuration says; fixed for its lifetime. */
@@ -46,6 +48,7 @@ export interface Own {
   wentBackSinceMs: number | undefined;
   /** A higher own record that this daemon never read from SPIRE. */
   suspect: { readonly record: VerifiedRecord; readonly sinceMs: number } | undefined;
+  readonly meter: NodeMeter;
   /** Who waits for the first record. */
   readonly exports: Ticket[];
 }
@@ -55,6 +58,7 @@ export interface MeshState {
   readonly startedAtMs: number;
   readonly own: Own;
   readonly partners: Map<TrustDomain, Partner>;
+  readonly parked: ParkedRecords;
   /** Domains with a FederationRelationship, as last listed. */
   relationships: ReadonlySet<TrustDomain>;
   rowsReadAtMs: number | undefined;
@@ -94,11 +98,13 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
       retryAtMs: 0,
       wentBackSinceMs: undefined,
       suspect: undefined,
+      meter: new NodeMeter(),
       exports: [],
     },
     partners: new Map(
       stored.partners.map(({ pin, slot }) => [pin.trustDomain, newPartner(pin, slot)]),
     ),
+    parked: new ParkedRecords(),
     relationships: new Set(),
     rowsReadAtMs: undefined,
     spireAway: undefined,

@@ -8,11 +8,12 @@ import { sameAuthorities } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Effect, Failure } from "./effect.ts";
 import type { Input, Ticket } from "./input.ts";
-import { admitNodes, refused, storeSlot, takeRecord } from "./intake.ts";
+import { takeRecord } from "./intake.ts";
 import { desiredRow } from "../policy/row.ts";
 import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
 import type { Partner, Pin } from "./partner.ts";
 import type { RowOutcome } from "./row-order.ts";
+import { admitNodes, refused, storeSlot } from "./slot-store.ts";
 import { NO_ROW, reconcileRow, rowDigest } from "./rows.ts";
 
 /** gRPC status FAILED_PRECONDITION: registration entries name the trust domain (read in SPIRE). */
@@ -53,7 +54,15 @@ export function onImportAsked(
     return [
       { kind: "dial", addresses: asked.addressHints },
       ...(asked.replace ? standUp(state, partner, nowMs) : []),
-      ...takeRecord(state, record, ticket, nowMs, proofs, asked.addressHints),
+      ...takeRecord(state, record, {
+        carrier: "file",
+        from: undefined,
+        bytes: asked.envelope.length,
+        ticket,
+        addressHints: asked.addressHints,
+        nowMs,
+        proofs,
+      }),
     ];
   }
   if (fingerprint === undefined) {
@@ -220,6 +229,7 @@ function removeDomain(state: MeshState, partner: Partner, ticket: Ticket): Effec
   state.pending = {
     onStored: () => {
       state.partners.delete(trustDomain);
+      state.parked.takeAll(trustDomain);
       const theirs = [...state.findings.values()].filter(
         (each) => each.trustDomain === trustDomain,
       );

@@ -11,7 +11,7 @@ import type { Proofs } from "../record/proofs.ts";
 import type { SyncEntry } from "./sync-entry.ts";
 import type { Effect } from "./effect.ts";
 import type { Input } from "./input.ts";
-import { admitNodes, onRecordReceived, sayFork } from "./intake.ts";
+import { onParkedWoken, onRecordReceived } from "./intake.ts";
 import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
 import {
   giveUpForgetting,
@@ -28,6 +28,7 @@ import {
   onRecordSigned,
   publishIfChanged,
 } from "./publishing.ts";
+import { admitNodes, sayFork } from "./slot-store.ts";
 import { onRowEnded, onRowsRead, reconcileRow } from "./rows.ts";
 
 /** How long a start waits for a peer, who may hold something higher, before it writes or publishes. */
@@ -74,7 +75,9 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
     case "record-signed":
       return onRecordSigned(state, input.outcome, nowMs, proofs);
     case "record-received":
-      return onRecordReceived(state, input.envelope, input.carrier, input.ticket, nowMs, proofs);
+      return onRecordReceived(state, input, nowMs, proofs);
+    case "parked-woken":
+      return onParkedWoken(state, input.trustDomain, nowMs, proofs);
     case "domain-stored":
     case "domain-removed": {
       const { pending } = state;
@@ -133,6 +136,7 @@ function onPeerSynced(
 
 function onTick(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
   const waitedMs = nowMs - state.startedAtMs;
+  state.parked.dropOld(nowMs);
   const waitedLongEnough = waitedMs >= FIRST_SYNC_MS || waitedMs < 0; // The clock was set back.
   return [
     ...(!state.synced && waitedLongEnough ? finishFirstSync(state, nowMs, proofs) : []),

@@ -9,6 +9,7 @@ import { type Judged, refuse } from "./refusal.ts";
 import type { CertificateFacts, Malformed, Proofs } from "./proofs.ts";
 import type { JwtAuthority, X509Authority } from "../spiffe/trust-bundle.ts";
 import type { State } from "./state.ts";
+import { equalBytes } from "../std/bytes.ts";
 import { ok } from "../std/result.ts";
 
 /** What is wrong with one X.509 authority, or its facts. */
@@ -45,11 +46,21 @@ export function anchorsOf(authorities: readonly AuthorityFacts[]): Anchors {
   return authorities.filter(({ tainted }) => !tainted).map(({ facts }) => facts);
 }
 
-/** Reads every authority of a state; one bad authority refuses the record. */
-export function readAuthorities(state: State, proofs: Proofs): Judged<readonly AuthorityFacts[]> {
+/**
+ * Reads every authority of a state; one bad authority refuses the record.
+ *
+ * @param known Authorities of the record before: those that are still listed need not be read again.
+ */
+export function readAuthorities(
+  state: State,
+  proofs: Proofs,
+  known: readonly AuthorityFacts[] = [],
+): Judged<readonly AuthorityFacts[]> {
   const authorities: AuthorityFacts[] = [];
   for (const authority of state.x509Authorities) {
-    const facts = readX509Authority(authority, proofs);
+    const facts =
+      known.find((each) => equalBytes(each.facts.der, authority.der))?.facts ??
+      readX509Authority(authority, proofs);
     if ("malformed" in facts) return refuse("AUTHORITY_MALFORMED", facts.malformed);
     authorities.push({ facts, tainted: authority.tainted });
   }

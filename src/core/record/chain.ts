@@ -3,6 +3,9 @@
  * the next, the last by an anchor; no path is searched for (RFC 5280, 6.1, without its options).
  *
  *     leaf (publisher) ← issuer (URI SAN spiffe://td) ← … ← anchor (an untainted authority)
+ *
+ * Path rules (`judgeLinks`, `findIssuer`, `judgeConstraints`) hold for any X.509 path; whose it must
+ * be is the identity rule's (`judgeLeaf`, `judgeIssuers`). `judgeChain` and `findAnchor` ask both.
  */
 import { compareBytes, equalBytes, toHex } from "../std/bytes.ts";
 import { ok } from "../std/result.ts";
@@ -15,6 +18,8 @@ import { type Judged, refuse } from "./refusal.ts";
 
 /** Keys tried for one chain: an honest name and key id has one, and each costs a signature check. */
 const ANCHOR_KEYS_MAX = 4;
+
+type AnchorMissing = "OLD_AUTHORITY_MISSING" | "NEW_AUTHORITY_MISSING";
 
 /** Certificates of a chain, leaf first: at least the leaf. */
 export type ChainFacts = readonly [CertificateFacts, ...CertificateFacts[]];
@@ -36,27 +41,10 @@ export function judgeChain(
   chain: ChainFacts,
   trustDomain: TrustDomain,
   signedAtS: number,
-  proofs: Proofs,
+  proofs: Pick<Proofs, "issuedBy">,
 ): Judged<undefined> {
-  const [leaf] = chain;
-  if (leaf.uriSans.length !== 1 || leaf.uriSans[0] !== publisherId(trustDomain)) {
-    return refuse("LEAF_NOT_PUBLISHER", `URI SANs ${leaf.uriSans.join(" ") || "none"}`);
-  }
-  if (leaf.isCa || leaf.keyUsage?.digitalSignature !== true || leaf.keyUsage.keyCertSign) {
-    return refuse("LEAF_NOT_PUBLISHER", "its key usage is not that of an SVID");
-  }
-  if (leaf.key.type !== "ec-p256") return refuse("LEAF_NOT_PUBLISHER", `key ${leaf.key.type}`);
-  for (const [index, child] of chain.entries()) {
-    if (!validAt(child, signedAtS)) {
-      return refuse("CHAIN_NOT_VALID_THEN", `certificate ${index} at ${signedAtS}`);
-    }
-    const parent = chain[index + 1];
-    if (parent === undefined) break;
-    const problem = linkProblem(child, parent, index);
-    if (problem !== undefined) return refuse("CHAIN_BROKEN", problem);
-    if (!proofs.issuedBy(child, parent)) return refuse("CHAIN_BROKEN", `signature ${index}`);
-  }
-  return ok(undefined);
+  const leaf = judgeLeaf(chain[0], trustDomain);
+  return leaf.ok ? judgeLinks(chain, signedAtS, proofs) : leaf;
 }
 
 /**
@@ -71,9 +59,75 @@ export function findAnchor(
   anchors: Anchors,
   trustDomain: TrustDomain,
   signedAtS: number,
-  missing: "OLD_AUTHORITY_MISSING" | "NEW_AUTHORITY_MISSING",
-  proofs: Proofs,
+  missing: AnchorMissing,
+  proofs: Pick<Proofs, "issuedBy">,
 ): Judged<Uint8Array> {
+  const found = findIssuer(chain, anchors, signedAtS, missing, proofs);
+  if (!found.ok) return found;
+  const { anchor, hash } = found.value;
+  const cas = [...chain.slice(1), anchor];
+  const issuers = judgeIssuers(cas, trustDomain);
+  if (!issuers.ok) return issuers;
+  const constraints = judgeConstraints(cas, [trustDomain]);
+  return constraints.ok ? ok(hash) : constraints;
+}
+
+/** The leaf is the publisher's X509-SVID and nothing else. */
+function judgeLeaf(leaf: CertificateFacts, trustDomain: TrustDomain): Judged<undefined> {
+  if (leaf.uriSans.length !== 1 || leaf.uriSans[0] !== publisherId(trustDomain)) {
+    return refuse("LEAF_NOT_PUBLISHER", `URI SANs ${leaf.uriSans.join(" ") || "none"}`);
+  }
+  if (leaf.isCa || leaf.keyUsage?.digitalSignature !== true || leaf.keyUsage.keyCertSign) {
+    return refuse("LEAF_NOT_PUBLISHER", "its key usage is not that of an SVID");
+  }
+  if (leaf.key.type !== "ec-p256") return refuse("LEAF_NOT_PUBLISHER", `key ${leaf.key.type}`);
+  return ok(undefined);
+}
+
+/** The CAs, from the leaf's issuer to the anchor, speak for this trust domain and no other. */
+function judgeIssuers(
+  cas: readonly CertificateFacts[],
+  trustDomain: TrustDomain,
+): Judged<undefined> {
+  const wanted = trustDomainId(trustDomain);
+  const [issuer, ...above] = cas;
+  // This separates trust domains that stand under one corporate root.
+  if (issuer?.uriSans.length !== 1 || issuer.uriSans[0] !== wanted) {
+    return refuse("ISSUER_NOT_TRUST_DOMAIN", `URI SANs ${issuer?.uriSans.join(" ") || "none"}`);
+  }
+  if (above.some(({ uriSans }) => uriSans.some((uri) => uri !== wanted))) {
+    return refuse("ISSUER_NOT_TRUST_DOMAIN", "a CA above the issuer names another trust domain");
+  }
+  return ok(undefined);
+}
+
+/** Each certificate is issued by the next one, and was valid then. */
+export function judgeLinks(
+  chain: ChainFacts,
+  signedAtS: number,
+  proofs: Pick<Proofs, "issuedBy">,
+): Judged<undefined> {
+  for (const [index, child] of chain.entries()) {
+    if (!validAt(child, signedAtS)) {
+      return refuse("CHAIN_NOT_VALID_THEN", `certificate ${index} at ${signedAtS}`);
+    }
+    const parent = chain[index + 1];
+    if (parent === undefined) break;
+    const problem = linkProblem(child, parent, index);
+    if (problem !== undefined) return refuse("CHAIN_BROKEN", problem);
+    if (!proofs.issuedBy(child, parent)) return refuse("CHAIN_BROKEN", `signature ${index}`);
+  }
+  return ok(undefined);
+}
+
+/** The anchor that issued the last certificate of a chain, and was valid then. */
+export function findIssuer(
+  chain: ChainFacts,
+  anchors: Anchors,
+  signedAtS: number,
+  missing: AnchorMissing,
+  proofs: Pick<Proofs, "issuedBy">,
+): Judged<{ readonly anchor: CertificateFacts; readonly hash: Uint8Array }> {
   const last = chain.at(-1) ?? chain[0];
   const index = chain.length - 1;
   const candidates = anchors
@@ -82,45 +136,42 @@ export function findAnchor(
     .sort((left, right) => compareBytes(left.hash, right.hash));
   let refusal = refuse(missing, `no untainted authority issued the chain's last certificate`);
   const tried = new Set<string>();
-  for (const { anchor, hash } of candidates) {
+  for (const candidate of candidates) {
+    const { anchor } = candidate;
     // Authorities may share a name and a key: one that did not sign it is not asked again.
     const key = toHex(sha256(anchor.key.spki));
     if (tried.has(key)) continue;
     if (tried.size === ANCHOR_KEYS_MAX) break;
     if (!validAt(anchor, signedAtS)) {
       refusal = refuse("CHAIN_NOT_VALID_THEN", `the authority at ${signedAtS}`);
-    } else if (!proofs.issuedBy(last, anchor)) {
+    } else if (proofs.issuedBy(last, anchor)) {
+      return ok(candidate);
+    } else {
       tried.add(key);
       refusal = refuse(missing, "the authority of that name and key id did not sign it");
-    } else {
-      const names = judgeNames([...chain, anchor], trustDomain);
-      return names.ok ? ok(hash) : names;
     }
   }
   return refusal;
 }
 
-/** Rules that need the anchor too: which trust domain the CAs speak for, and name constraints. */
-function judgeNames(
-  path: readonly CertificateFacts[],
-  trustDomain: TrustDomain,
+/** The name constraints of the CAs allow the hosts of every URI below (RFC 5280, 4.2.1.10). */
+export function judgeConstraints(
+  cas: readonly CertificateFacts[],
+  uriHosts: readonly string[],
 ): Judged<undefined> {
-  const wanted = trustDomainId(trustDomain);
-  const [, issuer, ...above] = path;
-  // This separates trust domains that stand under one corporate root.
-  if (issuer?.uriSans.length !== 1 || issuer.uriSans[0] !== wanted) {
-    return refuse("ISSUER_NOT_TRUST_DOMAIN", `URI SANs ${issuer?.uriSans.join(" ") || "none"}`);
-  }
-  if (above.some(({ uriSans }) => uriSans.some((uri) => uri !== wanted))) {
-    return refuse("ISSUER_NOT_TRUST_DOMAIN", "a CA above the issuer names another trust domain");
-  }
-  for (const { nameConstraints } of path.slice(1)) {
+  for (const { nameConstraints } of cas) {
     if (nameConstraints === undefined) continue;
     const { permittedUris, excludedUris, othersCritical } = nameConstraints;
     if (othersCritical) return refuse("NAME_CONSTRAINED", "a constraint on other names");
-    const within = (constraint: string): boolean => hostWithin(trustDomain, constraint);
-    if (excludedUris.some(within) || (permittedUris.length > 0 && !permittedUris.some(within))) {
-      return refuse("NAME_CONSTRAINED", `${trustDomain} is outside the CA's URI constraints`);
+    for (const host of uriHosts) {
+      const permitted =
+        permittedUris.length === 0 || permittedUris.some((each) => hostWithin(host, each));
+      if (
+        !permitted ||
+        excludedUris.some((each) => hostWithin(host, each) || hostWithin(host, `.${each}`))
+      ) {
+        return refuse("NAME_CONSTRAINED", `${host} is outside the CA's URI constraints`);
+      }
     }
   }
   return ok(undefined);

@@ -4,7 +4,7 @@
  * signature by a node key.
  *
  *     bytes ─ readRecord ─▶ SignedRecord ─ verifyRecord(held) ─▶ VerifiedRecord
- *             1, 2                          6 … 10
+ *             1, 2          judgeSigners: 6     7 … 10
  *
  * Whose record it is and which version (steps 3 to 5) is the slot's and the mesh's to say. There are
  * no other ways to a `VerifiedRecord` than `verifyRecord` and, for what it once gave, `restoreRecord`.
@@ -16,7 +16,7 @@ import { type Anchors, type AuthorityFacts, anchorsOf, readAuthorities } from ".
 import { findAnchor, judgeChain, readChain } from "./chain.ts";
 import { type Block, type Envelope, decodeEnvelope } from "./envelope.ts";
 import { nodePreimage, recordId, svidPreimage } from "./preimages.ts";
-import type { Proofs } from "./proofs.ts";
+import type { CertificateFacts, Proofs } from "./proofs.ts";
 import { type Judged, type Refusal, refuse } from "./refusal.ts";
 import { type State, decodeState, isGenesis } from "./state.ts";
 
@@ -85,6 +85,20 @@ export function readRecord(
 }
 
 /**
+ * Step 6 against the held record: whether the step from it may be made, and by whom. No certificate
+ * is read and no signature verified, so it comes before whatever the signing node has to pay for.
+ *
+ * @returns The blocks of listed nodes, at least one.
+ */
+export function judgeSigners(
+  record: SignedRecord,
+  held: VerifiedRecord | undefined,
+): Judged<readonly Block[]> {
+  const step = judgeStep(record, held);
+  return step.ok ? judgeNodes(record, held?.record.state) : step;
+}
+
+/**
  * Steps 6 to 10 against the held record. For a first record, whose exact id came out of band, pass
  * undefined: the record is then its own "held".
  *
@@ -97,11 +111,9 @@ export function verifyRecord(
   nowS: number,
   proofs: Proofs,
 ): Judged<VerifiedRecord> {
-  const steps = judgeStep(record, held);
-  if (!steps.ok) return steps;
-  const listed = judgeNodes(record, held?.record.state);
+  const listed = judgeSigners(record, held);
   if (!listed.ok) return listed;
-  const authorities = readAuthorities(record.state, proofs);
+  const authorities = readAuthorities(record.state, proofs, held?.authorities);
   if (!authorities.ok) return authorities;
   const newAnchors = anchorsOf(authorities.value);
   const against: Against = {
@@ -216,8 +228,10 @@ function verifyBlock(
     }
     const judged = judgeChain(read.value, trustDomain, signedAtS, proofs);
     if (!judged.ok) return judged;
+    // Most chains are old and new: what held for the one authority need not be verified twice.
+    const issuedBy = remembering(proofs.issuedBy.bind(proofs));
     const ends = (anchors: Anchors, missing: "OLD_AUTHORITY_MISSING" | "NEW_AUTHORITY_MISSING") =>
-      findAnchor(read.value, anchors, trustDomain, signedAtS, missing, proofs);
+      findAnchor(read.value, anchors, trustDomain, signedAtS, missing, { issuedBy });
     if (index === 0 && against.oldAnchors !== undefined) {
       const found = ends(against.oldAnchors, "OLD_AUTHORITY_MISSING");
       if (!found.ok) return found;
@@ -235,6 +249,16 @@ function verifyBlock(
   }
   if (newAnchor === undefined) return refuse("NEW_AUTHORITY_MISSING", "no chain");
   return ok({ block, newAnchor });
+}
+
+/** Asks once for each parent; the child is always the same. */
+function remembering(issuedBy: Proofs["issuedBy"]): Proofs["issuedBy"] {
+  const answers = new Map<CertificateFacts, boolean>();
+  return (child, parent) => {
+    const answer = answers.get(parent) ?? issuedBy(child, parent);
+    answers.set(parent, answer);
+    return answer;
+  };
 }
 
 /** Step 10, time: not ahead of us, and not much older than what was already taken. */

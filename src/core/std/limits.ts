@@ -36,6 +36,14 @@ export const REV_JUMP_MAX = 1_024;
 export const PINNED_DOMAINS_MAX = 10_000;
 /** Step records kept a trust domain, so that a partner who was away can be led forward. */
 export const STEP_RECORDS_MAX = 64;
+/** Records of one forwarder that wait for the one before them. Above: its oldest go. */
+export const PARKED_A_FORWARDER_MAX = 64;
+/** All parked records together. Above: the oldest of whoever takes the most go. */
+export const PARKED_BYTES_MAX = 8 * 1024 * 1024;
+/** How long a record may wait for the one before it; sync repairs within seconds. */
+export const PARKED_MS = 10 * 60 * 1_000;
+/** Parked records verified again each time their trust domain advances. The rest wait for the next. */
+export const PARKED_TRIES_MAX = 8;
 /** Clock difference between daemons that is taken without a word. */
 export const CLOCK_SKEW_S = 300;
 /** How much older than the held blocks a signature may be (docs/protocol.md, step 10). */

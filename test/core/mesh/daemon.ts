@@ -97,8 +97,9 @@ export class TestDaemon {
   send(input: Input): readonly Effect[] {
     const before = this.effects.length;
     let next: Input | undefined = input;
-    while (next !== undefined)
-      next = this.#carryOut(step(this.state, next, this.nowMs, x509Proofs));
+    while (next !== undefined) {
+      next = this.#carryOut(step(this.state, next, this.nowMs, x509Proofs)) ?? this.#queued.shift();
+    }
     expect(this.state.pending).toBeUndefined();
     return this.effects.slice(before);
   }
@@ -230,6 +231,9 @@ export class TestDaemon {
     return structuredClone({ ...this.state, findings: undefined });
   }
 
+  /** Inputs that effects put behind what waits already. */
+  readonly #queued: Input[] = [];
+
   #carryOut(effects: readonly Effect[]): Input | undefined {
     let next: Input | undefined;
     for (const effect of effects) {
@@ -255,6 +259,9 @@ export class TestDaemon {
         this.disk.domains.delete(effect.trustDomain);
         this.disk.pins.delete(effect.trustDomain);
         return { kind: "domain-removed" };
+      case "wake-parked":
+        this.#queued.push({ kind: "parked-woken", trustDomain: effect.trustDomain });
+        return undefined;
       case "order-row":
         this.#expectStored(effect.order);
         this.orders.push(effect.order);

@@ -1,0 +1,100 @@
+/**
+ * Steps 12 and 13 of docs/protocol.md 3: a slot on its way to the store, and what follows once it
+ * stands there. The answer, the event and SPIRE's row never come before the disk.
+ */
+import assert from "node:assert/strict";
+import type { Refusal } from "../record/refusal.ts";
+import type { SignedRecord } from "../record/verify.ts";
+import type { Relation, Slot } from "../resolver/slot.ts";
+import type { TrustDomain } from "../spiffe/trust-domain.ts";
+import type { Answer, Effect } from "./effect.ts";
+import type { Ticket } from "./input.ts";
+import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
+import { type Partner, type Pin, newPartner } from "./partner.ts";
+import { reconcileRow } from "./rows.ts";
+
+/**
+ * Orders a slot to the store.
+ *
+ * @param seenRow Digest of SPIRE's row as just read, when the domain is new here.
+ */
+export function storeSlot(
+  state: MeshState,
+  pin: Pin,
+  slot: Slot,
+  relation: Relation,
+  record: SignedRecord,
+  ticket: Ticket | undefined,
+  seenRow?: string,
+): Effect[] {
+  const { trustDomain } = pin;
+  assert(state.pending === undefined, "one store effect at a time");
+  state.pending = {
+    onStored: (nowMs) => {
+      const partner = state.partners.get(trustDomain) ?? newPartner(pin, slot);
+      state.partners.set(trustDomain, partner);
+      partner.pin = pin;
+      partner.slot = slot;
+      partner.row.seen ??= seenRow;
+      const recordId = record.idHex;
+      const effects = answer(ticket, { kind: "taken", trustDomain, recordId });
+      if (relation === "fork") return [...effects, ...sayFork(state, partner, nowMs)];
+      if (relation === "same") return effects;
+      return [
+        ...effects,
+        accepted(record),
+        ...clear(state, "FORK", trustDomain),
+        ...clear(state, "CONTINUITY_GAP", trustDomain),
+        ...clear(state, "PIN_AWAITED", trustDomain),
+        admitNodes(state),
+        ...reconcileRow(state, partner, nowMs),
+        ...wakeParked(state, trustDomain),
+      ];
+    },
+    onFailed: (message) => {
+      const refusal: Refusal = { code: "STORE_FAILED", detail: message };
+      return refused(refusal, record, ticket);
+    },
+  };
+  return [{ kind: "store-domain", domain: { trustDomain, slot, pin } }];
+}
+
+/** By way of the queue, so that others have their turn between the steps of one trust domain. */
+function wakeParked(state: MeshState, trustDomain: TrustDomain): Effect[] {
+  return state.parked.has(trustDomain) ? [{ kind: "wake-parked", trustDomain }] : [];
+}
+
+/** The publisher contradicted itself: what is held stays applied, the sibling is the proof. */
+export function sayFork(state: MeshState, { pin, slot }: Partner, nowMs: number): Effect[] {
+  const { held, sibling } = slot;
+  if (sibling === undefined) return [];
+  const message = `${pin.trustDomain} signed two records of one version: ${held.record.idHex} is applied, ${sibling.record.idHex} is kept as evidence`;
+  return raise(state, "FORK", pin.trustDomain, message, nowMs);
+}
+
+/** Nodes of every pinned trust domain may be connected, and those of the own one. */
+export function admitNodes(state: MeshState): Effect {
+  const held = [...state.partners.values()].flatMap(({ slot }) => slot.held.record.state.nodes);
+  const own = state.own.slot?.held.record.state.nodes ?? [];
+  return { kind: "admit-nodes", nodes: [...held, ...own] };
+}
+
+export function accepted({ state: { trustDomain, version } }: SignedRecord): Effect {
+  return tell({ kind: "record-accepted", trustDomain, detail: `sequence ${version.sequence}` });
+}
+
+export function answer(ticket: Ticket | undefined, told: Answer): Effect[] {
+  return ticket === undefined ? [] : [{ kind: "answer", ticket, answer: told }];
+}
+
+export function refused(
+  refusal: Refusal,
+  record: SignedRecord | undefined,
+  ticket: Ticket | undefined,
+): Effect[] {
+  const trustDomain = record?.state.trustDomain;
+  return [
+    ...answer(ticket, { kind: "refused", refusal, trustDomain, recordId: record?.idHex }),
+    tell({ kind: "record-refused", trustDomain, refusal }),
+  ];
+}

@@ -1,0 +1,203 @@
+/** What a forwarder and a node may make us do: parked records, and the budget of a listed node. */
+import { describe, expect, test } from "vitest";
+import type { Proofs } from "../../../src/core/record/proofs.ts";
+import { PARKED_TRIES_MAX } from "../../../src/core/std/limits.ts";
+import { x509Proofs } from "../../../src/x509/proofs.ts";
+import {
+  NOW_S,
+  type TestRecord,
+  makeNodeKey,
+  makePublisher,
+  makeRecord,
+  stateAfter,
+  untainted,
+} from "../../arbitraries/record.ts";
+import { TestDaemon, ofKind } from "./daemon.ts";
+
+const alpha = makePublisher("alpha.test");
+const bravo = makePublisher("bravo.test");
+const { genesis, trustDomain, node, svid, ca } = alpha;
+const nextCa = alpha.newCa();
+const nextSvid = alpha.mint(nextCa);
+const prepared = alpha.next(genesis, { x509Authorities: [untainted(ca), untainted(nextCa)] });
+const revoked = alpha.next(prepared, { x509Authorities: [untainted(nextCa)] }, [nextSvid]);
+const later = alpha.next(revoked, {}, [nextSvid]);
+
+async function holding(first: TestRecord = genesis): Promise<TestDaemon> {
+  const daemon = await TestDaemon.start(bravo);
+  expect(daemon.import(first)).toBe("taken");
+  return daemon;
+}
+
+const heldId = (daemon: TestDaemon): string | undefined =>
+  daemon.stored(trustDomain)?.held.recordId;
+
+/** A record of alpha's node that the held authorities do not speak for. */
+function unproven(sequence: bigint): TestRecord {
+  const stranger = alpha.newCa();
+  const state = stateAfter(genesis, {
+    version: { epoch: 0, rev: 0, sequence },
+    x509Authorities: [untainted(stranger)],
+  });
+  return makeRecord(state, [{ node, svids: [alpha.mint(stranger)] }]);
+}
+
+/** Counts certificates read meanwhile. */
+function readingsOf(work: () => void): number {
+  const { readCertificate } = x509Proofs;
+  let readings = 0;
+  const counting: Proofs["readCertificate"] = (der) => {
+    readings += 1;
+    return readCertificate(der);
+  };
+  Object.assign(x509Proofs, { readCertificate: counting });
+  try {
+    work();
+  } finally {
+    Object.assign(x509Proofs, { readCertificate });
+  }
+  return readings;
+}
+
+describe("a record that came by gossip before the one it stands on", () => {
+  test("is taken as soon as that one is, without a finding in between", async () => {
+    const daemon = await holding();
+    expect(daemon.receive(revoked, "gossip")).toBe("OLD_AUTHORITY_MISSING");
+    expect(daemon.findings).toEqual([]);
+    expect(heldId(daemon)).toBe(genesis.idHex);
+    expect(daemon.receive(prepared, "gossip")).toBe("taken");
+    expect(heldId(daemon)).toBe(revoked.idHex);
+  });
+
+  test("is taken after a whole row of steps, in their order", async () => {
+    const daemon = await holding();
+    for (const record of [later, revoked]) daemon.receive(record, "gossip");
+    daemon.receive(prepared, "gossip");
+    expect(heldId(daemon)).toBe(later.idHex);
+  });
+
+  test("answers nobody twice", async () => {
+    const daemon = await holding();
+    daemon.receive(revoked, "gossip");
+    daemon.receive(prepared, "gossip");
+    expect(ofKind(daemon.effects, "answer")).toHaveLength(3); // With the import.
+  });
+
+  test("is not kept when it came by sync, which brings steps in order: that is a gap", async () => {
+    const daemon = await holding();
+    expect(daemon.receive(revoked, "sync")).toBe("OLD_AUTHORITY_MISSING");
+    expect(daemon.findings).toEqual(["CONTINUITY_GAP"]);
+    daemon.receive(prepared, "gossip");
+    expect(heldId(daemon)).toBe(prepared.idHex);
+  });
+
+  test("waits ten minutes at most", async () => {
+    const daemon = await holding();
+    daemon.receive(revoked, "gossip");
+    daemon.wait(10 * 60 + 1);
+    daemon.receive(prepared, "gossip");
+    expect(heldId(daemon)).toBe(prepared.idHex);
+  });
+
+  test("is gone with its partner when that is forgotten", async () => {
+    const daemon = await holding();
+    daemon.readRows();
+    daemon.endRow();
+    daemon.receive(revoked, "gossip");
+    daemon.forget(trustDomain);
+    daemon.endRow();
+    expect(daemon.state.parked.has(trustDomain)).toBe(false);
+  });
+
+  test("that no later record helps stays refused, and shows nowhere", async () => {
+    const daemon = await holding();
+    const before = daemon.snapshot();
+    const other = makeNodeKey();
+    const state = stateAfter(genesis, {
+      nodes: [node.publicKey, other.publicKey].sort(Buffer.compare),
+    });
+    const byOther = makeRecord(state, [{ node: other, svids: [svid] }]);
+    expect(daemon.receive(byOther, "gossip")).toBe("NODE_NOT_LISTED");
+    expect(daemon.receive(prepared, "gossip")).toBe("taken");
+    expect(heldId(daemon)).toBe(prepared.idHex);
+    expect(before).toMatchObject({ parked: {} });
+  });
+
+  test(`is verified again with at most ${PARKED_TRIES_MAX} others for each step`, async () => {
+    const daemon = await holding();
+    for (let index = 0; index < 10; index += 1) {
+      daemon.receive(unproven(BigInt(100 + index)), "gossip");
+    }
+    daemon.wait(10);
+    // Each try reads its own authority and its leaf; the step itself one authority and one leaf.
+    const readings = readingsOf(() => expect(daemon.receive(prepared, "gossip")).toBe("taken"));
+    expect(readings).toBe(2 + 2 * PARKED_TRIES_MAX);
+  });
+});
+
+describe("a listed node", () => {
+  test("may have ten records verified at once, then one a second", async () => {
+    const daemon = await holding();
+    for (let index = 0; index < 10; index += 1) {
+      const said = daemon.receive(unproven(BigInt(10 + index)), "gossip");
+      expect(said).toBe("OLD_AUTHORITY_MISSING");
+    }
+    expect(daemon.receive(prepared, "gossip")).toBe("NODE_OVER_BUDGET");
+    daemon.nowMs += 1_000;
+    expect(daemon.receive(prepared, "gossip")).toBe("taken");
+  });
+
+  test("over its budget costs no certificate and no verification", async () => {
+    const daemon = await holding();
+    for (let index = 0; index < 10; index += 1)
+      daemon.receive(unproven(BigInt(10 + index)), "gossip");
+    const before = daemon.snapshot();
+    const readings = readingsOf(() => daemon.receive(unproven(30n), "gossip"));
+    expect(readings).toBe(0);
+    expect(daemon.snapshot()).toEqual(before);
+  });
+
+  test("that is over its budget is still synced from, and imported by an operator", async () => {
+    const daemon = await holding();
+    for (let index = 0; index < 11; index += 1)
+      daemon.receive(unproven(BigInt(10 + index)), "gossip");
+    expect(daemon.receive(prepared, "sync")).toBe("taken");
+    expect(daemon.import(revoked)).toBe("taken");
+  });
+
+  test("pays with its own budget: one of another trust domain is not touched", async () => {
+    const charlie = makePublisher("charlie.test");
+    const daemon = await holding();
+    daemon.import(charlie.genesis);
+    for (let index = 0; index < 11; index += 1)
+      daemon.receive(unproven(BigInt(10 + index)), "gossip");
+    expect(daemon.receive(charlie.next(charlie.genesis), "gossip")).toBe("taken");
+  });
+
+  test("is not charged for records that a relay repeats", async () => {
+    const daemon = await holding(prepared);
+    for (let index = 0; index < 50; index += 1) {
+      expect(daemon.receive(genesis, "gossip")).toBe("STALE");
+      expect(daemon.receive(prepared, "gossip")).toBe("unchanged");
+    }
+    expect(daemon.receive(revoked, "gossip")).toBe("taken");
+  });
+
+  test("pays for new blocks of the held record from another budget", async () => {
+    const daemon = await holding();
+    const again = (signedAtS: number): TestRecord =>
+      makeRecord(genesis.state, [{ node, svids: [svid], signedAtS }]);
+    for (let index = 1; index <= 10; index += 1) {
+      expect(daemon.receive(again(NOW_S + index), "gossip")).toBe("taken");
+    }
+    expect(daemon.receive(again(NOW_S + 11), "gossip")).toBe("NODE_OVER_BUDGET");
+    expect(daemon.receive(prepared, "gossip")).toBe("taken");
+  });
+
+  test("costs no certificate when it repeats the held record", async () => {
+    const daemon = await holding();
+    const before = daemon.snapshot();
+    expect(readingsOf(() => expect(daemon.receive(genesis, "gossip")).toBe("unchanged"))).toBe(0);
+    expect(daemon.snapshot()).toEqual(before);
+  });
+});

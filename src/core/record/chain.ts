@@ -164,12 +164,11 @@ export function judgeConstraints(
     const { permittedUris, excludedUris, othersCritical } = nameConstraints;
     if (othersCritical) return refuse("NAME_CONSTRAINED", "a constraint on other names");
     for (const host of uriHosts) {
-      const permitted =
-        permittedUris.length === 0 || permittedUris.some((each) => hostWithin(host, each));
-      if (
-        !permitted ||
-        excludedUris.some((each) => hostWithin(host, each) || hostWithin(host, `.${each}`))
-      ) {
+      const isWithin = (constraint: string): boolean => hostWithin(host, constraint);
+      // Go reads `example.org` as all below it too: excluded is what either reading excludes.
+      const isBelow = (constraint: string): boolean => hostWithin(host, `.${constraint}`);
+      const isPermitted = permittedUris.length === 0 || permittedUris.some(isWithin);
+      if (!isPermitted || excludedUris.some(isWithin) || excludedUris.some(isBelow)) {
         return refuse("NAME_CONSTRAINED", `${host} is outside the CA's URI constraints`);
       }
     }

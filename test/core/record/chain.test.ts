@@ -192,7 +192,17 @@ describe("a chain with intermediates", () => {
     ["permitted to a name that ends alike", "NAME_CONSTRAINED", uris(0xa0, "pha.test"), true],
     ["with this trust domain excluded", "NAME_CONSTRAINED", uris(0xa1, "alpha.test"), true],
     ["with all below .test excluded", "NAME_CONSTRAINED", uris(0xa1, ".test"), true],
+    ["with all below test excluded, as Go reads it", "NAME_CONSTRAINED", uris(0xa1, "test"), true],
+    [
+      "with this trust domain excluded in capitals",
+      "NAME_CONSTRAINED",
+      uris(0xa1, "ALPHA.test"),
+      true,
+    ],
+    ["with what is below it excluded", "taken", uris(0xa1, ".alpha.test"), true],
+    ["with a name that ends alike excluded", "taken", uris(0xa1, "pha.test"), true],
     ["with another one excluded", "taken", uris(0xa1, "bravo.test"), true],
+    ["permitted to the domain above alone", "NAME_CONSTRAINED", uris(0xa0, "test"), true],
     [
       "limited to URIs of another, not critical",
       "NAME_CONSTRAINED",

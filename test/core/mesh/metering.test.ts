@@ -1,6 +1,6 @@
 /** What a forwarder and a node may make us do: parked records, and the budget of a listed node. */
-import { describe, expect, test } from "vitest";
-import type { Proofs } from "../../../src/core/record/proofs.ts";
+import { describe, expect, test, vi } from "vitest";
+import { compareBytes } from "../../../src/core/std/bytes.ts";
 import { PARKED_TRIES_MAX } from "../../../src/core/std/limits.ts";
 import { x509Proofs } from "../../../src/x509/proofs.ts";
 import {
@@ -44,19 +44,11 @@ function unproven(sequence: bigint): TestRecord {
 
 /** Counts certificates read meanwhile. */
 function readingsOf(work: () => void): number {
-  const { readCertificate } = x509Proofs;
-  let readings = 0;
-  const counting: Proofs["readCertificate"] = (der) => {
-    readings += 1;
-    return readCertificate(der);
-  };
-  Object.assign(x509Proofs, { readCertificate: counting });
-  try {
-    work();
-  } finally {
-    Object.assign(x509Proofs, { readCertificate });
-  }
-  return readings;
+  const reading = vi.spyOn(x509Proofs, "readCertificate");
+  work();
+  const { length } = reading.mock.calls;
+  reading.mockRestore();
+  return length;
 }
 
 describe("a record that came by gossip before the one it stands on", () => {
@@ -114,7 +106,7 @@ describe("a record that came by gossip before the one it stands on", () => {
     const before = daemon.snapshot();
     const other = makeNodeKey();
     const state = stateAfter(genesis, {
-      nodes: [node.publicKey, other.publicKey].sort(Buffer.compare),
+      nodes: [node.publicKey, other.publicKey].sort(compareBytes),
     });
     const byOther = makeRecord(state, [{ node: other, svids: [svid] }]);
     expect(daemon.receive(byOther, "gossip")).toBe("NODE_NOT_LISTED");

@@ -42,6 +42,11 @@ function unproven(sequence: bigint): TestRecord {
   return makeRecord(state, [{ node, svids: [alpha.mint(stranger)] }]);
 }
 
+/** The held record, signed once more. */
+function again(signedAtS: number): TestRecord {
+  return makeRecord(genesis.state, [{ node, svids: [svid], signedAtS }]);
+}
+
 /** Counts certificates read meanwhile. */
 function readingsOf(work: () => void): number {
   const reading = vi.spyOn(x509Proofs, "readCertificate");
@@ -177,8 +182,6 @@ describe("a listed node", () => {
 
   test("pays for new blocks of the held record from another budget", async () => {
     const daemon = await holding();
-    const again = (signedAtS: number): TestRecord =>
-      makeRecord(genesis.state, [{ node, svids: [svid], signedAtS }]);
     for (let index = 1; index <= 10; index += 1) {
       expect(daemon.receive(again(NOW_S + index), "gossip")).toBe("taken");
     }

@@ -16,7 +16,7 @@ import {
   readWholeBytes,
 } from "./der.ts";
 import { readExtensions } from "./extensions.ts";
-import { readName, readSubject } from "./names.ts";
+import { isEmptyName, readName, readSubject } from "./names.ts";
 import { keyObjectOf, readPublicKey } from "./public-key.ts";
 import { familyOf, readSignatureAlgorithm } from "./signature-algorithm.ts";
 import { readValidity } from "./validity.ts";
@@ -74,7 +74,11 @@ function readTbs(fields: DerCursor, outerAlgorithm: Uint8Array): Omit<Certificat
   const subject = readSubject(fields);
   const key = readPublicKey(fields);
   // Unique ids would come here; RFC 5280 forbids making them.
-  const extensions = fields.within(EXTENSIONS, readExtensions);
+  const { namedByCriticalSan, ...extensions } = fields.within(EXTENSIONS, readExtensions);
+  // RFC 5280, 4.1.2.6: only the critical subjectAltName of an end entity may stand for a name.
+  if (isEmptyName(subject) && (extensions.isCa || !namedByCriticalSan)) {
+    throw new DerProblem("empty subject of a CA, or without a critical subjectAltName");
+  }
   return { issuer, subject, ...validity, key, ...extensions };
 }
 

@@ -30,6 +30,8 @@ export interface ExtensionFacts {
   readonly subjectKeyId: Uint8Array | undefined;
   readonly authorityKeyId: Uint8Array | undefined;
   readonly nameConstraints: NameConstraints | undefined;
+  /** Whether a critical subjectAltName is there: with it, the subject may be empty. */
+  readonly namedByCriticalSan: boolean;
 }
 
 interface Known {
@@ -90,6 +92,7 @@ const NONE: ExtensionFacts = {
   subjectKeyId: undefined,
   authorityKeyId: undefined,
   nameConstraints: undefined,
+  namedByCriticalSan: false,
 };
 
 function readExtension(id: string, critical: boolean, value: Uint8Array): Partial<ExtensionFacts> {
@@ -129,9 +132,17 @@ function readKeyUsage(value: DerCursor): Partial<ExtensionFacts> {
   return { keyUsage };
 }
 
-function readSubjectAltName(value: DerCursor): Partial<ExtensionFacts> {
-  const uris = readGeneralNames(value).filter(({ kind }) => kind === "uri");
-  return { uriSans: uris.map(({ content }) => readIa5(content)) };
+function readSubjectAltName(value: DerCursor, critical: boolean): Partial<ExtensionFacts> {
+  const names = readGeneralNames(value);
+  // Go judges no directory names: critical, they would be an extension that it does not handle.
+  if (critical && names.every(({ kind }) => kind === "directory")) {
+    throw new DerProblem("critical subjectAltName of directory names alone");
+  }
+  const uris = names.filter(({ kind }) => kind === "uri");
+  return {
+    uriSans: uris.map(({ content }) => readIa5(content)),
+    namedByCriticalSan: critical,
+  };
 }
 
 function readConstraints(value: DerCursor, critical: boolean): Partial<ExtensionFacts> {

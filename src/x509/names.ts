@@ -44,14 +44,17 @@ export function readName(cursor: DerCursor): Uint8Array {
   return name;
 }
 
-/** The same for a subject, which may be empty when subjectAltName speaks for it (RFC 5280, 4.1.2.6). */
+/** The same for a subject, which may be empty. */
 export function readSubject(cursor: DerCursor): Uint8Array {
   const name = cursor.takeWhole(TAG.sequence);
-  if (name.length > EMPTY_SEQUENCE_BYTES) readDer(name, readName);
+  if (!isEmptyName(name)) readDer(name, readName);
   return name;
 }
 
-const EMPTY_SEQUENCE_BYTES = 2;
+/** Whether the encoding of a Name is that of no RDN: identifier octet and length alone. */
+export function isEmptyName(name: Uint8Array): boolean {
+  return name.length === 2;
+}
 
 function readRdn(cursor: DerCursor): void {
   const attributes = cursor.list(TAG.set, (values) => {

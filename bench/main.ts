@@ -11,6 +11,7 @@ import { findSpire } from "../peers/site.ts";
 import { type Part, showPart } from "./figure.ts";
 import { measureIdle } from "./idle.ts";
 import { measureRotation } from "./rotation.ts";
+import { measureSoak } from "./soak.ts";
 import { measureStart } from "./start.ts";
 import { measureVerify } from "./verify.ts";
 import { measureWrites } from "./writes.ts";
@@ -23,6 +24,7 @@ interface Options {
   readonly rotations: number;
   readonly runs: number;
   readonly seconds: number;
+  readonly minutes: number;
 }
 
 const PARTS: Readonly<Record<string, (options: Options) => Promise<Part>>> = {
@@ -31,7 +33,10 @@ const PARTS: Readonly<Record<string, (options: Options) => Promise<Part>>> = {
   writes: measureWrites,
   idle: measureIdle,
   rotation: measureRotation,
+  soak: measureSoak,
 };
+/** Only when named: it takes half an hour. */
+const LONG: ReadonlySet<string> = new Set(["soak"]);
 
 // Processes of a part end with this one, however it ends: see peers/child.ts.
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
@@ -43,9 +48,11 @@ const { values, positionals } = parseArgs({
     rotations: { type: "string", default: "60" },
     runs: { type: "string", default: "7" },
     seconds: { type: "string", default: "60" },
+    minutes: { type: "string", default: "30" },
   },
 });
-const names = positionals.length === 0 ? Object.keys(PARTS) : positionals;
+const usual = Object.keys(PARTS).filter((name) => !LONG.has(name));
+const names = positionals.length === 0 ? usual : positionals;
 const unknown = names.filter((name) => PARTS[name] === undefined);
 if (unknown.length > 0) {
   process.stderr.write(`No part ${unknown.join(", ")}. Parts: ${Object.keys(PARTS).join(", ")}.\n`);
@@ -62,6 +69,7 @@ const options: Options = {
   rotations: Number(values.rotations),
   runs: Number(values.runs),
   seconds: Number(values.seconds),
+  minutes: Number(values.minutes),
 };
 const machine = {
   at: new Date().toISOString(),

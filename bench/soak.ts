@@ -1,0 +1,162 @@
+/**
+ * Whether a daemon grows: memory, descriptors and timers of daemons that work for a long time while
+ * partners rotate, restart, are forgotten and imported again, and strangers knock.
+ */
+import { readdir } from "node:fs/promises";
+import { createConnection } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { rotateAtOnce } from "../peers/rotation.ts";
+import { freePort } from "../peers/site.ts";
+import { callAdmin } from "../src/admin-contract/client.ts";
+import type { Figure, Part } from "./figure.ts";
+import { usageOf } from "./process-usage.ts";
+import { type Bench, Sites, startPartners, untilEqual } from "./sites.ts";
+import { medianOf } from "./spread.ts";
+
+/** One round of churn, and one sample at its end, when everything is at rest again. */
+const ROUND_MS = 15_000;
+const REST_MS = 5_000;
+/** Memory of a young process only grows: nothing is read from this part of the time. */
+const WARM_UP_PART = 1 / 3;
+const STRANGERS_A_ROUND = 20;
+const KNOCK_DEADLINE_MS = 2_000;
+const RSS_MIB_AN_HOUR_MAX = 1;
+const MIB = 1024 * 1024;
+const HOUR_MS = 3_600_000;
+
+interface Sample {
+  readonly atMs: number;
+  readonly rssMib: number;
+  readonly heapMib: number;
+  readonly descriptors: number;
+  readonly timers: number;
+}
+
+/** A daemon that is never restarted, and where its metrics are. */
+interface Watched extends Bench {
+  readonly metricsPort: number;
+}
+
+export async function measureSoak({ minutes }: { readonly minutes: number }): Promise<Part> {
+  return await Sites.with(async (sites) => {
+    const alpha = await startWatched(sites, "alpha");
+    const bravo = await startWatched(sites, "bravo");
+    const [charlie] = await startPartners(sites, ["charlie"]);
+    if (charlie === undefined) throw new Error("no sites");
+    const all = [alpha, bravo, charlie];
+    for (const at of all) for (const from of all) if (at !== from) await approve(at, from);
+    await untilEqual(all);
+    const samples = new Map<string, Sample[]>([
+      ["alpha", []],
+      ["bravo", []],
+    ]);
+    const endMs = performance.now() + minutes * 60_000;
+    for (let round = 0; performance.now() < endMs; round += 1) {
+      const roundEndMs = performance.now() + ROUND_MS;
+      await churn(round, alpha, bravo, charlie);
+      await sleep(Math.max(REST_MS, roundEndMs - performance.now()));
+      samples.get("alpha")?.push(await sampleOf(alpha));
+      samples.get("bravo")?.push(await sampleOf(bravo));
+    }
+    return {
+      title: `soak: ${minutes} min of rotations, restarts, imports and strangers`,
+      figures: [...samples].flatMap(([name, taken]) => figuresOf(name, taken)),
+      notes: [
+        "slope: the median of the slopes between all pairs of samples (Theil and Sen)",
+        `the first third is warm-up; a sample every ${ROUND_MS / 1_000} s, at rest`,
+      ],
+    };
+  });
+}
+
+async function startWatched(sites: Sites, name: string): Promise<Watched> {
+  const metricsPort = await freePort();
+  const extraConfig = `telemetry: { prometheus: { host: 127.0.0.1, port: ${metricsPort} } }\n`;
+  const [bench] = await startPartners(sites, [name], { extraConfig });
+  if (bench === undefined) throw new Error("no site");
+  return { ...bench, metricsPort };
+}
+
+/** Rotates, then one of: restarts charlie's daemon, forgets and imports it, lets strangers knock. */
+async function churn(round: number, alpha: Bench, bravo: Bench, charlie: Bench): Promise<void> {
+  for (const bench of [alpha, charlie]) await rotateAtOnce(bench.api);
+  if (round % 3 === 0) {
+    await charlie.site.stopDaemon(round % 2 === 0 ? "SIGTERM" : "SIGKILL");
+    await rotateAtOnce(alpha.api);
+    await charlie.site.startDaemon();
+  } else if (round % 3 === 1) {
+    await callAdmin(bravo.site.adminSocket, "forget", { trust_domain: charlie.trustDomain });
+    await approve(bravo, charlie);
+  } else {
+    await knock(alpha, STRANGERS_A_ROUND);
+  }
+  await untilEqual([alpha, bravo, charlie]);
+}
+
+async function approve(at: Bench, from: Bench): Promise<void> {
+  const exported = await callAdmin(from.site.adminSocket, "export", {});
+  await callAdmin(at.site.adminSocket, "import", {
+    file: from.trustDomain,
+    content: exported.content,
+    fingerprint: exported.record_id,
+  });
+}
+
+/** Connections that say nothing, or what no libp2p node says, and go. */
+async function knock({ site }: Bench, times: number): Promise<void> {
+  const { node } = await callAdmin(site.adminSocket, "status", {});
+  const port = Number(/\/tcp\/(\d+)/.exec(node.addresses.join(" "))?.[1]);
+  for (let index = 0; index < times; index += 1) {
+    const socket = createConnection({ host: "127.0.0.1", port });
+    socket.on("error", () => socket.destroy());
+    socket.setTimeout(KNOCK_DEADLINE_MS, () => socket.destroy());
+    if (index % 2 === 0) socket.write(Buffer.alloc(1_024, index));
+    await new Promise((resolve) => socket.once("close", resolve));
+  }
+}
+
+async function sampleOf({ site, metricsPort }: Watched): Promise<Sample> {
+  const pid = site.daemon?.pid;
+  if (pid === undefined) throw new Error(`the daemon of ${site.trustDomain} is gone`);
+  const [usage, descriptors, page] = await Promise.all([
+    usageOf(pid),
+    readdir(`/proc/${pid}/fd`),
+    fetch(`http://127.0.0.1:${metricsPort}/metrics`).then(async (answer) => await answer.text()),
+  ]);
+  return {
+    atMs: performance.now(),
+    rssMib: usage.rssBytes / MIB,
+    heapMib: Number(/^nodejs_heap_size_used_bytes (\S+)$/m.exec(page)?.[1]) / MIB,
+    descriptors: descriptors.length,
+    timers: Number(/^nodejs_active_resources\{type="Timeout"\} (\S+)$/m.exec(page)?.[1]),
+  };
+}
+
+function figuresOf(name: string, samples: readonly Sample[]): Figure[] {
+  const warm = samples.slice(Math.floor(samples.length * WARM_UP_PART));
+  const slopes = (of: (sample: Sample) => number): number[] =>
+    warm.flatMap((later, index) =>
+      warm
+        .slice(0, index)
+        .map((earlier) => ((of(later) - of(earlier)) * HOUR_MS) / (later.atMs - earlier.atMs)),
+    );
+  const rss = slopes(({ rssMib }) => rssMib);
+  const flat = (what: string, of: (sample: Sample) => number): Figure => {
+    const values = warm.map(of);
+    const half = Math.floor(values.length / 2);
+    const met = medianOf(values.slice(half)) <= medianOf(values.slice(0, half));
+    return { what: `${name}: ${what}`, unit: "open", values, target: { text: "flat", met } };
+  };
+  return [
+    { what: `${name}: RSS`, unit: "MB", values: warm.map(({ rssMib }) => rssMib) },
+    { what: `${name}: heap in use`, unit: "MB", values: warm.map(({ heapMib }) => heapMib) },
+    {
+      what: `${name}: slope of RSS`,
+      unit: "MiB/h",
+      values: rss,
+      target: { text: `< ${RSS_MIB_AN_HOUR_MAX}`, met: medianOf(rss) < RSS_MIB_AN_HOUR_MAX },
+    },
+    flat("descriptors", ({ descriptors }) => descriptors),
+    flat("timers", ({ timers }) => timers),
+  ];
+}

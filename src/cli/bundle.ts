@@ -4,7 +4,7 @@ import { callAdmin } from "../admin-contract/client.ts";
 import { Fault } from "../fault.ts";
 import { groupFingerprint, readFingerprint } from "./fingerprint.ts";
 import { printResult, withProgress } from "./output.ts";
-import { printableLines } from "./printable.ts";
+import { printableLines } from "../printable.ts";
 import { versionOf } from "./status.ts";
 import { table } from "./table.ts";
 import type { Session } from "./session.ts";

@@ -1,5 +1,5 @@
 /** `export`, `import` and `forget`: records as files, and partners approved or forgotten. */
-import { open, stat } from "node:fs/promises";
+import { lstat, open } from "node:fs/promises";
 import { getSystemErrorMessage } from "node:util";
 import { callAdmin } from "../admin-contract/client.ts";
 import {
@@ -8,12 +8,15 @@ import {
   type ImportOutcome,
 } from "../admin-contract/exchange.ts";
 import { FAULTS, Fault } from "../fault.ts";
+import { UNFINISHED, replaceFile } from "../private-files/private-file.ts";
 import { groupFingerprint, readFingerprint } from "./fingerprint.ts";
 import { note, printError, printResult, withProgress } from "./output.ts";
 import type { Session } from "./session.ts";
 
 const DONE = 0;
 const STDOUT = "-";
+/** Less the umask: a record is public, and nobody else shall change it on its way. */
+const EXPORT_MODE = 0o644;
 
 /**
  * Writes the own record to a file, whole or not at all, over an earlier export. Without a name it
@@ -51,17 +54,18 @@ export async function exportRecord(
   return DONE;
 }
 
-/** A rename would put a file in the place of a device or a directory. */
+/** A rename would put a file in the place of a device or of a link to something else. */
 async function checkReplaceable(file: string): Promise<void> {
-  const found = await stat(file).catch(() => undefined);
+  const found = await lstat(file).catch(() => undefined);
   if (found === undefined || found.isFile()) return;
   const advice = "Name a file with -o, or `-o -` for stdout.";
   throw new Fault("CANNOT_CREATE", `${file} is there and is not a file.`, { advice });
 }
 
 async function writeWhole(file: string, content: Uint8Array): Promise<void> {
-  const { default: writeFileAtomic } = await import("write-file-atomic");
-  await writeFileAtomic(file, Buffer.from(content)).catch((error: unknown) => {
+  // Others may write in this directory, such as /tmp: the name is not to be guessed.
+  const unfinished = `${file}.${crypto.randomUUID()}${UNFINISHED}`;
+  await replaceFile(file, content, { mode: EXPORT_MODE, unfinished }).catch((error: unknown) => {
     throw new Fault("CANNOT_CREATE", `${file} cannot be written: ${reasonOf(error)}.`, {
       cause: error,
     });

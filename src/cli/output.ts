@@ -5,7 +5,7 @@
 import { styleText } from "node:util";
 import type { ErrorReply } from "../admin-contract/error-reply.ts";
 import type { Fault } from "../fault.ts";
-import { printable, printableData, printableJson } from "./printable.ts";
+import { printable, printableData, printableJson } from "../printable.ts";
 
 export type OutputFormat = "json" | "pretty";
 

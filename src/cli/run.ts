@@ -1,5 +1,9 @@
 /** `run`: the daemon itself, in the foreground. The only command that loads it. */
+import process from "node:process";
 import { type Config, loadConfig } from "../config/config.ts";
+
+/** What others may do with files that are made: nothing. */
+const OTHERS = 0o077;
 
 export interface RunOptions {
   readonly config: string;
@@ -15,6 +19,7 @@ export async function run(options: RunOptions): Promise<number> {
     return logLevel === undefined ? config : { ...config, logLevel };
   };
   const config = await load();
+  process.umask(OTHERS); // LevelDB's files, too, are this user's alone from their first moment.
   const { runDaemon } = await import("../daemon/daemon.ts"); // A bad file is told of before it loads.
   return await runDaemon(config, load);
 }

@@ -2,7 +2,7 @@
 import { loadConfig } from "../config/config.ts";
 import { Fault } from "../fault.ts";
 import { printError, printResult, type OutputFormat } from "./output.ts";
-import { printableLines } from "./printable.ts";
+import { printableLines } from "../printable.ts";
 
 export interface ValidateOptions {
   readonly config: string;

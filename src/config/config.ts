@@ -2,7 +2,7 @@
  * The configuration of one daemon: a YAML file in, typed values with units out, or every problem of
  * the file at once, each with `file:line:column`.
  */
-import { readFile } from "node:fs/promises";
+import { constants, open } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { Fault } from "../fault.ts";
@@ -38,6 +38,7 @@ export interface LoadOptions {
 
 /** Hand-written files have some KiB; a larger one is a mistake, and YAML takes its time. */
 const FILE_BYTES_MAX = 1024 * 1024;
+const NAME_A_FILE = { advice: "Name a file that this user may read with -config." } as const;
 const ADMIN_SOCKET_VARIABLE = "SPIRE_MESH_ADMIN_SOCKET";
 
 /** @throws {Fault} `CONFIG_INVALID` with one line for each problem. */
@@ -50,17 +51,22 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
 }
 
 async function readText(path: string): Promise<string> {
-  let bytes: Buffer;
   try {
-    bytes = await readFile(path);
+    // Links are followed: a ConfigMap's files are links. A pipe's writer is not waited for.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const found = await file.stat();
+    if (!found.isFile()) throw new Fault("CONFIG_INVALID", `${path} is not a file`, NAME_A_FILE);
+    const chunks: Buffer[] = [];
+    for await (const chunk of file.createReadStream({ end: FILE_BYTES_MAX })) {
+      chunks.push(chunk as Buffer);
+    }
+    const bytes = Buffer.concat(chunks);
+    if (bytes.length <= FILE_BYTES_MAX) return bytes.toString("utf8");
   } catch (cause) {
+    if (cause instanceof Fault) throw cause;
     const code = (cause as NodeJS.ErrnoException).code ?? "unknown error";
-    throw new Fault("CONFIG_INVALID", `${path} cannot be read: ${code}`, {
-      cause,
-      advice: "Name a file that this user may read with -config.",
-    });
+    throw new Fault("CONFIG_INVALID", `${path} cannot be read: ${code}`, { cause, ...NAME_A_FILE });
   }
-  if (bytes.length <= FILE_BYTES_MAX) return bytes.toString("utf8");
   throw new Fault("CONFIG_INVALID", `${path} is larger than ${FILE_BYTES_MAX} bytes`);
 }
 

@@ -2,14 +2,13 @@
  * Where the admin socket and short-lived SVIDs go: `runtime_dir`, or `data_dir/run` where that
  * cannot be used, as in a container without a writable /run. Falling back is said, never silent.
  */
-import { access, constants, lstat, mkdir, stat } from "node:fs/promises";
+import { access, constants, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Fault } from "../fault.ts";
+import { preparePrivateDirectory } from "../private-files/private-directory.ts";
 import type { Config } from "./config.ts";
 import { SOCKET_PATH_BYTES_MAX } from "./config-schema.ts";
 
-const OWNER_ONLY = 0o700;
-const GROUP_AND_WORLD_WRITE = 0o022;
 const SOCKET_NAME = "admin.sock";
 
 export interface RuntimeDirectory {
@@ -29,16 +28,16 @@ type Paths = Pick<Config, "runtimeDir" | "dataDir" | "admin">;
  */
 export async function resolveRuntimeDirectory(config: Paths): Promise<RuntimeDirectory> {
   const { runtimeDir, dataDir, admin } = config;
-  const problem = await problemWith(runtimeDir);
+  const problem = await problemWith(runtimeDir, "runtime_dir");
   if (problem === undefined) {
     return { path: runtimeDir, adminSocketPath: admin.socketPath, notices: [] };
   }
   const path = join(dataDir, "run");
-  const problemThere = await problemWith(path);
+  const problemThere = await problemWith(path, "data_dir");
   if (problemThere !== undefined) {
     throw new Fault(
       "CANNOT_CREATE",
-      `neither ${runtimeDir} nor ${path} can hold sockets: ${problem}`,
+      `neither ${runtimeDir} nor ${path} can hold sockets: ${problem}; ${problemThere}`,
     );
   }
   const adminSocketPath = isDefaultSocket(config) ? join(path, SOCKET_NAME) : admin.socketPath;
@@ -47,7 +46,7 @@ export async function resolveRuntimeDirectory(config: Paths): Promise<RuntimeDir
       advice: "Set `runtime_dir` or `admin.socket_path` to a short path that this user can write.",
     });
   }
-  return { path, adminSocketPath, notices: [`runtime_dir ${problem}, ${path} is used instead`] };
+  return { path, adminSocketPath, notices: [`${problem}; ${path} is used instead`] };
 }
 
 /** The socket on which a command finds the daemon of this configuration: the fallback if it is there. */
@@ -70,16 +69,13 @@ function isDefaultSocket({ admin, runtimeDir }: Paths): boolean {
 }
 
 /** Makes the directory when it is missing. Why it cannot be used, or undefined when it can. */
-async function problemWith(path: string): Promise<string | undefined> {
+async function problemWith(path: string, what: string): Promise<string | undefined> {
   try {
-    await mkdir(path, { recursive: true, mode: OWNER_ONLY });
-    const found = await lstat(path);
-    if (!found.isDirectory()) return `${path} is a symbolic link`;
-    if (found.uid !== process.geteuid?.()) return `${path} belongs to user id ${found.uid}`;
-    if ((found.mode & GROUP_AND_WORLD_WRITE) !== 0) return `${path} can be written by others`;
+    await preparePrivateDirectory(path, what);
     await access(path, constants.W_OK | constants.X_OK);
     return undefined;
   } catch (error) {
-    return `${path} cannot be made: ${(error as NodeJS.ErrnoException).code ?? String(error)}`;
+    if (error instanceof Fault) return error.message;
+    return `${what} ${path} cannot be used: ${(error as NodeJS.ErrnoException).code ?? String(error)}`;
   }
 }

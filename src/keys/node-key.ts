@@ -5,31 +5,60 @@
 import { type KeyObject, createPrivateKey, generateKeyPairSync, sign } from "node:crypto";
 import { join } from "node:path";
 import { Fault } from "../fault.ts";
-import { readPrivateFile, writePrivateFile } from "./private-file.ts";
+import {
+  type PrivateFile,
+  readPrivateFile,
+  writePrivateFile,
+} from "../private-files/private-file.ts";
 
 const FILE_NAME = "node.key";
+/** An Ed25519 key in PEM has 119 bytes; the rest is room for what a tool writes around it. */
+const FILE_BYTES_MAX = 4 * 1024;
 
-export interface NodeKey {
+/** Nothing that is shown of it, by console.log or as JSON, holds the private key. */
+export class NodeKey {
   /** Ed25519, 32 bytes. */
   readonly publicKey: Uint8Array;
+  readonly #privateKey: KeyObject;
+
+  constructor(privateKey: KeyObject) {
+    this.#privateKey = privateKey;
+    // JSON Web Key names them (RFC 8037, 2): x is the public key, d the private one.
+    this.publicKey = bytesOf(privateKey.export({ format: "jwk" }).x);
+  }
+
   /** The private key (RFC 8032, 5.1.5), 32 bytes: what a libp2p key is made from. */
-  readonly seed: Uint8Array;
+  get seed(): Uint8Array {
+    return bytesOf(this.#privateKey.export({ format: "jwk" }).d);
+  }
+
   /** Ed25519 signature, 64 bytes. */
-  sign(message: Uint8Array): Uint8Array;
+  sign(message: Uint8Array): Uint8Array {
+    return Uint8Array.from(sign(null, message, this.#privateKey));
+  }
 }
 
 /**
  * Opens the node key of a data directory, and makes it when there is none. The caller holds the
  * directory's lock, so nobody else makes one at the same time.
  *
- * @throws {Fault} `KEY_EXPOSED` when the file is a link, belongs to another user or has another mode
- *   than 0600; `KEY_DAMAGED` when it holds no Ed25519 key; `CANNOT_CREATE`.
+ * @throws {Fault} `KEY_EXPOSED` when the file is not this user's alone; `KEY_DAMAGED` when it holds no
+ *   Ed25519 key; `CANNOT_CREATE`. None says anything of what stands in the file.
  */
 export async function openNodeKey(dataDir: string): Promise<NodeKey> {
   const path = join(dataDir, FILE_NAME);
-  const file = await readPrivateFile(path);
+  const file = await read(path);
   if (file.kind === "exposed") throw new Fault("KEY_EXPOSED", `${path}: ${file.problem}`);
-  return nodeKeyOf(file.kind === "read" ? readPem(file.text, path) : await create(path));
+  if (file.kind === "damaged") throw new Fault("KEY_DAMAGED", `${path}: ${file.problem}`);
+  return new NodeKey(file.kind === "read" ? readPem(file.text, path) : await create(path));
+}
+
+async function read(path: string): Promise<PrivateFile> {
+  try {
+    return await readPrivateFile(path, FILE_BYTES_MAX);
+  } catch (cause) {
+    throw new Fault("KEY_DAMAGED", `${path} cannot be read`, { cause });
+  }
 }
 
 async function create(path: string): Promise<KeyObject> {
@@ -56,12 +85,6 @@ function readPem(pem: string, path: string): KeyObject {
   return key;
 }
 
-function nodeKeyOf(privateKey: KeyObject): NodeKey {
-  // JSON Web Key names them (RFC 8037, 2): x is the public key, d the private one.
-  const { x = "", d = "" } = privateKey.export({ format: "jwk" });
-  return {
-    publicKey: Uint8Array.from(Buffer.from(x, "base64url")),
-    seed: Uint8Array.from(Buffer.from(d, "base64url")),
-    sign: (message) => Uint8Array.from(sign(null, message, privateKey)),
-  };
+function bytesOf(base64url = ""): Uint8Array {
+  return Uint8Array.from(Buffer.from(base64url, "base64url"));
 }

@@ -8,11 +8,12 @@
  * daemon: it is told, and what is left is used.
  */
 import { type KeyObject, X509Certificate, createPrivateKey } from "node:crypto";
-import { mkdir, readdir, rm, statfs } from "node:fs/promises";
+import { readdir, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { type Result, no } from "../core/std/result.ts";
-import { readPrivateFile, writePrivateFile } from "./private-file.ts";
+import { preparePrivateDirectory } from "../private-files/private-directory.ts";
+import { UNFINISHED, readPrivateFile, writePrivateFile } from "../private-files/private-file.ts";
 import { type PublisherSvid, readPublisherSvid } from "./publisher-svid.ts";
 
 /** Where SVIDs are kept beyond memory (docs/protocol.md 1). */
@@ -28,10 +29,11 @@ export interface SvidPlaces {
 export type Warn = (message: string) => void;
 
 const DIRECTORY = "svids";
-const OWNER_ONLY = 0o700;
 /** statfs(2), TMPFS_MAGIC. */
 const TMPFS = 0x01_02_19_94;
 const FILE_NAME = /^[0-9a-f]{64}\.pem$/;
+/** A key and the longest chain in PEM take 45 KiB. */
+const FILE_BYTES_MAX = 64 * 1024;
 /** More files than this are not ours: SVIDs are kept for 16 anchors. */
 const FILES_MAX = 64;
 const PEM_BLOCK = /-----BEGIN (?<label>[A-Z ]+)-----[A-Za-z0-9+/=\s]+-----END \k<label>-----/g;
@@ -50,7 +52,7 @@ export async function openSvidFiles(
       return undefined;
     }
     const directory = join(parent, DIRECTORY);
-    await mkdir(directory, { mode: OWNER_ONLY, recursive: true });
+    await preparePrivateDirectory(directory, policy === "disk" ? "data_dir" : "runtime_dir");
     return new SvidFiles(directory, trustDomain, warn);
   } catch (error) {
     warn(`X509-SVIDs stay in memory: ${messageOf(error)}`);
@@ -73,6 +75,9 @@ export class SvidFiles {
   async load(): Promise<readonly PublisherSvid[]> {
     const svids: PublisherSvid[] = [];
     const names = (await this.#attempt("be listed", readdir(this.#directory))) ?? [];
+    for (const name of names.filter((each) => each.endsWith(UNFINISHED))) {
+      await this.#attempt("be removed", rm(join(this.#directory, name))); // A crash left it.
+    }
     for (const name of names.filter((each) => FILE_NAME.test(each)).slice(0, FILES_MAX)) {
       const read = await this.#read(join(this.#directory, name));
       if (read.ok) svids.push(read.value);
@@ -98,8 +103,9 @@ export class SvidFiles {
   }
 
   async #read(path: string): Promise<Result<PublisherSvid, string>> {
-    const file = await this.#attempt("be read", readPrivateFile(path));
-    if (file?.kind !== "read") return no(file?.kind === "exposed" ? file.problem : "it is gone");
+    const file = await this.#attempt("be read", readPrivateFile(path, FILE_BYTES_MAX));
+    if (file === undefined || file.kind === "missing") return no("it is gone");
+    if (file.kind !== "read") return no(file.problem);
     const [key = "", ...chain] = file.text.match(PEM_BLOCK) ?? [];
     let privateKey: KeyObject;
     try {

@@ -8,16 +8,22 @@
  * the daemon relied on.
  */
 import assert from "node:assert/strict";
-import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256Hex } from "../core/std/sha256.ts";
 import { toUtf8 } from "../core/std/bytes.ts";
 import { Fault } from "../fault.ts";
+import {
+  type PrivateFile,
+  readPrivateFile,
+  writePrivateFile,
+} from "../private-files/private-file.ts";
 import { storeFault, unknownFormat } from "./store-fault.ts";
 
 export const MARKER_NAME = "FORMAT";
 /** Layout of the whole data directory. */
 const FORMAT = 1;
+/** It has 139 at most; a later format may have some lines more. */
+const BYTES_MAX = 4 * 1024;
 
 export interface Marker {
   /** 32 hex digits. */
@@ -28,13 +34,15 @@ export interface Marker {
 /** Reads FORMAT; undefined when there is none. Throws `STORE_DAMAGED` when it is not as written. */
 export async function readMarker(dataDir: string): Promise<Marker | undefined> {
   const path = join(dataDir, MARKER_NAME);
-  let text: string;
+  let file: PrivateFile;
   try {
-    text = await readFile(path, "utf8");
+    file = await readPrivateFile(path, BYTES_MAX);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw storeFault(dataDir, error);
   }
+  if (file.kind === "missing") return undefined;
+  if (file.kind !== "read") throw new Fault("STORE_DAMAGED", `${path}: ${file.problem}`);
+  const { text } = file;
   const [, body = "", hash] = /^([^]*)sha256 ([0-9a-f]{64})\n$/.exec(text) ?? [];
   const [, format = ""] = /^format (\d{1,9})\n/.exec(body) ?? [];
   if (hash !== sha256Hex(toUtf8(body)) || format === "") {
@@ -54,8 +62,7 @@ export async function writeMarker(dataDir: string, { storeId, writes }: Marker):
   const path = join(dataDir, MARKER_NAME);
   const body = `format ${FORMAT}\nstore ${storeId}\nwrites ${writes}\n`;
   const text = `${body}sha256 ${sha256Hex(toUtf8(body))}\n`;
-  await writeFile(`${path}.new`, text, { mode: 0o600, flush: true });
-  await rename(`${path}.new`, path);
+  await writePrivateFile(path, text);
 }
 
 /**

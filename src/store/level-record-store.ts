@@ -25,7 +25,7 @@ import type {
   StoredPin,
   StoredRecord,
 } from "../ports/record-store.ts";
-import { prepareDataDirectory } from "./data-directory.ts";
+import { preparePrivateDirectory } from "../private-files/private-directory.ts";
 import { MarkerFollower, readMarker } from "./format-marker.ts";
 import {
   type Database,
@@ -36,7 +36,8 @@ import {
 } from "./store-database.ts";
 import { damagedValue, storeFault } from "./store-fault.ts";
 import {
-  ALL_BUT_STEPS,
+  ABOVE_STEPS,
+  BELOW_STEPS,
   META_KEY,
   domainKey,
   pinKey,
@@ -79,7 +80,7 @@ interface SummedChange extends Change {
  * @throws {Fault} `ALREADY_RUNNING`, `STORE_DAMAGED`, `STORE_FULL`, `CANNOT_CREATE`, `NOT_ALLOWED`.
  */
 export async function openRecordStore(dataDir: string): Promise<RecordStore> {
-  await prepareDataDirectory(dataDir);
+  await preparePrivateDirectory(dataDir, "data_dir");
   try {
     const marker = await readMarker(dataDir);
     if (marker !== undefined) {
@@ -113,7 +114,7 @@ class LevelRecordStore implements RecordStore {
       const domains: StoredDomain[] = [];
       let meta: MetaValue | undefined;
       const sum = new Uint8Array(SHA256_BYTES);
-      for await (const [key, sealed] of database.iterator(ALL_BUT_STEPS)) {
+      for await (const [key, sealed] of database.iterator(BELOW_STEPS)) {
         const named = readKey(key);
         if (named === undefined) throw damagedValue(key, "has a key that was never written");
         if (named.kind === "meta") {
@@ -128,6 +129,8 @@ class LevelRecordStore implements RecordStore {
         }
         addTo(sum, sealed);
       }
+      const [unknown] = await database.keys({ ...ABOVE_STEPS, limit: 1 }).all();
+      if (unknown !== undefined) throw damagedValue(unknown, "has a key that was never written");
       if (meta === undefined || !equalBytes(sum, meta.sum)) {
         throw new Fault("STORE_DAMAGED", `The store in ${this.#dataDir} lacks an earlier write`);
       }

@@ -1,10 +1,11 @@
 /** Opening the LevelDB below the store, and knowing whether it is the one that was left there. */
-import { readdir } from "node:fs/promises";
+import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
 import { toHex } from "../core/std/bytes.ts";
 import { SHA256_BYTES } from "../core/std/sha256.ts";
 import { Fault } from "../fault.ts";
+import { checkPrivateDirectory } from "../private-files/private-directory.ts";
 import { MARKER_NAME, type Marker, writeMarker } from "./format-marker.ts";
 import { damagedValue } from "./store-fault.ts";
 import { META_KEY } from "./store-key.ts";
@@ -14,6 +15,11 @@ export type Database = Level<Uint8Array, Uint8Array>;
 
 /** The store itself, the fallback directory for sockets, a FORMAT cut short, and what mkfs leaves. */
 const KNOWN_AT_FIRST_START = new Set(["store", "run", `${MARKER_NAME}.new`, "lost+found"]);
+/** What a crash leaves of LevelDB's directory before it has ever held a value. */
+const KNOWN_BEFORE_CURRENT = /^(?:LOCK|LOG|LOG\.old|MANIFEST-000001|000001\.dbtmp)$/;
+/** LevelDB reads it whole; it names a manifest. */
+const CURRENT_BYTES_MAX = 64;
+const DIRECTORY = "store";
 
 /** Opens the store that FORMAT names. Throws `STORE_DAMAGED` when it is another, older or none. */
 export async function openDatabase(dataDir: string, marker: Marker): Promise<Database> {
@@ -38,6 +44,13 @@ export async function openDatabase(dataDir: string, marker: Marker): Promise<Dat
 export async function makeDatabase(
   dataDir: string,
 ): Promise<{ readonly database: Database; readonly marker: Marker }> {
+  // Before it is opened: LevelDB would delete what a lost CURRENT no longer names.
+  const names = await checkFiles(dataDir);
+  if (!names.includes("CURRENT")) {
+    const left = names.find((name) => !KNOWN_BEFORE_CURRENT.test(name));
+    if (left !== undefined) throw lost(dataDir, `${DIRECTORY}/${left}`);
+    await assertNothingElse(dataDir);
+  }
   return await opened(dataDir, { createIfMissing: true }, async (database) => {
     const isEmpty = (await database.keys({ limit: 1 }).all()).length === 0;
     if (isEmpty) {
@@ -72,7 +85,8 @@ async function opened<Value>(
   options: { readonly createIfMissing: boolean },
   use: (database: Database) => Promise<Value>,
 ): Promise<Value> {
-  const database: Database = new Level(join(dataDir, "store"), {
+  await checkFiles(dataDir);
+  const database: Database = new Level(join(dataDir, DIRECTORY), {
     keyEncoding: "view",
     valueEncoding: "view",
     ...options,
@@ -89,10 +103,34 @@ async function opened<Value>(
 /** A node key or a socket beside an empty store: this was no first start, the store was lost. */
 async function assertNothingElse(dataDir: string): Promise<void> {
   const other = (await readdir(dataDir)).find((name) => !KNOWN_AT_FIRST_START.has(name));
-  if (other === undefined) return;
-  throw new Fault("STORE_DAMAGED", `${dataDir} holds ${other}, but no records`, {
+  if (other !== undefined) throw lost(dataDir, other);
+}
+
+function lost(dataDir: string, other: string): Fault {
+  return new Fault("STORE_DAMAGED", `${dataDir} holds ${other}, but no records`, {
     advice: "Restore data_dir from a backup, or set `data_dir` to an empty directory.",
   });
+}
+
+/**
+ * Looks at LevelDB's files before LevelDB does, which follows links, waits for pipes and reads a
+ * CURRENT of any size into memory. Only this user and root can change them afterwards.
+ */
+async function checkFiles(dataDir: string): Promise<readonly string[]> {
+  const directory = join(dataDir, DIRECTORY);
+  if (!(await readdir(dataDir)).includes(DIRECTORY)) return [];
+  await checkPrivateDirectory(directory, "data_dir");
+  const names = await readdir(directory);
+  for (const name of names) {
+    const path = join(directory, name);
+    const found = await lstat(path);
+    const isOurs = found.isFile() && found.nlink === 1 && found.uid === process.geteuid?.();
+    const isTooLarge = name === "CURRENT" && found.size > CURRENT_BYTES_MAX;
+    if (!isOurs || isTooLarge) {
+      throw new Fault("STORE_DAMAGED", `${path} is not a file that the daemon made`);
+    }
+  }
+  return names;
 }
 
 function asMarker({ storeId, writes }: MetaValue): Marker {

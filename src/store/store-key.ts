@@ -22,7 +22,9 @@ const VERSION_BYTES = 4 + 4 + 8;
 export const META_KEY: Uint8Array = Uint8Array.of(META);
 
 /** Everything but the step records, as a range for an iterator. */
-export const ALL_BUT_STEPS = { gte: Uint8Array.of(0), lt: Uint8Array.of(STEP) } as const;
+export const BELOW_STEPS = { lt: Uint8Array.of(STEP) } as const;
+/** Where no key of ours is. */
+export const ABOVE_STEPS = { gte: Uint8Array.of(STEP + 1) } as const;
 
 export function domainKey(trustDomain: TrustDomain): Uint8Array {
   return named(DOMAIN, trustDomain);

@@ -4,6 +4,7 @@
  * and no key or token may be written by mistake.
  */
 import { Fault } from "../fault.ts";
+import { printable } from "../printable.ts";
 
 /** Text, numbers, booleans, errors and lists of those. Anything else is written as `[redacted]`. */
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -14,22 +15,14 @@ const REDACTED = "[redacted]";
 /** Names that say what their values are. Wide on purpose: a value too few costs less than a key. */
 const SECRET_NAME = /secret|token|password|passphrase|seed|private_?key/i;
 const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
-/** Longest value: a stack fits, a flood does not. The rest is cut off. */
-const VALUE_LENGTH_MAX = 4_096;
 /** Links of a chain of causes that are told. */
 const CAUSES_MAX = 8;
 /** Keys of the line itself; a field of such a name is moved aside as logrus does. */
 const OWN_NAMES = new Set(["time", "level", "msg"]);
 
-/** Text without control, bidi and other invisible characters; line breaks and tabs become spaces. */
-export function printable(text: string): string {
-  if (PRIVATE_KEY.test(text)) return REDACTED;
-  const plain = text
-    .slice(0, VALUE_LENGTH_MAX)
-    .toWellFormed()
-    .replaceAll(/[\t\n\r]+/g, " ")
-    .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "");
-  return text.length > VALUE_LENGTH_MAX ? `${plain}…` : plain;
+/** Text as a line may hold it: printable, and no private key. */
+export function loggable(text: string): string {
+  return PRIVATE_KEY.test(text) ? REDACTED : printable(text);
 }
 
 /** The fields of a line, each a string, a number or a boolean. Undefined ones are left out. */
@@ -64,7 +57,7 @@ function plainValue(name: string, value: unknown): PlainFields[string] | undefin
   if (SECRET_NAME.test(name)) return REDACTED;
   if (typeof value === "number" || typeof value === "boolean") return value;
   if (typeof value === "bigint") return value.toString(); // JSON numbers lose digits above 2^53.
-  if (typeof value === "string") return printable(value);
+  if (typeof value === "string") return loggable(value);
   if (!Array.isArray(value)) return REDACTED; // Bytes and objects may be keys; ids come as hex.
-  return printable(value.map((each) => String(plainValue(name, each) ?? "")).join(","));
+  return loggable(value.map((each) => String(plainValue(name, each) ?? "")).join(","));
 }

@@ -4,7 +4,7 @@
  * sentences with a capital and no full stop.
  */
 import pino from "pino";
-import { type LogFields, type PlainFields, plainFields, printable } from "./log-value.ts";
+import { type LogFields, type PlainFields, loggable, plainFields } from "./log-value.ts";
 import { logrusLine } from "./logrus-text.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -47,13 +47,13 @@ function wrap(target: pino.Logger): Logger {
   const write =
     (level: LogLevel) =>
     (fields: LogFields, message: string): void => {
-      if (target.isLevelEnabled(level)) target[level](plainFields(fields), printable(message));
+      if (target.isLevelEnabled(level)) target[level](plainFields(fields), loggable(message));
     };
   return {
     debug: write("debug"),
     info: write("info"),
     warn: write("warn"),
     error: write("error"),
-    child: (subsystemName) => wrap(target.child({ subsystem_name: printable(subsystemName) })),
+    child: (subsystemName) => wrap(target.child({ subsystem_name: loggable(subsystemName) })),
   };
 }

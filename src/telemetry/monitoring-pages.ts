@@ -1,4 +1,5 @@
 /** `/metrics` for Prometheus; `/live` and `/ready` as SPIRE Server answers them, for a kubelet. */
+import { printableJson } from "../printable.ts";
 import type { Page, Pages } from "./http-listener.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -8,7 +9,7 @@ export interface SubsystemHealth {
   readonly isLive: boolean;
   /** False: it waits for something, such as SPIRE Server. */
   readonly isReady: boolean;
-  /** For people; stands in the answer as it is. */
+  /** For people; stands in the answer as JSON. */
   readonly details: Readonly<Record<string, string | number | boolean | null>>;
 }
 
@@ -31,7 +32,7 @@ export function healthPages(source: HealthSource): Pages {
     return {
       status: subsystems.every(([, health]) => isWell(health)) ? 200 : 500,
       contentType: "application/json",
-      body: `${JSON.stringify(Object.fromEntries(subsystems.map(([name, { details }]) => [name, details])))}\n`,
+      body: `${printableJson(Object.fromEntries(subsystems.map(([name, { details }]) => [name, details])))}\n`,
     };
   };
   return new Map([

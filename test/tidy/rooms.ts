@@ -95,6 +95,20 @@ export const ROOMS: readonly Room[] = [
     node: [],
   },
   {
+    name: "printable",
+    holds: "text from elsewhere, safe to be read in a terminal or a log",
+    imports: [],
+    packages: [],
+    node: [],
+  },
+  {
+    name: "private-files",
+    holds: "files and directories of this user alone: how they are made, opened and checked",
+    imports: ["fault"],
+    packages: [],
+    node: ["node:fs"],
+  },
+  {
     name: "ports",
     holds: "the interfaces to SPIRE Server, peers, store and keys",
     imports: CORE,
@@ -145,28 +159,28 @@ export const ROOMS: readonly Room[] = [
   {
     name: "store",
     holds: "records, pins and marks on disk",
-    imports: IO,
+    imports: [...IO, "private-files"],
     packages: ["level"],
     node: ["node:fs"],
   },
   {
     name: "keys",
     holds: "node key, publisher SVIDs, signing",
-    imports: [...IO, "x509"],
-    packages: ["write-file-atomic"],
+    imports: [...IO, "private-files", "x509"],
+    packages: [],
     node: ["node:crypto", "node:fs"],
   },
   {
     name: "config",
     holds: "the configuration file: schema, defaults, problems with file:line:column",
-    imports: IO,
+    imports: [...IO, "private-files"],
     packages: ["yaml"],
     node: ["node:fs"],
   },
   {
     name: "telemetry",
     holds: "log, metrics, health checks",
-    imports: IO,
+    imports: [...IO, "printable"],
     packages: ["pino", "prom-client"],
     node: ["node:fs", "node:http"],
   },
@@ -187,7 +201,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: "admin",
     holds: "the admin API on a Unix socket",
-    imports: [...IO, "telemetry", "admin-contract"],
+    imports: [...IO, "printable", "private-files", "telemetry", "admin-contract"],
     packages: ["fastify", "fastify-type-provider-zod"],
     node: ["node:fs", "node:http", "node:net", "node:process"],
   },
@@ -220,7 +234,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: "cli",
     holds: "the commands, over the admin client",
-    imports: ["fault", "config", "admin-contract", "cli/run"],
+    imports: ["fault", "printable", "private-files", "config", "admin-contract", "cli/run"],
     packages: ["commander"],
     node: ["node:fs", "node:process"],
   },
@@ -235,7 +249,7 @@ export const ROOMS: readonly Room[] = [
     name: "peers/embedded-spire",
     holds: "a stand-in for SPIRE Server's API socket, a process of its own",
     imports: [...CORE, "fault", "spire-api", "x509"],
-    packages: ["@peculiar/x509", "reflect-metadata"],
+    packages: ["@peculiar/x509", "reflect-metadata", "write-file-atomic"],
     node: ["node:crypto", "node:fs", "node:process", "node:sqlite"],
   },
   {
@@ -261,10 +275,6 @@ export const SHARED_PACKAGES: Readonly<
   zod: {
     rooms: ["config", "admin"],
     why: "one schema language for the configuration file and the admin API",
-  },
-  "write-file-atomic": {
-    rooms: ["cli", "peers/embedded-spire"],
-    why: "an export file, too, is whole or absent after a crash",
   },
   "@bufbuild/protobuf": {
     rooms: ["peers/embedded-spire"],

@@ -8,6 +8,7 @@ import { type TestKeyType, extensions, spkiOf } from "../arbitraries/certificate
 import { TAG, extension, oid, sequence, tlv } from "../arbitraries/der.ts";
 import { mutatedDer } from "../arbitraries/mutated-der.ts";
 import { ACCEPTED } from "./accepted.ts";
+import { CRAFTED } from "./crafted.ts";
 import { BAD_URIS, REFUSED } from "./refused.ts";
 
 const accepted = fc.constantFrom(...Object.values(ACCEPTED));
@@ -72,6 +73,14 @@ describe("the certificate gate refuses", () => {
   test.each(Object.entries(REFUSED))("%s", (_, [overrides, words]) => {
     const { der } = makeAuthority({ trustDomain: "alpha.test", overrides });
     expect(x509Proofs.readCertificate(der)).toEqual({ malformed: expect.stringContaining(words) });
+  });
+
+  test.each(Object.entries(CRAFTED))("%s, which encodes again to the same bytes", (_, each) => {
+    const tree = forge.asn1.fromDer(each.der.toString("latin1"), true);
+    expect(forge.asn1.toDer(tree).toHex()).toBe(each.der.toString("hex"));
+    expect(x509Proofs.readCertificate(each.der)).toEqual({
+      malformed: expect.stringContaining(each.words),
+    });
   });
 
   test.each(BAD_URIS)("the URI %j", (uri) => {

@@ -1,3 +1,0 @@
-module spire-mesh/test/x509
-
-go 1.21

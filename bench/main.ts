@@ -8,6 +8,7 @@ import { availableParallelism, cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { findSpire } from "../peers/site.ts";
+import { measureApply } from "./apply.ts";
 import { type Part, showPart } from "./figure.ts";
 import { measureIdle } from "./idle.ts";
 import { measureRotation } from "./rotation.ts";
@@ -29,6 +30,7 @@ interface Options {
 
 const PARTS: Readonly<Record<string, (options: Options) => Promise<Part>>> = {
   verify: async (options) => measureVerify(options),
+  apply: measureApply,
   start: measureStart,
   writes: measureWrites,
   idle: measureIdle,

@@ -1,9 +1,8 @@
 /** Records verified in a second of one core, against the same calls of node:crypto in a bare loop. */
-import crypto, { KeyObject, type VerifyKeyObjectInput } from "node:crypto";
-import { syncBuiltinESMExports } from "node:module";
 import { type VerifiedRecord, readRecord, verifyRecord } from "../src/core/record/verify.ts";
 import { x509Proofs } from "../src/x509/proofs.ts";
 import { NOW_S, type TestRecord, makePublisher, untainted } from "../test/arbitraries/record.ts";
+import { cryptoCallsOf } from "./crypto-calls.ts";
 import type { Figure, Part } from "./figure.ts";
 import { medianOf } from "./spread.ts";
 
@@ -70,45 +69,3 @@ function rate(work: () => unknown): number {
   const { user, system } = process.cpuUsage(before);
   return (1_000_000 * ROUND_RECORDS) / (user + system);
 }
-
-type Call = () => unknown;
-
-/**
- * The calls of node:crypto that `work` makes, each to be made again with the same arguments. A key
- * that was made in between is made anew and then used, as a key's first use costs more than a later.
- */
-function cryptoCallsOf(work: () => unknown): Call[] {
-  const calls: Call[] = [];
-  const { verify, createPublicKey, hash } = crypto;
-  const anew = new Map<unknown, KeyObject>();
-  const taken = {
-    createPublicKey(...args: Parameters<typeof createPublicKey>) {
-      const made = createPublicKey(...args);
-      calls.push(() => anew.set(made, createPublicKey(...args)));
-      return made;
-    },
-    verify(algorithm: string | null, data: Uint8Array, given: VerifyKey, signature: Uint8Array) {
-      const options = given instanceof KeyObject ? { key: given } : given;
-      calls.push(() => {
-        const key = anew.get(options.key) ?? options.key;
-        return verify(algorithm, data, { ...options, key }, signature);
-      });
-      return verify(algorithm, data, options, signature);
-    },
-    hash(...args: Parameters<typeof hash>) {
-      calls.push(() => hash(...args));
-      return hash(...args);
-    },
-  };
-  Object.assign(crypto, taken);
-  syncBuiltinESMExports();
-  try {
-    work();
-  } finally {
-    Object.assign(crypto, { verify, createPublicKey, hash });
-    syncBuiltinESMExports();
-  }
-  return calls;
-}
-
-type VerifyKey = KeyObject | VerifyKeyObjectInput;

@@ -1,0 +1,162 @@
+/** Records taken in by a whole daemon's loop, against a bare loop of the same cryptography and one synced put. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Level } from "level";
+import { newMeshState } from "../src/core/mesh/mesh-state.ts";
+import { type VerifiedRecord, readRecord, verifyRecord } from "../src/core/record/verify.ts";
+import type { Keyring } from "../src/ports/keyring.ts";
+import type { PeerNetwork } from "../src/ports/peer-network.ts";
+import type { RecordStore } from "../src/ports/record-store.ts";
+import { MeshLoop } from "../src/runtime/mesh-loop.ts";
+import { openRecordStore } from "../src/store/level-record-store.ts";
+import { x509Proofs } from "../src/x509/proofs.ts";
+import { NOW_S, type TestRecord, makePublisher } from "../test/arbitraries/record.ts";
+import { type Call, cryptoCallsOf } from "./crypto-calls.ts";
+import type { Figure, Part } from "./figure.ts";
+import { medianOf } from "./spread.ts";
+
+const RECORDS_A_RUN = 200;
+const RATIO_TARGET = 0.7;
+
+export async function measureApply({ runs }: { readonly runs: number }): Promise<Part> {
+  const directory = await mkdtemp(join(tmpdir(), "bench-"));
+  const store = await openRecordStore(join(directory, "data"));
+  const floor = new Level<string, Uint8Array>(join(directory, "floor"), { valueEncoding: "view" });
+  try {
+    const alpha = makePublisher("alpha.test");
+    const ours: number[] = [];
+    const bare: number[] = [];
+    const loop = startLoop(store);
+    await approve(loop, alpha.genesis);
+    const held = verified(alpha.genesis, undefined);
+    let last = alpha.genesis;
+    const sample = alpha.next(last);
+    const calls = cryptoCallsOf(() => verified(sample, held));
+    for (let run = 0; run < runs; run += 1) {
+      const records = Array.from({ length: RECORDS_A_RUN }, () => (last = alpha.next(last)));
+      ours.push(await rate(records, async ({ envelope }) => await take(loop, envelope)));
+      bare.push(
+        await rate(records, async ({ idHex, envelope }) => {
+          replay(calls);
+          await floor.put(idHex, envelope, { sync: true });
+        }),
+      );
+    }
+    await loop.stop();
+    return { title: "apply: a record taken in, stored and answered", ...shown(ours, bare, calls) };
+  } finally {
+    await store.close();
+    await floor.close();
+    await rm(directory, { recursive: true });
+  }
+}
+
+function shown(
+  ours: readonly number[],
+  bare: readonly number[],
+  calls: readonly Call[],
+): Omit<Part, "title"> {
+  const anchor: Figure = {
+    what: `bare: ${calls.length} calls and one synced put`,
+    unit: "a second",
+    values: bare,
+  };
+  const met = medianOf(ours) / medianOf(bare) >= RATIO_TARGET;
+  return {
+    figures: [
+      {
+        what: "verified, stored, answered",
+        unit: "a second",
+        values: ours,
+        anchor,
+        target: { text: `≥ ${RATIO_TARGET} ×`, met },
+      },
+      anchor,
+    ],
+    notes: [`by the clock, as a disk is waited for; ${RECORDS_A_RUN} records a value`],
+  };
+}
+
+function verified({ envelope }: TestRecord, held: VerifiedRecord | undefined): VerifiedRecord {
+  const read = readRecord(envelope, "sync", x509Proofs);
+  const judged = read.ok ? verifyRecord(read.value, held, NOW_S, x509Proofs) : read;
+  if (!judged.ok) throw new Error(`refused: ${judged.reason.code}`);
+  return judged.value;
+}
+
+function replay(calls: readonly Call[]): void {
+  for (const call of calls) call();
+}
+
+async function rate(
+  records: readonly TestRecord[],
+  work: (record: TestRecord) => Promise<void>,
+): Promise<number> {
+  const startMs = performance.now();
+  for (const record of records) await work(record);
+  return (1_000 * records.length) / (performance.now() - startMs);
+}
+
+/** A loop of bravo's daemon, with a real store and nobody to talk to. */
+function startLoop(store: RecordStore): MeshLoop {
+  const { trustDomain, node } = makePublisher("bravo.test");
+  const self = { trustDomain, nodePublicKey: node.publicKey, unmanaged: new Set<never>() };
+  const keyring: Keyring = {
+    nodePublicKey: node.publicKey,
+    sign: async () => ({ kind: "no-new-chain", problem: "this daemon signs nothing" }),
+    mintAhead: async () => {},
+  };
+  const network: PeerNetwork = {
+    peerId: "bravo",
+    addresses: () => [],
+    start: async () => {},
+    stop: async () => {},
+    publish: async () => {},
+    admit: () => {},
+    dial: () => {},
+    connections: () => [],
+    syncNow: async () => {},
+  };
+  const loop = new MeshLoop({
+    state: newMeshState(self, { own: undefined, partners: [] }, NOW_S * 1_000),
+    proofs: x509Proofs,
+    store,
+    keyring,
+    network: () => network,
+    orderRow: () => {},
+    onEvent: () => {},
+    onTrouble: (what, error) => {
+      throw new Error(what, { cause: error });
+    },
+    nowMs: () => NOW_S * 1_000,
+  });
+  loop.start();
+  return loop;
+}
+
+async function approve(loop: MeshLoop, { envelope, idHex }: TestRecord): Promise<void> {
+  const answer = await loop.ask((ticket) => ({
+    kind: "import-asked",
+    ticket,
+    envelope,
+    fingerprint: idHex,
+    addressHints: [],
+    replace: false,
+    spireAsked: true,
+    row: undefined,
+    hasRelationship: false,
+  }));
+  if (answer?.kind !== "taken") throw new Error(`not approved: ${JSON.stringify(answer)}`);
+}
+
+async function take(loop: MeshLoop, envelope: Uint8Array): Promise<void> {
+  const answer = await loop.ask((ticket) => ({
+    kind: "record-received",
+    envelope,
+    carrier: "sync",
+    from: "f0",
+    ticket,
+  }));
+  if (answer?.kind !== "taken") throw new Error(`not taken: ${JSON.stringify(answer)}`);
+}

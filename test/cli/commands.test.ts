@@ -1,7 +1,7 @@
 /** Each command as a real process: what it prints, and how it ends. */
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { stripVTControlCharacters } from "node:util";
@@ -207,11 +207,36 @@ describe("export", () => {
     expect(grouped.replaceAll(" ", "")).toBe(recordId);
   });
 
-  test("replaces an earlier export whole, through a link too", async () => {
+  test("replaces an earlier export whole", async () => {
     const path = await fileOf("alpha.export", "x".repeat(10_000));
-    await symlink(path, join(room.directory, "link"));
-    expect((await run("export", "-o", join(room.directory, "link"))).exitCode).toBe(0);
+    expect((await run("export", "-o", path)).exitCode).toBe(0);
     expect(Uint8Array.from(await readFile(path))).toEqual(recordFile("alpha.test", 7n).content);
+  });
+
+  test("does not write through a link, which somebody may have put there", async () => {
+    const victim = await fileOf("victim", "precious");
+    const link = join(room.directory, "link");
+    await symlink(victim, link);
+    expect((await run("export", "-o", link)).exitCode).toBe(73);
+    expect(await readFile(victim, "utf8")).toBe("precious");
+  });
+
+  test.each([
+    [0o000, 0o644],
+    [0o022, 0o644],
+    [0o077, 0o600],
+  ])("under umask %o has mode %o, and nothing is left beside it", async (umask, mode) => {
+    const path = join(room.directory, "alpha.export");
+    const before = process.umask(umask); // The command inherits it.
+    try {
+      expect((await run("export", "-o", path)).exitCode).toBe(0);
+    } finally {
+      process.umask(before);
+    }
+    expect((await stat(path)).mode & 0o7777).toBe(mode);
+    expect((await readdir(room.directory)).filter((name) => name.startsWith("alpha"))).toEqual([
+      "alpha.export",
+    ]);
   });
 
   test.each([[[]], [["-o", "-"]]])("with %j goes to a pipe", async (args) => {

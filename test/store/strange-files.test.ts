@@ -1,0 +1,141 @@
+/** What else than the daemon's own files may lie in data_dir, and values that it never wrote. */
+import { randomBytes } from "node:crypto";
+import { mkdir, readFile, readdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Level } from "level";
+import { beforeEach, describe, expect, test } from "vitest";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { openRecordStore } from "../../src/store/level-record-store.ts";
+import { META_KEY, domainKey, stepKey } from "../../src/store/store-key.ts";
+import { domainNamed, pinNamed, stored } from "../compliance/record-store.ts";
+import { IMPOSTORS, STRANGE_CONTENTS } from "../private-files/impostors.ts";
+import { temporaryDirectory } from "./temporary-directory.ts";
+
+const ALPHA = "alpha.test" as TrustDomain;
+const DAMAGED = expect.objectContaining({ code: "STORE_DAMAGED" });
+/** Reading 1 GiB, or waiting for a pipe, takes longer. */
+const QUICK_MS = 5_000;
+
+let dataDir: string;
+
+beforeEach(async () => {
+  dataDir = await temporaryDirectory();
+  const store = await openRecordStore(dataDir);
+  await store.accept(domainNamed(ALPHA, stored(1n)), pinNamed(ALPHA));
+  await store.close();
+});
+
+/** Opens and loads, as a start does. */
+async function open(): Promise<unknown> {
+  const startMs = performance.now();
+  try {
+    const store = await openRecordStore(dataDir);
+    try {
+      return await store.load();
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    expect(performance.now() - startMs).toBeLessThan(QUICK_MS);
+    return error;
+  }
+}
+
+/** LevelDB itself, past all checks. */
+async function tamper(change: (database: Level<Uint8Array, Uint8Array>) => Promise<void>) {
+  const options = { keyEncoding: "view", valueEncoding: "view" } as const;
+  const database = new Level<Uint8Array, Uint8Array>(join(dataDir, "store"), options);
+  await change(database);
+  await database.close();
+}
+
+describe("the store", () => {
+  const places = ["FORMAT", "store/LOCK", "store/CURRENT", "store/LOG"];
+
+  test.each(places.flatMap((name) => IMPOSTORS.map((each) => ({ name, ...each }))))(
+    "is not opened where $name is $is",
+    async ({ name, make }) => {
+      await make(join(dataDir, name));
+      expect(await open()).toEqual(DAMAGED);
+    },
+  );
+
+  test.each(
+    ["FORMAT", "store/CURRENT"].flatMap((name) =>
+      STRANGE_CONTENTS.map((each) => ({ name, ...each })),
+    ),
+  )("is not opened where $name is $is", async ({ name, make }) => {
+    await make(join(dataDir, name));
+    expect(await open()).toEqual(DAMAGED);
+  });
+
+  test("is not opened through a link in its place", async () => {
+    await rename(join(dataDir, "store"), join(dataDir, "elsewhere"));
+    await symlink("elsewhere", join(dataDir, "store"));
+    expect(await open()).toMatchObject({ code: "NOT_ALLOWED" });
+  });
+
+  test("replaces what an unfinished write of FORMAT left, a link too", async () => {
+    const victim = join(dataDir, "victim");
+    await writeFile(victim, "precious");
+    await symlink(victim, join(dataDir, "FORMAT.new"));
+    const store = await openRecordStore(dataDir);
+    await store.accept(domainNamed(ALPHA, stored(2n), stored(1n)), undefined);
+    await store.close();
+    expect(await readFile(victim, "utf8")).toBe("precious");
+    expect((await stat(join(dataDir, "FORMAT"))).mode & 0o7777).toBe(0o600);
+  });
+
+  test.each(["store/000099.ldb", "store/000003.log", "node.key", "svids/x.pem"])(
+    "is not made anew, nor is anything deleted, where %s says that there was one",
+    async (left) => {
+      await rm(join(dataDir, "FORMAT"));
+      for (const name of await readdir(join(dataDir, "store")))
+        await rm(join(dataDir, "store", name));
+      await mkdir(join(dataDir, left, ".."), { recursive: true });
+      await writeFile(join(dataDir, left), "evidence");
+      for (let start = 1; start <= 2; start += 1) expect(await open()).toEqual(DAMAGED);
+      expect(await readFile(join(dataDir, left), "utf8")).toBe("evidence");
+    },
+  );
+});
+
+describe("a value that was not written by the daemon", () => {
+  const key = domainKey(ALPHA);
+  const valueOf = async (database: Level<Uint8Array, Uint8Array>) =>
+    (await database.get(key)) ?? new Uint8Array();
+
+  test.each<[string, (database: Level<Uint8Array, Uint8Array>) => Promise<void>]>([
+    ["is cut off", async (db) => await db.put(key, (await valueOf(db)).subarray(0, -1))],
+    ["is shorter than a hash", async (db) => await db.put(key, Uint8Array.of(1, 2, 3))],
+    ["is empty", async (db) => await db.put(key, new Uint8Array())],
+    ["is random", async (db) => await db.put(key, randomBytes(1_000))],
+    ["has 64 MiB", async (db) => await db.put(key, new Uint8Array(64 * 1024 ** 2))],
+    [
+      "stands under another name",
+      async (db) => await db.put(domainKey("bravo.test" as TrustDomain), await valueOf(db)),
+    ],
+    ["is gone", async (db) => await db.del(key)],
+    ["has a key of no kind", async (db) => await db.put(Uint8Array.of(0x00), await valueOf(db))],
+    ["has a key above all kinds", async (db) => await db.put(Uint8Array.of(0xff), randomBytes(9))],
+    [
+      "has a key that is no name",
+      async (db) => await db.put(Buffer.from("d\x02A!"), randomBytes(9)),
+    ],
+    ["is the store's own, gone", async (db) => await db.del(META_KEY)],
+  ])("is told as damage when it %s", async (_, change) => {
+    await tamper(change);
+    expect(await open()).toEqual(DAMAGED);
+    expect(await open()).toEqual(DAMAGED);
+  });
+
+  test("is told as damage when a step record is another's", async () => {
+    await tamper(async (database) => {
+      await database.put(stepKey(ALPHA, stored(1n)), await valueOf(database));
+    });
+    const store = await openRecordStore(dataDir);
+    const nothing = { epoch: 0, rev: 0, sequence: 0n };
+    await expect(store.stepsAbove(ALPHA, nothing, 9)).rejects.toEqual(DAMAGED);
+    await store.close();
+  });
+});

@@ -4,7 +4,7 @@
  * that carries a number or a name, because that one can be wrong.
  */
 /** Calls of which a fixed text as the last argument is such a reason. */
-const CALLS = new Set(["refuse", "no", "mismatch", "DerProblem", "DocumentProblem"]);
+const CALLS = new Set(["refuse", "no", "mismatch", "DerProblem", "DocumentProblem", "RangeError"]);
 /** Properties whose fixed text is such a reason. */
 const PROPERTIES = new Set(["malformed", "problem", "detail"]);
 

@@ -42,6 +42,10 @@ describe("readers", () => {
 
   test.each<readonly [string, boolean, shape.Reader<unknown>, CborValue]>([
     ["the shortest byte string", true, shape.bytesBetween(3, 4), bytes],
+    ["the longest byte string", true, shape.bytesBetween(2, 3), bytes],
+    ["a byte string of the exact length", true, shape.bytesExactly(3), bytes],
+    ["a byte string a byte too long", false, shape.bytesExactly(2), bytes],
+    ["a byte string a byte too short", false, shape.bytesExactly(4), bytes],
     ["a byte string that is too short", false, shape.bytesBetween(4, 5), bytes],
     ["a byte string that is too long", false, shape.bytesBetween(1, 2), bytes],
     ["text for a byte string", false, shape.bytesBetween(0, 9), "abc"],
@@ -51,12 +55,17 @@ describe("readers", () => {
     ["text with NUL", false, name, "a\0"],
     ["text that is too long", false, name, "abcd"],
     ["bytes for text", false, name, toUtf8("abc")],
+    ["a boolean that reads like text", false, shape.textLike(/^true$/), true],
+    ["a number that reads like text", false, shape.textLike(/^\d$/), 1],
     ["a boolean", true, shape.boolean, false],
     ["0 for a boolean", false, shape.boolean, 0],
     ["the largest u32", true, shape.u32, 2 ** 32 - 1],
     ["an integer above u32", false, shape.u32, 2 ** 32],
     ["the largest time", true, shape.timeS, Number.MAX_SAFE_INTEGER],
     ["a time of 2^53", false, shape.timeS, 2n ** 53n],
+    ["the least integer", true, shape.integerBetween(1, 5), 1],
+    ["the largest integer", true, shape.integerBetween(1, 5), 5],
+    ["an integer above the largest", false, shape.integerBetween(1, 5), 6],
     ["an integer below the least", false, shape.integerBetween(1, 5), 0],
     ["a boolean for an integer", false, shape.integerBetween(0, 5), true],
     ["text for a u64", false, shape.u64, "1"],
@@ -64,6 +73,7 @@ describe("readers", () => {
     ["the literal", true, shape.literal(2), 2],
     ["another literal", false, shape.literal(2), 1],
     ["as few items as may be", true, shape.arrayOf(name, 1, 2), ["a"]],
+    ["as many items as may be", true, shape.arrayOf(name, 1, 2), ["a", "b"]],
     ["too few items", false, shape.arrayOf(name, 1, 2), []],
     ["too many items", false, shape.arrayOf(name, 1, 2), ["a", "b", "c"]],
     ["one bad item", false, shape.arrayOf(name, 1, 2), ["a", 1]],
@@ -75,9 +85,30 @@ describe("readers", () => {
     ["positions in another order", false, pair, ["a", 1]],
     ["an empty array where it may be empty", true, shape.emptyOr(pair), []],
     ["a value where it may be empty", true, shape.emptyOr(pair), [1, "a"]],
+    ["a wrong value where it may be empty", false, shape.emptyOr(pair), [2, "a"]],
     ["empty bytes for an empty array", false, shape.emptyOr(pair), new Uint8Array()],
   ])("%s is taken: %s", (_, taken, reader, value) => {
     expect(reads(reader, value)).toBe(taken);
+  });
+
+  // For whoever debugs a second implementation: the place and the bounds, from the reader itself.
+  test.each<readonly [string, shape.Reader<unknown>, CborValue]>([
+    ["it: not 3 to 4 bytes", shape.bytesBetween(3, 4), ""],
+    ["it: not 5 to 5 bytes", shape.bytesExactly(5), bytes],
+    ["it: not /^[a-z]{1,3}$/", name, "A"],
+    ["it: not an integer from 1 to 5", shape.integerBetween(1, 5), 0],
+    ["it: not 2", shape.literal(2), 1],
+    ["it: not 1 to 2 items", shape.arrayOf(name, 1, 2), []],
+    ["it: not 2 positions", pair, [1]],
+    ["it[1]: not /^[a-z]{1,3}$/", pair, [1, "A"]],
+    ["it[0]: not /^[a-z]{1,3}$/", shape.arrayOf(name, 1, 2), ["A"]],
+  ])("say `%s`", (reason, reader, value) => {
+    expect(shape.readCbor(encodeCbor(value), "it", reader)).toEqual({ ok: false, reason });
+  });
+
+  test("say what is wrong with the bytes themselves", () => {
+    const read = shape.readCbor(Uint8Array.of(0x20), "it", shape.u32);
+    expect(read).toEqual({ ok: false, reason: "it: a type that the protocol does not have" });
   });
 
   test("say which place is wrong", () => {

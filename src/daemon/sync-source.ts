@@ -4,12 +4,9 @@ import type { MeshState } from "../core/mesh/mesh-state.ts";
 import type { SyncWant } from "../core/mesh/sync-entry.ts";
 import { envelopeBytes } from "../core/resolver/slot.ts";
 import { equalBytes } from "../core/std/bytes.ts";
+import { SYNC_REPLY_BYTES_MAX, SYNC_REPLY_RECORDS_MAX } from "../core/std/limits.ts";
 import type { SyncSource } from "../ports/peer-network.ts";
 import type { RecordStore } from "../ports/record-store.ts";
-
-/** Records and bytes of one answer (docs/protocol.md 5); the asker comes again for the rest. */
-const RECORDS_MAX = 64;
-const BYTES_MAX = 1024 * 1024;
 
 export function createSyncSource(state: MeshState, store: RecordStore): SyncSource {
   return {
@@ -20,9 +17,15 @@ export function createSyncSource(state: MeshState, store: RecordStore): SyncSour
       const envelopes: Uint8Array[] = [];
       let bytes = 0;
       for (const want of wants) {
-        for (const envelope of await find(state, store, want, RECORDS_MAX - envelopes.length)) {
+        for (const envelope of await find(
+          state,
+          store,
+          want,
+          SYNC_REPLY_RECORDS_MAX - envelopes.length,
+        )) {
           bytes += envelope.length;
-          if (bytes > BYTES_MAX || envelopes.length === RECORDS_MAX) return envelopes;
+          if (bytes > SYNC_REPLY_BYTES_MAX || envelopes.length === SYNC_REPLY_RECORDS_MAX)
+            return envelopes;
           envelopes.push(envelope);
         }
       }

@@ -7,13 +7,11 @@ import { type ChainFacts, judgeChain, readChain } from "../core/record/chain.ts"
 import type { Chain } from "../core/record/envelope.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { concatBytes, equalBytes } from "../core/std/bytes.ts";
-import { CHAIN_CERTIFICATES_MAX } from "../core/std/limits.ts";
+import { CHAIN_CERTIFICATES_MAX, SVID_TTL_S } from "../core/std/limits.ts";
 import { type Result, no, ok } from "../core/std/result.ts";
 import { sha256Hex } from "../core/std/sha256.ts";
 import { x509Proofs } from "../x509/proofs.ts";
 
-/** What is asked of SPIRE, which may give less. */
-export const SVID_TTL_S = 3_600;
 /**
  * An SVID is used no longer than this after its `notBefore`, whatever SPIRE wrote into it: the hour
  * that was asked for, and the seconds by which SPIRE dates it back (10, read in its source).

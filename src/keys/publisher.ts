@@ -15,13 +15,14 @@ import { nodePreimage, svidPreimage } from "../core/record/preimages.ts";
 import type { Refusal } from "../core/record/refusal.ts";
 import type { SigningOrder, SigningOutcome } from "../core/record/signing.ts";
 import { type TrustDomain, publisherId } from "../core/spiffe/trust-domain.ts";
+import { SVID_TTL_S } from "../core/std/limits.ts";
 import { Fault } from "../fault.ts";
 import type { Keyring } from "../ports/keyring.ts";
 import type { SpireServer } from "../ports/spire-server.ts";
 import { requestSvid } from "../x509/csr.ts";
 import { x509Proofs } from "../x509/proofs.ts";
 import type { NodeKey } from "./node-key.ts";
-import { type PublisherSvid, SVID_TTL_S, readPublisherSvid, signAsSvid } from "./publisher-svid.ts";
+import { type PublisherSvid, readPublisherSvid, signAsSvid } from "./publisher-svid.ts";
 import { SvidCache } from "./svid-cache.ts";
 import { type SvidPlaces, type Warn, openSvidFiles } from "./svid-files.ts";
 

@@ -4,14 +4,7 @@
  * rows, one outcome for each order) and never dropped.
  */
 import type { Input } from "../core/mesh/input.ts";
-
-/**
- * Peers' inputs waiting at once. Each is verified in about a millisecond, so this is a second of
- * work; gossip that comes on top is ignored, and the next sync brings what was missed.
- */
-const REMOTE_INPUTS_MAX = 1_024;
-/** The same in bytes: a second of work on records of ordinary size, 128 of the largest. */
-const REMOTE_BYTES_MAX = 16 * 1024 * 1024;
+import { REMOTE_BYTES_MAX, REMOTE_INPUTS_MAX } from "../core/std/limits.ts";
 
 export class InputQueue {
   readonly #inputs: Input[] = [];

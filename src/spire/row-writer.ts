@@ -13,7 +13,7 @@ import assert from "node:assert/strict";
 import type { RowOrder, RowOutcome } from "../core/mesh/row-order.ts";
 import { type TrustBundle, sameAuthorities } from "../core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
-import { PINNED_DOMAINS_MAX } from "../core/std/limits.ts";
+import { PINNED_DOMAINS_MAX, ROW_PAUSE_MS } from "../core/std/limits.ts";
 import { Fault } from "../fault.ts";
 import type { SpireServer } from "../ports/spire-server.ts";
 import { Code } from "../spire-api/services.ts";
@@ -21,8 +21,6 @@ import { type Pace, backOffMs, realPace } from "./pace.ts";
 import { orFault } from "./spire-fault.ts";
 import { TurnLoop } from "./turn-loop.ts";
 
-/** From one write of a row to the next, and to the second look. */
-const ROW_PAUSE_MS = 1_000;
 /** Sleep with nothing to do; an order ends it. */
 const IDLE_MS = 60_000;
 

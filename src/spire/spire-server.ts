@@ -6,6 +6,7 @@
  */
 import type { TrustBundle } from "../core/spiffe/trust-bundle.ts";
 import { readTrustDomain } from "../core/spiffe/trust-domain.ts";
+import { SPIRE_PAGE_ROWS } from "../core/std/limits.ts";
 import { Fault } from "../fault.ts";
 import type { RowOutcome, SpireServer } from "../ports/spire-server.ts";
 import { spireApi } from "../spire-api/client.ts";
@@ -14,8 +15,6 @@ import { toBundleMessage, toTrustBundle } from "./bundle-message.ts";
 import { meansAway, orFault, spireFault } from "./spire-fault.ts";
 import { WriteLane } from "./write-lane.ts";
 
-/** Rows asked for at once: 0.4 MB as measured, well below any message limit. */
-const PAGE_ROWS = 100;
 /** 40,000 rows, four times the partners that one daemon may have. Above: `SPIRE_REFUSED`. */
 const PAGES_MAX = 400;
 
@@ -140,7 +139,7 @@ async function allPages<Row>(
   const pages: (readonly Row[])[] = [];
   let pageToken = "";
   while (pages.length < PAGES_MAX) {
-    const { rows, nextPageToken } = await readPage({ pageSize: PAGE_ROWS, pageToken });
+    const { rows, nextPageToken } = await readPage({ pageSize: SPIRE_PAGE_ROWS, pageToken });
     pages.push(rows);
     if (nextPageToken === "") return pages.flat();
     pageToken = nextPageToken;

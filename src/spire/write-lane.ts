@@ -2,10 +2,8 @@
  * One write in flight: 300 at once broke the connection limit of SPIRE's PostgreSQL (measured), and
  * all daemons of a datastore write at the same moment.
  */
+import { SPIRE_WRITES_WAITING_MAX } from "../core/std/limits.ts";
 import { Fault } from "../fault.ts";
-
-/** The row writer waits for its own writes, so the rest is a few operators. Above: refused at once. */
-const WAITING_WRITES_MAX = 64;
 
 export class WriteLane {
   #last: Promise<unknown> = Promise.resolve();
@@ -13,10 +11,10 @@ export class WriteLane {
 
   /** Runs a write after those before it have ended, however they ended. */
   async run<Outcome>(write: () => Promise<Outcome>): Promise<Outcome> {
-    if (this.#waiting >= WAITING_WRITES_MAX) {
+    if (this.#waiting >= SPIRE_WRITES_WAITING_MAX) {
       throw new Fault(
         "SPIRE_UNREACHABLE",
-        `${WAITING_WRITES_MAX} writes wait for SPIRE Server already`,
+        `${SPIRE_WRITES_WAITING_MAX} writes wait for SPIRE Server already`,
       );
     }
     this.#waiting += 1;

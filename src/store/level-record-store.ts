@@ -15,7 +15,7 @@ import assert from "node:assert/strict";
 import { type Version, compareVersions } from "../core/record/state.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { equalBytes } from "../core/std/bytes.ts";
-import { STEP_RECORDS_MAX } from "../core/std/limits.ts";
+import { STEP_BYTES_MAX, STEP_RECORDS_MAX } from "../core/std/limits.ts";
 import { SHA256_BYTES } from "../core/std/sha256.ts";
 import { Fault } from "../fault.ts";
 import type {
@@ -56,9 +56,6 @@ import {
   stepCodec,
   unseal,
 } from "./stored-value.ts";
-
-/** Envelopes kept as step records of one trust domain; the oldest go first. */
-const STEP_BYTES_MAX = 4 * 1024 * 1024;
 
 /** One key of a batch; a value of undefined deletes it. */
 interface Change {

@@ -6,11 +6,13 @@
  * Two budgets: a relay may repeat old blocks of the held record, which must not cost its node the
  * next one. Sync is not metered here; it brings what we asked for.
  */
-import { NODES_MAX } from "../std/limits.ts";
+import { NODES_MAX, NODE_RECORDS_AT_ONCE_MAX, NODE_RECORDS_A_SECOND_MAX } from "../std/limits.ts";
 import { type Rate, TokenBucket } from "../std/token-bucket.ts";
 
-/** A forced rotation is four records at once; what comes faster than this is fetched by sync. */
-const NODE_RATE: Rate = { perSecond: 1, burst: 10 };
+const NODE_RATE: Rate = {
+  perSecond: NODE_RECORDS_A_SECOND_MAX,
+  burst: NODE_RECORDS_AT_ONCE_MAX,
+};
 
 /** What a record is paid from: a higher version or a sibling, or another block of the held one. */
 export type Budget = "record" | "block";

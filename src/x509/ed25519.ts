@@ -4,7 +4,7 @@
  * that are not canonical, S not reduced, and public keys of small order, under which one signature
  * fits every message.
  */
-import { createPublicKey, verify } from "node:crypto";
+import { type KeyObject, createPublicKey, verify } from "node:crypto";
 import { concatBytes, fromHex, toHex } from "../core/std/bytes.ts";
 
 const KEY_BYTES = 32;
@@ -26,6 +26,15 @@ const SMALL_ORDER_Y: ReadonlySet<bigint> = new Set([0n, 1n, P - 1n, ORDER_8_Y, P
 /** DER up to the key's 32 bytes (RFC 8410). */
 const SPKI_HEAD = fromHex("302a300506032b6570032100");
 
+/**
+ * Key objects of node keys that have verified something, by hex: a node signs for months, and making
+ * an object costs half a verification (measured). What did not verify is not kept, so nobody
+ * fills this with keys of others. Full, the oldest goes and is made again when it is needed.
+ */
+const keyObjects = new Map<string, KeyObject>();
+/** Nodes of a mesh of a thousand trust domains, about 1 KiB each (measured). */
+const KEY_OBJECTS_MAX = 2_048;
+
 /** Whether 32 bytes are the canonical encoding of a point that is not of small order. */
 export function isUsablePoint(bytes: Uint8Array): boolean {
   if (bytes.length !== KEY_BYTES) return false;
@@ -42,12 +51,23 @@ export function verifiesEd25519(
   if (signature.length !== SIGNATURE_BYTES || !isUsablePoint(publicKey)) return false;
   if (!isCanonicalPoint(signature.subarray(0, KEY_BYTES))) return false;
   if (readLittleEndian(signature.subarray(KEY_BYTES)) >= L) return false;
-  const key = createPublicKey({
-    key: Buffer.from(concatBytes(SPKI_HEAD, publicKey)),
-    format: "der",
-    type: "spki",
-  });
-  return verify(null, message, key, signature);
+  const hex = toHex(publicKey);
+  const key = keyObjects.get(hex) ?? makeKeyObject(publicKey);
+  const verifies = verify(null, message, key, signature);
+  if (verifies) keep(hex, key);
+  return verifies;
+}
+
+function makeKeyObject(publicKey: Uint8Array): KeyObject {
+  const spki = Buffer.from(concatBytes(SPKI_HEAD, publicKey));
+  return createPublicKey({ key: spki, format: "der", type: "spki" });
+}
+
+function keep(hex: string, key: KeyObject): void {
+  if (keyObjects.has(hex)) return;
+  const [oldest] = keyObjects.keys();
+  if (keyObjects.size === KEY_OBJECTS_MAX && oldest !== undefined) keyObjects.delete(oldest);
+  keyObjects.set(hex, key);
 }
 
 /** y < p, and no sign where x is 0, which has none. */

@@ -5,6 +5,7 @@
  * reader does not verify.
  */
 import * as fc from "fast-check";
+import { compareBytes } from "../../src/core/std/bytes.ts";
 import { type TestKeyType, makeKeyPair, spkiOf } from "./certificate.ts";
 import { TAG, bitString, integer, octetString, oid, sequence, set, time, tlv } from "./der.ts";
 
@@ -31,7 +32,11 @@ function joined(wrap: (...parts: readonly Uint8Array[]) => Buffer, ...parts: rea
 
 function listOf(
   item: Der,
-  { min = 1, max = 3, wrap = sequence as (...parts: readonly Uint8Array[]) => Buffer } = {},
+  {
+    min = 1,
+    max = 3,
+    wrap = sequence,
+  }: { min?: number; max?: number; wrap?: typeof sequence } = {},
 ): Der {
   const items = fc.array(item, { minLength: min, maxLength: max }).map((each) => wrap(...each));
   return min === 0 ? items : mostly(items, fc.constant(wrap()));
@@ -144,7 +149,7 @@ const RDN: Der = fc.oneof(
         maxLength: 3,
         selector: (each) => each.toString("hex"),
       })
-      .map((each) => set(...each.toSorted(Buffer.compare))),
+      .map((each) => set(...each.toSorted(compareBytes))),
   },
 );
 const UNORDERED_RDN = listOf(ATTRIBUTE, { min: 2, wrap: set });

@@ -12,7 +12,7 @@ import {
 import type { CertificateFacts } from "../../src/core/record/proofs.ts";
 import { equalBytes } from "../../src/core/std/bytes.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
-import { type LimboCase, derOf, limboCases } from "./limbo.ts";
+import { type LimboCase, certificatesOf, derOf, limboCases } from "./limbo.ts";
 
 type Answer = LimboCase["expected_result"];
 
@@ -122,18 +122,13 @@ function judge(each: LimboCase): { readonly answer: Answer; readonly why: string
 
 function pathProblem(each: LimboCase): string | undefined {
   const facts = new Map<string, CertificateFacts>();
-  for (const pem of [
-    each.peer_certificate,
-    ...each.untrusted_intermediates,
-    ...each.trusted_certs,
-  ]) {
+  for (const pem of certificatesOf(each)) {
     const read = x509Proofs.readCertificate(derOf(pem));
     if ("malformed" in read) return read.malformed;
     facts.set(pem, read);
   }
-  const chain = inOrder(get(facts, each.peer_certificate), [
-    ...each.untrusted_intermediates.map((pem) => get(facts, pem)),
-  ]);
+  const intermediates = each.untrusted_intermediates.map((pem) => get(facts, pem));
+  const chain = inOrder(get(facts, each.peer_certificate), intermediates);
   const anchors = each.trusted_certs.map((pem) => get(facts, pem));
   const atS = Date.parse(each.validation_time ?? ANY_TIME) / 1000;
   const links = judgeLinks(chain, atS, x509Proofs);
@@ -150,7 +145,7 @@ function inOrder(leaf: CertificateFacts, intermediates: readonly CertificateFact
   const chain: [CertificateFacts, ...CertificateFacts[]] = [leaf];
   const rest = new Set(intermediates);
   for (let last = leaf; rest.size > 0;) {
-    const [next] = [...rest].filter(
+    const next = [...rest].find(
       ({ subject, subjectKeyId }) =>
         equalBytes(subject, last.issuer) &&
         equalBytes(subjectKeyId ?? NO_KEY_ID, last.authorityKeyId ?? subjectKeyId ?? NO_KEY_ID),

@@ -32,3 +32,8 @@ export function limboCases(): readonly LimboCase[] {
 export function derOf(pem: string): Buffer {
   return Buffer.from(pem.replaceAll(/-----[^-]+-----/g, ""), "base64");
 }
+
+/** The peer's certificate, the intermediates and the trusted ones. */
+export function certificatesOf(each: LimboCase): readonly string[] {
+  return [each.peer_certificate].concat(each.untrusted_intermediates, each.trusted_certs);
+}

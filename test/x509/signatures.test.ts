@@ -58,6 +58,21 @@ describe("verifiesNode", () => {
     );
   });
 
+  test("answers the same again, after more keys than it remembers and after a bad signature", () => {
+    const data = Buffer.from("head");
+    const signature = key.sign(data);
+    const bad = signature.with(40, (signature[40] ?? 0) ^ 1);
+    for (let round = 0; round < 2_100; round += 1) {
+      const other = ed25519();
+      expect(x509Proofs.verifiesNode(other.publicKey, data, other.sign(data))).toBe(true);
+      expect(x509Proofs.verifiesNode(other.publicKey, data, signature)).toBe(false);
+    }
+    for (let round = 0; round < 2; round += 1) {
+      expect(x509Proofs.verifiesNode(key.publicKey, data, signature)).toBe(true);
+      expect(x509Proofs.verifiesNode(key.publicKey, data, bad)).toBe(false);
+    }
+  });
+
   test("refuses a signature with any bit changed", () => {
     fc.assert(
       fc.property(message, fc.nat({ max: 511 }), (signed, bit) => {

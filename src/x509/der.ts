@@ -169,6 +169,15 @@ export function readUnsigned(cursor: DerCursor, tag: number = TAG.integer): Uint
   return content.subarray(1);
 }
 
+/** Writes a non-negative INTEGER in its shortest form. `bigEndian` is one byte or more. */
+export function writeUnsigned(bigEndian: Uint8Array): Uint8Array {
+  const leadingZeros = bigEndian.findIndex((byte) => byte !== 0);
+  const shortest = bigEndian.subarray(leadingZeros);
+  const [first = 0] = shortest;
+  const sign = Uint8Array.of(...(first >= 0x80 ? [0] : []));
+  return writeDer(TAG.integer, sign, shortest);
+}
+
 /** A non-negative INTEGER of at most 31 bits. */
 export function readSmallUnsigned(cursor: DerCursor): number {
   const bytes = readUnsigned(cursor);

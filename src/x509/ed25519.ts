@@ -4,8 +4,9 @@
  * that are not canonical, S not reduced, and public keys of small order, under which one signature
  * fits every message.
  */
-import { type KeyObject, createPublicKey, verify } from "node:crypto";
+import { type KeyObject, verify } from "node:crypto";
 import { concatBytes, fromHex, toHex } from "../core/std/bytes.ts";
+import { makeKeyObject } from "./key-object.ts";
 
 const KEY_BYTES = 32;
 const SIGNATURE_BYTES = 64;
@@ -28,8 +29,8 @@ const SPKI_HEAD = fromHex("302a300506032b6570032100");
 
 /**
  * Key objects of node keys that have verified something, by hex: a node signs for months, and making
- * an object costs half a verification (measured). What did not verify is not kept, so nobody
- * fills this with keys of others. Full, the oldest goes and is made again when it is needed.
+ * an object and its first use cost a third of a verification (measured). What did not verify is not
+ * kept, so nobody fills this with keys of others. Full, the oldest goes and is made again on demand.
  */
 const keyObjects = new Map<string, KeyObject>();
 /** Nodes of a mesh of a thousand trust domains, about 1 KiB each (measured). */
@@ -52,15 +53,10 @@ export function verifiesEd25519(
   if (!isCanonicalPoint(signature.subarray(0, KEY_BYTES))) return false;
   if (readLittleEndian(signature.subarray(KEY_BYTES)) >= L) return false;
   const hex = toHex(publicKey);
-  const key = keyObjects.get(hex) ?? makeKeyObject(publicKey);
+  const key = keyObjects.get(hex) ?? makeKeyObject(concatBytes(SPKI_HEAD, publicKey));
   const verifies = verify(null, message, key, signature);
   if (verifies) keep(hex, key);
   return verifies;
-}
-
-function makeKeyObject(publicKey: Uint8Array): KeyObject {
-  const spki = Buffer.from(concatBytes(SPKI_HEAD, publicKey));
-  return createPublicKey({ key: spki, format: "der", type: "spki" });
 }
 
 function keep(hex: string, key: KeyObject): void {

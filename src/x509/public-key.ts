@@ -2,7 +2,7 @@
  * SubjectPublicKeyInfo: the key kinds that SPIFFE implementations and Go both take, each with exactly
  * the parameters and the point or number that its standard asks for.
  */
-import { type KeyObject, createPublicKey } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import type { KeyFacts } from "../core/record/proofs.ts";
 import { toHex } from "../core/std/bytes.ts";
 import {
@@ -15,6 +15,7 @@ import {
   readWholeBytes,
 } from "./der.ts";
 import { isUsablePoint } from "./ed25519.ts";
+import { makeKeyObject } from "./key-object.ts";
 
 const RSA = "1.2.840.113549.1.1.1";
 const EC = "1.2.840.10045.2.1";
@@ -65,14 +66,14 @@ const RSA_BITS_MAX = 8192;
 const RSA_EXPONENT_BYTES_MAX = 4;
 const UNCOMPRESSED_POINT = 0x04;
 
-/** Most keys that are read never verify anything, and making an object takes 40 to 60 µs: on demand. */
+/** Most keys that are read never verify anything, so their objects are made on demand. */
 const keyObjects = new WeakMap<KeyFacts, KeyObject>();
 
 /** The key object of facts that were read here, for node:crypto. Lives as long as they do. */
 export function keyObjectOf(facts: KeyFacts): KeyObject {
   const known = keyObjects.get(facts);
   if (known !== undefined) return known;
-  const made = createPublicKey({ key: Buffer.from(facts.spki), format: "der", type: "spki" });
+  const made = makeKeyObject(facts.spki);
   keyObjects.set(facts, made);
   return made;
 }

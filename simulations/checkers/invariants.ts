@@ -1,0 +1,121 @@
+/** The laws of the mesh that must hold after every event, and those that hold once all is well. */
+import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
+import type { Effect } from "../../src/core/mesh/effect.ts";
+import type { Input } from "../../src/core/mesh/input.ts";
+import { type Version, compareVersions } from "../../src/core/record/state.ts";
+import type { TrustBundle } from "../../src/core/spiffe/trust-bundle.ts";
+import { sameAuthorities } from "../../src/core/spiffe/trust-bundle.ts";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { toHex } from "../../src/core/std/bytes.ts";
+import { STEP_RECORDS_MAX } from "../../src/core/std/limits.ts";
+import type { StoredRecord } from "../../src/ports/record-store.ts";
+import { type Site, heldBy } from "../world/daemon.ts";
+
+export class Laws {
+  readonly #sites: readonly Site[];
+  /** The highest version on each disk, by `site trust-domain`. */
+  readonly #versions = new Map<string, Version>();
+  /** Rows and stored records that were looked at: what was published stays published. */
+  readonly #lawful = new WeakSet<TrustBundle | StoredRecord>();
+
+  constructor(sites: readonly Site[]) {
+    this.#sites = sites;
+  }
+
+  /** After each step of a core. */
+  stepped(site: Site, input: Input, effects: readonly Effect[], before: unknown): void {
+    const { disk, daemon, trustDomain: own } = site;
+    for (const effect of effects) {
+      if (effect.kind === "answer" && effect.answer.kind === "taken") {
+        const domain = disk.domains.get(effect.answer.trustDomain);
+        const ids = [domain?.held.recordId, domain?.sibling?.recordId];
+        assert(ids.includes(effect.answer.recordId), "answered before it was stored");
+      }
+      if (effect.kind === "answer" && effect.answer.kind === "refused" && daemon !== undefined) {
+        const isSame = isDeepStrictEqual(heldBy(daemon.state), before);
+        assert(isSame, `${effect.answer.refusal.code} by ${input.kind} changed what is held`);
+      }
+      if (effect.kind === "publish-record") {
+        const held = disk.domains.get(own)?.held.envelope;
+        assert(isDeepStrictEqual(held, effect.envelope), "published before it was stored");
+      }
+      if (effect.kind === "order-row" && effect.order.kind === "set") {
+        const { bundle, trustDomain } = effect.order;
+        const stored = disk.domains.get(trustDomain)?.held;
+        assert(trustDomain !== own, "the own bundle was ordered");
+        assert(stored?.sequence === bundle.sequenceNumber, "written before it was stored");
+        const envelope = toHex(stored.envelope);
+        const isStored = bundle.x509Authorities.every(({ der }) => envelope.includes(toHex(der)));
+        assert(isStored, "what is written is not what is stored");
+      }
+    }
+  }
+
+  /** After each event. */
+  everywhere(): void {
+    for (const site of this.#sites) {
+      for (const row of site.spire.rows.values()) this.#checkRow(site, row);
+      for (const [trustDomain, { held }] of site.disk.domains) {
+        if (this.#lawful.has(held)) continue;
+        const key = `${site.trustDomain} ${trustDomain}`;
+        const before = this.#versions.get(key) ?? held;
+        assert(compareVersions(held, before) >= 0, `the version of ${key} fell`);
+        this.#versions.set(key, held);
+        this.#lawful.add(held);
+      }
+      for (const trustDomain of site.forgotten) this.#checkForgotten(site, trustDomain);
+      this.#checkCaps(site);
+    }
+  }
+
+  /** Once everything is up and healed: why it is not all as it should be, or undefined. */
+  unwell(rogue?: Site): string | undefined {
+    const honest = this.#sites.filter((site) => site !== rogue);
+    for (const site of honest) {
+      const { trustDomain, spire, daemon, approved } = site;
+      if (daemon === undefined) return `${trustDomain} is down`;
+      const own = daemon.state.own.slot?.held.record.state.version.sequence;
+      const { sequenceNumber } = spire.bundle;
+      if (own !== sequenceNumber) return `${trustDomain} published ${own} of ${sequenceNumber}`;
+      const rows = [...spire.rows.keys()].filter((row) => !approved.has(row));
+      if (rows.length > 0) return `${trustDomain} has rows of ${rows.join(" ")}`;
+      for (const partner of honest.filter((each) => approved.has(each.trustDomain))) {
+        const row = spire.rows.get(partner.trustDomain);
+        const isTrue = row !== undefined && sameAuthorities(row, partner.spire.bundle);
+        if (!isTrue) return `${trustDomain} has another row of ${partner.trustDomain}`;
+      }
+    }
+    return undefined;
+  }
+
+  #checkRow(site: Site, row: TrustBundle): void {
+    if (this.#lawful.has(row)) return;
+    const { trustDomain } = row;
+    const { spire } = this.#sites.find((each) => each.trustDomain === trustDomain) ?? site;
+    assert(trustDomain !== site.trustDomain, "the own bundle was written");
+    assert(row.x509Authorities.length > 0, "an empty row was written");
+    const theirs = [
+      ...row.x509Authorities.map(({ der }) => der),
+      ...row.jwtAuthorities.map(({ spki }) => spki),
+    ];
+    for (const authority of theirs) {
+      assert(spire.published.has(toHex(authority)), `${trustDomain} never published it`);
+    }
+    this.#lawful.add(row);
+  }
+
+  #checkForgotten({ spire, disk, daemon, trustDomain: own }: Site, trustDomain: TrustDomain): void {
+    this.#versions.delete(`${own} ${trustDomain}`);
+    const places = [spire.rows, disk.domains, disk.pins, daemon?.state.partners];
+    const isBack = places.some((place) => place?.has(trustDomain));
+    assert(!isBack, `${trustDomain} was forgotten at ${own} and came back`);
+  }
+
+  #checkCaps({ daemon, disk }: Site): void {
+    for (const steps of disk.steps.values()) assert(steps.length <= STEP_RECORDS_MAX);
+    if (daemon === undefined) return;
+    const { own, partners, findings } = daemon.state;
+    assert(own.reads.size <= 64 && findings.size <= 16 * (partners.size + 1), "over its caps");
+  }
+}

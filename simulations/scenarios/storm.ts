@@ -1,0 +1,117 @@
+/**
+ * The first scenario: everybody approves everybody, a minute of rotations and of every fault the
+ * world has, then all is healed and must become well.
+ */
+import { way } from "../world/network.ts";
+import { approve, forget } from "../world/operator.ts";
+import { Rogue } from "../world/rogue.ts";
+import type { World } from "../world/world.ts";
+
+const STORM_MS = 60_000;
+const FAULT_EVERY_MS = 1_000;
+/** How long one fault lasts at most. */
+const FAULT_MS_MAX = 20_000;
+const HEAL_STEP_MS = 5_000;
+const HEAL_MS_MAX = 180_000;
+
+export interface Outcome {
+  /** SHA-256 of all that happened. */
+  readonly digest: string;
+  readonly steps: number;
+  /** From the end of the last fault until all was well. */
+  readonly healedInMs: number;
+  readonly unwell: string | undefined;
+}
+
+export async function storm(world: World, seed: number): Promise<Outcome> {
+  const { sites, timeline } = world;
+  const [first, second, third] = sites;
+  const hasRogue = first && second && third && seed % 2 === 0;
+  const rogue = hasRogue ? new Rogue(world, first, second) : undefined;
+  let isOver = false;
+  for (const at of sites) {
+    for (const partner of sites) if (at !== partner) approve(at, partner, timeline);
+  }
+  timeline.every(FAULT_EVERY_MS, () => {
+    if (!isOver) strike(world);
+    return !isOver;
+  });
+  timeline.every(FAULT_EVERY_MS, () => {
+    if (!isOver) rogue?.act();
+    return !isOver;
+  });
+  await world.pass(STORM_MS);
+  isOver = true;
+  heal(world);
+  let healedInMs = 0;
+  let unwell = world.laws.unwell(rogue?.site);
+  while (unwell !== undefined && healedInMs < HEAL_MS_MAX) {
+    await world.pass(HEAL_STEP_MS);
+    healedInMs += HEAL_STEP_MS;
+    unwell = world.laws.unwell(rogue?.site);
+  }
+  return { digest: world.digest, steps: world.log.length, healedInMs, unwell };
+}
+
+/** Something happens to somebody; most of it ends after a while. */
+function strike(world: World): void {
+  const { sites, timeline, network } = world;
+  const [site, other] = [timeline.oneOf(sites), timeline.oneOf(sites)];
+  if (site === undefined || other === undefined) return;
+  const { spire, disk, daemon } = site;
+  const later = (undo: () => void): void => {
+    timeline.after(timeline.between(0, FAULT_MS_MAX), undo);
+  };
+  const block = (...ways: readonly string[]): void => {
+    for (const each of ways) network.blocked.add(each);
+    later(() => ways.forEach((each) => network.blocked.delete(each)));
+  };
+  const ail = (ills: Partial<typeof spire.ills>): void => {
+    Object.assign(spire.ills, ills);
+    later(() => spire.heal());
+  };
+  const rotate = (): void => {
+    for (let count = timeline.between(1, 4); count > 0; count -= 1) spire.rotate();
+  };
+  timeline.oneOf([
+    rotate,
+    rotate,
+    rotate,
+    () => spire.restart(),
+    () => {
+      if (daemon !== undefined) daemon.crashIn = timeline.between(0, 9);
+      later(() => void world.boot(site));
+    },
+    () => {
+      disk.isFull = true;
+      later(() => (disk.isFull = false));
+    },
+    () => ail({ isDown: true }),
+    () => ail({ latencyMs: 3_000 }),
+    () => ail({ isStale: true }),
+    () => ail({ lostReplies: 30, refusals: 30 }),
+    () => Object.assign(network, { lost: timeline.between(0, 50), doubled: 20 }),
+    () => (network.latencyMs = timeline.between(1, 5_000)),
+    () => block(way(site, other)),
+    () => block(way(site, other), way(other, site)),
+    () => block(...sites.flatMap((each) => [way(site, each), way(each, site)])),
+    () => {
+      if (site === other) return;
+      forget(site, other, timeline);
+      later(() => approve(site, other, timeline));
+    },
+  ])?.();
+}
+
+/** All that was done to the world is undone. */
+function heal(world: World): void {
+  const { sites, network } = world;
+  Object.assign(network, { lost: 0, doubled: 0, latencyMs: 50 });
+  network.blocked.clear();
+  for (const site of sites) {
+    site.spire.heal();
+    site.disk.isFull = false;
+    if (site.daemon !== undefined) site.daemon.crashIn = Number.POSITIVE_INFINITY;
+    void world.boot(site);
+  }
+}

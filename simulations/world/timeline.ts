@@ -1,0 +1,70 @@
+/**
+ * Virtual time and chance: a heap of events by (time, order of coming), and numbers from one seed.
+ * Nothing else in the world has a clock or a die, so the same seed is the same run, byte for byte.
+ */
+import { setImmediate } from "node:timers/promises";
+import { uniformInt } from "pure-rand/distribution/uniformInt";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import TinyQueue from "tinyqueue";
+import type { Pace } from "../../src/spire/pace.ts";
+
+const START_MS = 1_790_000_000_000; // 2026-09-21
+
+interface Event {
+  readonly atMs: number;
+  readonly order: number;
+  readonly happen: () => void;
+}
+
+export class Timeline implements Pace {
+  readonly #events = new TinyQueue<Event>([], (a, b) => a.atMs - b.atMs || a.order - b.order);
+  readonly #generator: ReturnType<typeof xoroshiro128plus>;
+  #nowMs = START_MS;
+  /** Events put in so far. */
+  #order = 0;
+
+  constructor(seed: number) {
+    this.#generator = xoroshiro128plus(seed);
+  }
+
+  readonly nowMs = (): number => this.#nowMs;
+  readonly between = (from: number, to: number): number => uniformInt(this.#generator, from, to);
+  readonly random = (): number => this.between(0, 2 ** 20 - 1) / 2 ** 20;
+  readonly happens = (percent: number): boolean => this.between(1, 100) <= percent;
+
+  oneOf<Value>(values: readonly Value[]): Value | undefined {
+    return values.length === 0 ? undefined : values[this.between(0, values.length - 1)];
+  }
+
+  after(delayMs: number, happen: () => void): void {
+    this.#events.push({ atMs: this.#nowMs + delayMs, order: (this.#order += 1), happen });
+  }
+
+  /** Again and again, with a jitter of 20 %, until it says false. */
+  every(intervalMs: number, happen: () => boolean): void {
+    this.after(intervalMs * (0.8 + 0.4 * this.random()), () => {
+      if (happen()) this.every(intervalMs, happen);
+    });
+  }
+
+  async sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.after(delayMs, resolve);
+    signal?.addEventListener("abort", () => resolve(), { once: true });
+    if (signal?.aborted !== true) await promise;
+  }
+
+  /** Lets time pass. All promises have settled before `afterEach` and before the next event. */
+  async pass(durationMs: number, afterEach: () => void): Promise<void> {
+    const untilMs = this.#nowMs + durationMs;
+    for (let next = this.#events.peek(); next !== undefined && next.atMs <= untilMs;) {
+      this.#events.pop();
+      this.#nowMs = next.atMs;
+      next.happen();
+      await setImmediate();
+      afterEach();
+      next = this.#events.peek();
+    }
+    this.#nowMs = untilMs;
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * A small world: N trust domains, each with SPIRE, a daemon and a disk, between them a network, all
+ * in virtual time from one seed. After every event the laws are checked.
+ */
+import { hash } from "node:crypto";
+import type { Effect } from "../../src/core/mesh/effect.ts";
+import type { Input } from "../../src/core/mesh/input.ts";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { toHex } from "../../src/core/std/bytes.ts";
+import { loadStored } from "../../src/runtime/stored-slot.ts";
+import { Laws } from "../checkers/invariants.ts";
+import { Crash, Daemon, type Site } from "./daemon.ts";
+import { Disk } from "./disk.ts";
+import { Network } from "./network.ts";
+import { Spire } from "./spire.ts";
+import { TableProofs } from "./table-proofs.ts";
+import { Timeline } from "./timeline.ts";
+
+export class World {
+  readonly timeline: Timeline;
+  readonly proofs = new TableProofs();
+  readonly sites: readonly Site[];
+  readonly network: Network;
+  readonly laws: Laws;
+  /** One line for each step of a core. */
+  readonly log: string[] = [];
+  #broken: unknown;
+
+  constructor(seed: number, size: number) {
+    this.timeline = new Timeline(seed);
+    this.sites = Array.from({ length: size }, (_, index) => this.#newSite(index));
+    this.network = new Network(this.sites, this.timeline);
+    this.laws = new Laws(this.sites);
+    for (const site of this.sites) void this.boot(site);
+  }
+
+  /** SHA-256 of all that happened. */
+  get digest(): string {
+    return hash("sha256", this.log.join("\n"));
+  }
+
+  /** Starts a daemon on what its disk holds. */
+  async boot(site: Site): Promise<void> {
+    const { timeline, network, proofs } = this;
+    const stored = await loadStored(site.disk, site.trustDomain, proofs);
+    if (site.daemon !== undefined) return;
+    site.daemon = new Daemon(site, stored, {
+      timeline,
+      network,
+      proofs,
+      onStep: (...stepped) => this.#onStep(...stepped),
+      onEnd: (site, error) => {
+        if (error instanceof Crash) this.crash(site);
+        else this.#broken ??= error;
+      },
+    });
+    site.daemon.start();
+  }
+
+  crash(site: Site): void {
+    site.daemon?.stop();
+    this.network.leave(site);
+    site.daemon = undefined;
+  }
+
+  /** Lets time pass. Throws when a law is broken. */
+  async pass(durationMs: number): Promise<void> {
+    await this.timeline.pass(durationMs, () => {
+      this.laws.everywhere();
+      if (this.#broken !== undefined) throw this.#broken;
+    });
+  }
+
+  #newSite(index: number): Site {
+    const trustDomain = `td${index}.example` as TrustDomain;
+    const node = this.proofs.newKey("ed25519");
+    return {
+      trustDomain,
+      spire: new Spire(trustDomain, this.timeline, this.proofs),
+      disk: new Disk(),
+      node,
+      nodeHex: toHex(node.publicKey),
+      svids: new Map(),
+      approved: new Set(),
+      forgotten: new Set(),
+      daemon: undefined,
+    };
+  }
+
+  #onStep(site: Site, input: Input, effects: readonly Effect[], before: unknown): void {
+    const told = effects.map((effect) =>
+      effect.kind === "answer" ? inWords(effect) : effect.kind,
+    );
+    this.log.push(`${this.timeline.nowMs()} ${site.trustDomain} ${input.kind}: ${told.join(" ")}`);
+    this.laws.stepped(site, input, effects, before);
+  }
+}
+
+function inWords({ answer }: Extract<Effect, { kind: "answer" }>): string {
+  if (answer.kind === "refused") return answer.refusal.code;
+  return "recordId" in answer ? `${answer.kind} ${answer.recordId}` : answer.kind;
+}

@@ -58,6 +58,7 @@ describe("an export file", () => {
   test.each([
     ["empty", new Uint8Array(0)],
     ["too-large", new Uint8Array(EXPORT_FILE_BYTES_MAX + 1)],
+    ["not-an-export", new Uint8Array(EXPORT_FILE_BYTES_MAX)],
     ["not-an-export", new TextEncoder().encode('{"keys":[]}')],
     ["not-an-export", new TextEncoder().encode("-----BEGIN CERTIFICATE-----\n")],
     ["not-an-export", encodeCbor([2, ENVELOPE, []])],
@@ -68,6 +69,12 @@ describe("an export file", () => {
     ["not-an-export", encodeCbor([1, ENVELOPE, Array(17).fill(ADDRESS)])],
     ["not-an-export", encodeCbor([1, ENVELOPE, ["with space"]])],
     ["not-an-export", encodeCbor([1, ENVELOPE, ["line\nbreak"]])],
+    ["not-an-export", encodeCbor([1, ENVELOPE, [" before"]])],
+    ["not-an-export", encodeCbor([1, ENVELOPE, ["after "]])],
+    ["not-an-export", encodeCbor([1, ENVELOPE, ["delete\x7f"]])],
+    // They end too early, but nothing says that they began as an export file.
+    ["not-an-export", Uint8Array.of(0x84, 0x01)],
+    ["not-an-export", Uint8Array.of(0x83, 0x02)],
     ["not-an-export", encodeCbor([1, ENVELOPE, [""]])],
     ["not-an-export", encodeCbor([1, ENVELOPE, ["x".repeat(513)]])],
     ["not-an-export", encodeCbor([1, ENVELOPE, [ENVELOPE]])],
@@ -76,5 +83,22 @@ describe("an export file", () => {
     ["not-an-export", Uint8Array.of(0x9f, 0x01, 0x41, 0x00, 0x80, 0xff)],
   ])("is refused as %s (%#)", (kind, bytes) => {
     expect(kindOf(bytes)).toBe(kind);
+  });
+
+  test.each([
+    ["is larger than 160 KiB, as no export file is", new Uint8Array(EXPORT_FILE_BYTES_MAX + 1)],
+    ["ends too early: it was not copied whole", Uint8Array.of(0x83, 0x01)],
+    [
+      "is not an export file that this version of spire-mesh reads (export file[0]: not 1)",
+      encodeCbor([2, ENVELOPE, []]),
+    ],
+  ])("says in words that it %s", (problem, bytes) => {
+    expect(decodeExportFile(bytes)).toMatchObject({ ok: false, reason: { problem } });
+  });
+
+  test("may have an address of every printable character", () => {
+    const address = Array.from({ length: 94 }, (_, index) => String.fromCharCode(0x21 + index));
+    const file = { envelope: ENVELOPE, addresses: [address.join(""), "!", "~".repeat(512)] };
+    expect(decodeExportFile(encodeExportFile(file))).toEqual({ ok: true, value: file });
   });
 });

@@ -6,6 +6,7 @@ import {
   compareVersions,
   decodeState,
   encodeState,
+  noLineage,
 } from "../../../src/core/record/state.ts";
 import type { TrustDomain } from "../../../src/core/spiffe/trust-domain.ts";
 import { compareBytes, toHex } from "../../../src/core/std/bytes.ts";
@@ -165,6 +166,15 @@ function positions(change: Readonly<Record<number, CborValue>> = {}): readonly C
   return good.map((item, index) => change[index] ?? item);
 }
 
+describe("the lineage of a genesis", () => {
+  test("is 32 zero bytes, and a copy: writing to it changes no other", () => {
+    const lineage = noLineage();
+    expect(lineage).toEqual(new Uint8Array(32));
+    lineage.fill(1);
+    expect(noLineage()).toEqual(new Uint8Array(32));
+  });
+});
+
 describe("a state on the wire", () => {
   test.each<readonly [string, readonly CborValue[]]>([
     ["as it is", positions()],
@@ -178,6 +188,11 @@ describe("a state on the wire", () => {
     ["64 JWT keys", positions({ 10: keys(64) })],
     ["a key id of 128 characters", positions({ 10: [["~".repeat(128), der(1), 0, false]] })],
     ["a genesis", positions({ 2: node(0), 4: 0 })],
+    ["one authority of one byte", positions({ 9: [[der(1), false]] })],
+    ["one recovery key", positions({ 8: [1, nodes(1)] })],
+    ["a JWT key of one byte", positions({ 10: [["!", der(1), 0, true]] })],
+    ["a JWT key of 2 KiB", positions({ 10: [["k", der(2_048), Number.MAX_SAFE_INTEGER, true]] })],
+    ["a name of every kind of character", positions({ 1: "az09._-" })],
   ])("with %s is read", (_, items) => {
     expect(decodeState(encodeCbor(items)).ok).toBe(true);
   });
@@ -185,6 +200,8 @@ describe("a state on the wire", () => {
   test.each<readonly [string, CborValue]>([
     ["another format", positions({ 0: 2 })],
     ["a name in capitals", positions({ 1: "Alpha.test" })],
+    ["a space before its name", positions({ 1: " alpha.test" })],
+    ["a space after its name", positions({ 1: "alpha.test " })],
     ["no name", positions({ 1: "" })],
     ["NUL in its name", positions({ 1: "alpha\0.test" })],
     ["a name of 256 characters", positions({ 1: "a".repeat(256) })],

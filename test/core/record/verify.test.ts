@@ -97,6 +97,8 @@ const flipped = (signature: Uint8Array): Uint8Array =>
   signature.map((byte, index) => (index === 5 ? byte ^ 1 : byte));
 const scalar = (hex: string): Uint8Array => fromHex(hex.padStart(64, "0"));
 const N = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+const N_LESS_1 = `${N.slice(0, -1)}0`;
+const HALF_N = "7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8";
 const HALF_N_AND_1 = "7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a9";
 const withR =
   (hex: string) =>
@@ -139,6 +141,15 @@ const bytesAndSignatures: Cases = [
   ["carries the twin (r, n − s)", "SIGNATURE_ENCODING", () => next({}, { svidSignature: twinOf })],
   ["carries r = 0", "SIGNATURE_ENCODING", () => next({}, { svidSignature: withR("0") })],
   ["carries s = 0", "SIGNATURE_ENCODING", () => next({}, { svidSignature: withS("0") })],
+  // Within its bounds, and then no signature of anything.
+  [
+    "carries r = n − 1",
+    "SVID_SIGNATURE_INVALID",
+    () => next({}, { svidSignature: withR(N_LESS_1) }),
+  ],
+  ["carries r = 1", "SVID_SIGNATURE_INVALID", () => next({}, { svidSignature: withR("1") })],
+  ["carries s = 1", "SVID_SIGNATURE_INVALID", () => next({}, { svidSignature: withS("1") })],
+  ["carries s = n/2", "SVID_SIGNATURE_INVALID", () => next({}, { svidSignature: withS(HALF_N) })],
   ["carries r = n", "SIGNATURE_ENCODING", () => next({}, { svidSignature: withR(N) })],
   [
     "carries s = n/2 + 1",
@@ -305,6 +316,11 @@ const authorities: Cases = [
         ],
       });
     },
+  ],
+  [
+    "lists a CA without key usage",
+    "taken",
+    () => alsoLists(authority({ overrides: { extensions: [extensions.basicConstraints(true)] } })),
   ],
   ["lists a CA without a SPIFFE ID", "taken", () => alsoLists(authority({ uriSans: [] }))],
 ];

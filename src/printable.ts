@@ -48,7 +48,11 @@ export function printableData<Data>(data: Data): Data {
 
 /** JSON in one line that loses nothing: what is unprintable is escaped, so a terminal may show it. */
 export function printableJson(data: unknown): string {
-  const json = JSON.stringify(data);
+  return escapeJson(JSON.stringify(data));
+}
+
+/** The same JSON, with escapes for what is unprintable. */
+export function escapeJson(json: string): string {
   return PLAIN.test(json) ? json : json.replace(UNPRINTABLE, escapeCharacter);
 }
 

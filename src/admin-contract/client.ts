@@ -190,6 +190,9 @@ function socketFault(socketPath: string, cause: unknown): Fault {
   if (code === "ENOENT" || code === "ECONNREFUSED") {
     return new Fault("DAEMON_UNREACHABLE", `No daemon listens on ${socketPath}.`, { cause });
   }
+  if (code === "EAGAIN") {
+    return new Fault("BUSY", `Too many are calling on ${socketPath}.`, { cause });
+  }
   if (code === "EACCES" || code === "EPERM") {
     return new Fault("NOT_ALLOWED", `This user may not open ${socketPath}.`, { cause });
   }

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import {
   hasZodFastifySchemaValidationErrors,
@@ -22,12 +23,17 @@ import {
 } from "../admin-contract/routes.ts";
 import { type TrustDomain, readTrustDomain } from "../core/spiffe/trust-domain.ts";
 import { Fault } from "../fault.ts";
+import { escapeJson } from "../printable.ts";
+import { Connections } from "./connections.ts";
+import { ADMIN_LIMITS, type AdminLimits } from "./limits.ts";
 import type { Operations } from "./operations.ts";
 import { cannotCreate, claimSocketPath } from "./socket-path.ts";
 import { Watchers } from "./watchers.ts";
 
 export interface AdminServerOptions {
   readonly socketPath: string;
+  /** Others than the usual ones. */
+  readonly limits?: Partial<AdminLimits>;
 }
 
 export interface AdminServerPorts {
@@ -36,12 +42,8 @@ export interface AdminServerPorts {
   onDefect(error: unknown): void;
 }
 
-/** An export file of 160 KiB in base64 and what stands around it. Above: refused unread. */
-const BODY_BYTES_MAX = 256 * 1024;
-/** 16 watchers and a few people and probes at once. Above: the connection is closed. */
-const CONNECTIONS_MAX = 64;
-/** A request is small and its sender is on this machine. */
-const REQUEST_DEADLINE_MS = 10_000;
+/** How often Node looks at the deadline of requests; its own half minute is longer than that. */
+const DEADLINE_CHECK_MS = 1_000;
 /** What is under way at the stop may end; the daemon has 5 s in all. */
 const STOP_GRACE_MS = 1_000;
 
@@ -52,14 +54,14 @@ export class AdminServer {
 
   constructor(options: AdminServerOptions, ports: AdminServerPorts) {
     this.#socketPath = options.socketPath;
-    this.#watchers = new Watchers(ports.operations);
-    this.#app = buildApp(ports, this.#watchers);
+    const limits = { ...ADMIN_LIMITS, ...options.limits };
+    this.#watchers = new Watchers(limits, ports.operations);
+    this.#app = buildApp(limits, ports, this.#watchers);
   }
 
   /** Listens. Throws `ALREADY_RUNNING` or `CANNOT_CREATE`. */
   async start(): Promise<void> {
     const { server } = this.#app;
-    server.maxConnections = CONNECTIONS_MAX;
     await this.#app.ready();
     await claimSocketPath(this.#socketPath);
     // Node binds a path within this call, so no other code runs under the changed umask; a chmod
@@ -128,17 +130,47 @@ function trustDomainOf(name: string): TrustDomain {
   return trustDomain;
 }
 
-function buildApp(ports: AdminServerPorts, watchers: Watchers): FastifyInstance {
-  const app = fastify({ bodyLimit: BODY_BYTES_MAX, requestTimeout: REQUEST_DEADLINE_MS });
+function buildApp(
+  limits: AdminLimits,
+  ports: AdminServerPorts,
+  watchers: Watchers,
+): FastifyInstance {
+  const { requestDeadlineMs, headerBytesMax, bodyBytesMax, requestsPerConnection } = limits;
+  const app = fastify({
+    http: {
+      maxHeaderSize: headerBytesMax,
+      requestTimeout: requestDeadlineMs,
+      headersTimeout: requestDeadlineMs,
+      connectionsCheckingInterval: Math.min(DEADLINE_CHECK_MS, requestDeadlineMs),
+    },
+    requestTimeout: requestDeadlineMs,
+    bodyLimit: bodyBytesMax,
+    maxRequestsPerSocket: requestsPerConnection,
+    exposeHeadRoutes: false, // HEAD of the stream of events would hold a watcher's place.
+    clientErrorHandler: refuseUnreadable,
+    frameworkErrors: (error, { raw }) => refuseUnreadable(error, raw.socket), // A path such as `%`.
+  });
+  app.removeContentTypeParser("text/plain");
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(async (error, _request, reply) => await answerError(error, reply, ports));
   app.setNotFoundHandler(({ method, url }) => {
     throw new Fault("NOT_BUILT", `The admin API has no ${method} ${url.split("?", 1)[0]}.`);
   });
+  const connections = new Connections(limits);
+  connections.follow(app.server);
+  app.addHook("preHandler", async ({ raw }) => connections.beginAnswer(raw.socket));
+  // The one way out of answers. They carry what peers and files named as it is, but as escapes:
+  // whoever asks with curl sees it on a terminal.
+  app.addHook("onSend", async ({ raw }, reply, payload) => {
+    connections.endAnswer(raw.socket);
+    reply.header("connection", "close"); // Said by Node too, but only this makes it close.
+    return typeof payload === "string" ? escapeJson(payload) : payload;
+  });
   const handlers = handlersOf(ports.operations);
+  const changes = { underWay: 0, max: limits.changesMax };
   for (const name of Object.keys(ROUTES) as RouteName[])
-    addRoute(app, ROUTES[name], handlers[name]);
+    addRoute(app, ROUTES[name], handlers[name], changes);
   app.get(WATCH_PATH, (_request, reply) => {
     watchers.checkRoom();
     reply.hijack();
@@ -147,11 +179,27 @@ function buildApp(ports: AdminServerPorts, watchers: Watchers): FastifyInstance 
   return app;
 }
 
-function addRoute(app: FastifyInstance, route: Route, handler: Handlers[RouteName]): void {
+function addRoute(
+  app: FastifyInstance,
+  route: Route,
+  handler: Handlers[RouteName],
+  changes: { underWay: number; readonly max: number },
+): void {
   const { method, path, request, reply } = route;
   const response = { 200: reply };
   // The validator gave the request the shape that this route's handler takes.
   const handle = handler as (request: unknown) => unknown;
+  const change = async (order: unknown): Promise<unknown> => {
+    if (changes.underWay >= changes.max) {
+      throw new Fault("BUSY", `There are ${changes.max} changes under way already.`);
+    }
+    changes.underWay += 1;
+    try {
+      return await handle(order);
+    } finally {
+      changes.underWay -= 1;
+    }
+  };
   app.route({
     method,
     url: path,
@@ -160,8 +208,25 @@ function addRoute(app: FastifyInstance, route: Route, handler: Handlers[RouteNam
     preValidation: async (incoming: FastifyRequest) => {
       incoming.body ??= {};
     },
-    handler: async (incoming) => await handle(method === "GET" ? incoming.query : incoming.body),
+    handler: async (incoming) =>
+      method === "GET" ? await handle(incoming.query) : await change(incoming.body),
   });
+}
+
+const STATUS_OF_UNREADABLE: Readonly<Record<string, string>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+};
+
+/** Bytes that are no HTTP request, or not in time: there is no request that could be answered. */
+function refuseUnreadable(error: Error & { readonly code?: string }, socket: Socket): void {
+  const { code = "" } = error;
+  const status = STATUS_OF_UNREADABLE[code] ?? "400 Bad Request";
+  const body = JSON.stringify(jsonOf(new Fault("USAGE", `No HTTP request was read: ${status}.`)));
+  const headers = `content-type: application/json\r\ncontent-length: ${body.length}`;
+  const isOpen = socket.writable && code !== "ECONNRESET";
+  if (isOpen) socket.write(`HTTP/1.1 ${status}\r\nconnection: close\r\n${headers}\r\n\r\n${body}`);
+  socket.destroy();
 }
 
 /** The HTTP status says the same as the exit code that the CLI ends with. */

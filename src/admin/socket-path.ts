@@ -8,6 +8,7 @@ import { lstat, mkdir, unlink } from "node:fs/promises";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import { Fault } from "../fault.ts";
+import { checkWay } from "../private-files/private-directory.ts";
 
 /** `sun_path` of unix(7), less the byte that ends it. A longer path would be cut off silently. */
 const SOCKET_PATH_BYTES_MAX = 107;
@@ -16,7 +17,8 @@ const PROBE_DEADLINE_MS = 1_000;
 
 /**
  * Makes the directory (0700 when it is new) and clears a stale socket away.
- * Throws `ALREADY_RUNNING` when somebody listens there, `CANNOT_CREATE` for anything else.
+ * Throws `ALREADY_RUNNING` when somebody listens there, `NOT_ALLOWED` where others could put a socket
+ * of theirs in its place, `CANNOT_CREATE` for anything else.
  */
 export async function claimSocketPath(path: string): Promise<void> {
   if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
@@ -25,6 +27,7 @@ export async function claimSocketPath(path: string): Promise<void> {
     throw new Fault("CANNOT_CREATE", message, { advice });
   }
   try {
+    await checkWay(path, "admin.socket_path");
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     if (await isStale(path)) await unlink(path);
   } catch (error) {

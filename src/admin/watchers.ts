@@ -5,28 +5,26 @@
 import type { ServerResponse } from "node:http";
 import type { ErrorReply } from "../admin-contract/error-reply.ts";
 import { Fault } from "../fault.ts";
+import { printableJson } from "../printable.ts";
+import type { AdminLimits } from "./limits.ts";
 import type { MeshEvent, Operations } from "./operations.ts";
 
-/** People and scripts of one machine. Above: `BUSY`. */
-const WATCHERS_MAX = 16;
-/** A thousand events; ten minutes of a busy mesh. Above: the watcher is dropped. */
-const WATCH_BUFFER_BYTES_MAX = 256 * 1024;
-/** How long a dropped watcher may take to read what it was sent. */
-const LAST_WORDS_MS = 5_000;
-
 export class Watchers {
+  readonly #limits: AdminLimits;
   readonly #operations: Operations;
   readonly #open = new Map<ServerResponse, () => void>();
 
-  constructor(operations: Operations) {
+  constructor(limits: AdminLimits, operations: Operations) {
+    this.#limits = limits;
     this.#operations = operations;
   }
 
   /** Throws `BUSY` when there are too many. */
   checkRoom(): void {
-    if (this.#open.size < WATCHERS_MAX) return;
+    const { watchersMax } = this.#limits;
+    if (this.#open.size < watchersMax) return;
     const advice = "End another `spire-mesh watch` first.";
-    throw new Fault("BUSY", `There are ${WATCHERS_MAX} watchers already.`, { advice });
+    throw new Fault("BUSY", `There are ${watchersMax} watchers already.`, { advice });
   }
 
   /** Streams every event from now on into the response, until either side ends it. */
@@ -49,13 +47,13 @@ export class Watchers {
   }
 
   #tell(response: ServerResponse, event: MeshEvent): void {
-    if (response.writableLength <= WATCH_BUFFER_BYTES_MAX) {
-      response.write(`${JSON.stringify(event)}\n`);
+    if (response.writableLength <= this.#limits.watchBufferBytesMax) {
+      response.write(`${printableJson(event)}\n`);
       return;
     }
     this.#unsubscribe(response);
     response.end(`${JSON.stringify(TOO_SLOW)}\n`);
-    setTimeout(() => response.destroy(), LAST_WORDS_MS).unref();
+    setTimeout(() => response.destroy(), this.#limits.lastWordsMs).unref();
   }
 
   /** A dropped watcher keeps its place until its connection is closed: its buffer is still held. */

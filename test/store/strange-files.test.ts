@@ -52,7 +52,7 @@ async function tamper(change: (database: Level<Uint8Array, Uint8Array>) => Promi
 describe("the store", () => {
   const places = ["FORMAT", "store/LOCK", "store/CURRENT", "store/LOG"];
 
-  test.each(places.flatMap((name) => IMPOSTORS.map((each) => ({ name, ...each }))))(
+  test.each(places.flatMap((name) => IMPOSTORS.map(({ is, make }) => ({ name, is, make }))))(
     "is not opened where $name is $is",
     async ({ name, make }) => {
       await make(join(dataDir, name));
@@ -62,7 +62,7 @@ describe("the store", () => {
 
   test.each(
     ["FORMAT", "store/CURRENT"].flatMap((name) =>
-      STRANGE_CONTENTS.map((each) => ({ name, ...each })),
+      STRANGE_CONTENTS.map(({ is, make }) => ({ name, is, make })),
     ),
   )("is not opened where $name is $is", async ({ name, make }) => {
     await make(join(dataDir, name));

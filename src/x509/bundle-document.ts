@@ -12,6 +12,8 @@ import { x509Proofs } from "./proofs.ts";
 const X509_USE = "x509-svid";
 const JWT_USE = "jwt-svid";
 const U64_MAX = 2n ** 64n - 1n;
+/** 64 certificates of 8 KiB as base64, and as many keys, fit in. Longer text is refused unread. */
+const DOCUMENT_CHARS_MAX = 2 ** 20;
 
 /**
  * Writes a bundle whose authorities passed the gate.
@@ -88,10 +90,16 @@ function readDocument(text: string, trustDomain: TrustDomain): TrustBundle {
 type JsonObject = Readonly<Record<string, unknown>>;
 
 function parseJson(text: string): unknown {
+  if (text.length > DOCUMENT_CHARS_MAX) {
+    throw new DocumentProblem(`document is longer than ${DOCUMENT_CHARS_MAX} characters`);
+  }
   try {
     return JSON.parse(text, sequenceAsBigInt);
   } catch (error) {
-    if (error instanceof SyntaxError) throw new DocumentProblem(error.message);
+    // A RangeError is what nesting deeper than the stack ends in.
+    if (error instanceof SyntaxError || error instanceof RangeError) {
+      throw new DocumentProblem(error.message);
+    }
     throw error;
   }
 }
@@ -119,7 +127,10 @@ function readX509Authority({ x5c }: JsonObject): X509Authority {
   if (typeof base64 !== "string" || more.length > 0) {
     throw new DocumentProblem("an X.509 authority has not exactly one certificate in `x5c`");
   }
-  const facts = x509Proofs.readCertificate(Buffer.from(base64, "base64"));
+  const der = Buffer.from(base64, "base64");
+  // Node passes over what is no base64, Go refuses it.
+  if (der.toString("base64") !== base64) throw new DocumentProblem("`x5c` is not base64");
+  const facts = x509Proofs.readCertificate(der);
   if ("malformed" in facts) throw new DocumentProblem(`X.509 authority: ${facts.malformed}`);
   return { der: facts.der, tainted: false };
 }
@@ -129,6 +140,7 @@ function readJwtAuthority(jwk: JsonObject): JwtAuthority {
   if (typeof kid !== "string" || kid === "") {
     throw new DocumentProblem("a JWT authority has no `kid`");
   }
+  if ("d" in jwk) throw new DocumentProblem(`JWT authority ${kid} is a private key`);
   const facts = x509Proofs.readKey(spkiOf(jwk));
   if ("malformed" in facts) throw new DocumentProblem(`JWT authority ${kid}: ${facts.malformed}`);
   return { keyId: kid, spki: facts.spki, expiresAtS: 0, tainted: false };

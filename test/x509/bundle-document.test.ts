@@ -97,6 +97,7 @@ describe("a bundle document", () => {
 
   const good = authorities[0]?.der ?? Buffer.of();
   const base64 = Buffer.from(good).toString("base64");
+  const urlSafe = base64.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
   const jwk = { use: "jwt-svid", kid: "a", ...makeKeyPair().publicKey.export({ format: "jwk" }) };
   test.each([
     ["no JSON", "{"],
@@ -119,6 +120,14 @@ describe("a bundle document", () => {
     ["a JWT authority without a point", documentOf({ ...jwk, x: undefined })],
     ["a symmetric JWT authority", documentOf({ use: "jwt-svid", kid: "a", kty: "oct", k: "AAAA" })],
     ["two JWT authorities of one key id", documentOf(jwk, jwk)],
+    [
+      "a private key",
+      documentOf({ ...jwk, ...makeKeyPair().privateKey.export({ format: "jwk" }) }),
+    ],
+    ["a certificate with a line feed", documentOf({ use: "x509-svid", x5c: [`${base64}\n`] })],
+    ["a certificate as base64url", documentOf({ use: "x509-svid", x5c: [urlSafe] })],
+    ["nesting deeper than the stack", `{"keys":${"[".repeat(200_000)}${"]".repeat(200_000)}}`],
+    ["more than 1 MiB", `{"keys":[]${" ".repeat(2 ** 20)}}`],
   ])("is refused with %s", (_, text) => {
     expect(readBundleDocument(text, TRUST_DOMAIN)).toEqual({
       ok: false,

@@ -14,7 +14,8 @@ import type { CertificateFacts, KeyFacts } from "../../src/core/record/proofs.ts
 import { toHex } from "../../src/core/std/bytes.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
 import { makeKeyPair, spkiOf } from "../arbitraries/certificate.ts";
-import { generatedCertificate, generatedKey } from "../arbitraries/generated-certificate.ts";
+import { generatedCertificate } from "../arbitraries/generated-certificate.ts";
+import { generatedKey } from "../arbitraries/generated-key.ts";
 import { mutatedDer } from "../arbitraries/mutated-der.ts";
 import { ACCEPTED } from "./accepted.ts";
 import { CRAFTED } from "./crafted.ts";

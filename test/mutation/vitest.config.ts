@@ -10,6 +10,8 @@ export default defineConfig({
     include: [`test/${process.env["MUTATED_ROOM"]}/**/*.test.ts`],
     // They read the repository or start Go: neither is there in Stryker's copy of the tree.
     exclude: ["**/refusal.test.ts", "**/go.test.ts"],
+    // One process for each mutant, not for each file: Stryker starts it anew either way.
+    isolate: false,
     setupFiles: ["test/mutation/fixed-seed.ts"],
     experimental: { viteModuleRunner: false },
   },

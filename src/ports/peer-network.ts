@@ -15,6 +15,10 @@ export interface PeerConnection {
   readonly latencyMs: number | undefined;
   /** Messages of this peer that got the verdict reject. */
   readonly rejected: number;
+  /** Messages of this peer beyond its budget, that were not looked at. */
+  readonly overBudget: number;
+  /** Its gossip is not looked at now, because of what it sent; sync goes on. */
+  readonly graylisted: boolean;
 }
 
 export interface PeerNetworkEvents {

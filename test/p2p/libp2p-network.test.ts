@@ -23,7 +23,6 @@ import {
 import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import {
   BookPeer,
-  type MakeNetwork,
   type RunningPeer,
   TD,
   bookRecord,
@@ -32,22 +31,8 @@ import {
   eventually,
   startsPeers,
 } from "../compliance/peer-network.ts";
+import { OPTIONS, making } from "./libp2p-peers.ts";
 import { type RawPeer, endOf, startsRawPeers } from "./raw-peer.ts";
-
-const OPTIONS: Omit<PeerNetworkOptions, "nodeKeySeed"> = {
-  listen: ["/ip4/127.0.0.1/tcp/0"],
-  announce: [],
-  peers: [],
-  log: () => {},
-};
-
-const making =
-  (more: Partial<PeerNetworkOptions> = {}): MakeNetwork =>
-  async ({ seed, ...timing }, events, source) => {
-    const options = { ...OPTIONS, ...timing, ...more, nodeKeySeed: seed };
-    const network = await createPeerNetwork(options, events, source);
-    return { network, node: (await nodePrivateKey(seed)).publicKey.raw };
-  };
 
 describePeerNetwork("libp2p", making());
 
@@ -113,12 +98,12 @@ describe("strangers", () => {
     const strangers: RawPeer[] = [];
     const connected = (): number =>
       strangers.filter(({ libp2p }) => libp2p.getConnections().length > 0).length;
-    for (let index = 0; index < 36; index += 1) {
+    for (let index = 0; index < 20; index += 1) {
       const raw = await startRaw();
       strangers.push(raw);
       await raw.dial(ours.network.addresses()).catch(() => undefined);
     }
-    await eventually(() => connected() === 32);
+    await eventually(() => connected() === 16); // All come from 127.0.0.0/24.
     await admittedRaw(ours);
     expect(ours.network.connections()).toHaveLength(1);
   });
@@ -191,32 +176,6 @@ describe("gossip from a member", () => {
     }
     await eventually(() => network.gossipCounts.overload === 44);
     verdicts.resolve("accept");
-  });
-
-  test("that keeps sending what no honest node sends is not listened to any more", async () => {
-    const ours = await start();
-    const raw = await admittedRaw(ours);
-    const [connection] = raw.libp2p.getConnections();
-    if (connection === undefined) throw new Error("not connected");
-    const rejected = (): number => ours.network.connections()[0]?.rejected ?? 0;
-    let sent = 0;
-    const send = async (times: number): Promise<void> => {
-      for (let time = 0; time < times; time += 1) {
-        sent += 1;
-        await raw.libp2p.services.gossip.publish(STATE_TOPIC, Buffer.from(`!${sent}`));
-        await raw.libp2p.services.ping.ping(connection.remotePeer);
-      }
-    };
-    await send(20);
-    await eventually(() => rejected() === 20);
-    // gossipsub looks at the score again after a second, or after 128 messages.
-    const isGraylisted = async (): Promise<boolean> => {
-      const before = rejected();
-      await send(3);
-      return rejected() === before;
-    };
-    await eventually(isGraylisted, 5_000, 200);
-    expect((ours.network as Libp2pNetwork).gossipCounts.overBudget).toBe(0);
   });
 
   test("goes on after one of two connections was closed", async () => {
@@ -302,24 +261,6 @@ describe("sync with a member that does not keep to the protocol", () => {
     );
     const refused = (): number => streams.filter(({ status }) => status === "reset").length;
     await eventually(() => refused() >= 4, 2_000); // The deadline is 5 s.
-  });
-
-  test("requests beyond its budget end the stream", async () => {
-    const ours = await start();
-    const raw = await admittedRaw(ours);
-    const stream = await raw.libp2p.getConnections()[0]?.newStream(SYNC_PROTOCOL);
-    if (stream === undefined) throw new Error("not connected");
-    const asking = lpStream(stream);
-    let answers = 0;
-    await expect(async () => {
-      for (;;) {
-        await asking.write(compare);
-        await asking.read();
-        answers += 1;
-      }
-    }).rejects.toThrow();
-    expect(answers).toBeGreaterThanOrEqual(200);
-    expect(answers).toBeLessThan(400);
   });
 
   test("when it asks for the first time, we ask it once more", async () => {

@@ -35,23 +35,25 @@ const entries = fc.uniqueArray(
   }),
   { maxLength: 20, selector: ({ trustDomain }) => trustDomain },
 );
-const wants = fc.array(
-  fc.oneof(
-    fc.record<SyncWant>({
-      trustDomain: names,
-      above: versions,
-      recordId: fc.constant(undefined),
-    }),
-    fc.record<SyncWant>({
-      trustDomain: names,
-      above: fc.constant(undefined),
-      recordId: hashes,
-    }),
-  ),
-  { minLength: 1, maxLength: WANTS_MAX },
-);
-const byName = (left: SyncEntry, right: SyncEntry): number =>
+const byName = (left: { trustDomain: string }, right: { trustDomain: string }): number =>
   left.trustDomain < right.trustDomain ? -1 : 1;
+const wants = fc
+  .uniqueArray(
+    fc.oneof(
+      fc.record<SyncWant>({
+        trustDomain: names,
+        above: versions,
+        recordId: fc.constant(undefined),
+      }),
+      fc.record<SyncWant>({
+        trustDomain: names,
+        above: fc.constant(undefined),
+        recordId: hashes,
+      }),
+    ),
+    { minLength: 1, maxLength: WANTS_MAX, selector: ({ trustDomain }) => trustDomain },
+  )
+  .map((some) => some.sort(byName));
 const hash = new Uint8Array(32);
 const longName = (index: number): TrustDomain =>
   `${"x".repeat(250)}${String(index).padStart(5, "0")}` as TrustDomain;
@@ -150,16 +152,17 @@ describe("sync frames", () => {
     const held = wanted.map((trustDomain) => ({ trustDomain, version, recordIds }));
     const asked = wanted
       .slice(0, WANTS_MAX)
-      .map((trustDomain) => ({ trustDomain, above: version, recordId: undefined }));
+      .map((trustDomain) => ({ trustDomain, above: undefined, recordId: hash }));
     const compare = encodeRequest({ kind: "compare", wanted, root: hash });
     expect(compare).toHaveLength(263_207);
     expect(compare.length).toBeLessThanOrEqual(REQUEST_BYTES_MAX);
-    expect(encodeRequest({ kind: "fetch", wants: asked }).length).toBeLessThanOrEqual(
-      REQUEST_BYTES_MAX,
-    );
-    expect(encodeComparison({ kind: "entries", entries: held }).length).toBeLessThanOrEqual(
-      REPLY_BYTES_MAX,
-    );
+    const fetch = encodeRequest({ kind: "fetch", wants: asked });
+    expect(fetch).toHaveLength(18_756);
+    expect(decodeRequest(fetch)).toMatchObject({ ok: true });
+    expect(decodeRequest(compare)).toMatchObject({ ok: true });
+    const comparison = encodeComparison({ kind: "entries", entries: held });
+    expect(comparison.length).toBeLessThanOrEqual(REPLY_BYTES_MAX);
+    expect(decodeComparison(comparison)).toMatchObject({ ok: true });
     const largest = Array.from({ length: 64 }, () => new Uint8Array(ENVELOPE_BYTES_MAX));
     const records = encodeRecords(largest);
     expect(records.length).toBeLessThanOrEqual(REPLY_BYTES_MAX);
@@ -181,7 +184,33 @@ describe("sync frames", () => {
     ["a root of 31 bytes", decodeRequest, [1, [td], hash.subarray(1)]],
     ["a position too many", decodeRequest, [1, [td], hash, 0]],
     ["no wants", decodeRequest, [4, []]],
-    ["65 wants", decodeRequest, [4, Array.from({ length: 65 }, () => [td, [], hash])]],
+    [
+      "65 wants",
+      decodeRequest,
+      [4, Array.from({ length: 65 }, (_, index) => [longName(index), [], hash])],
+    ],
+    [
+      "two wants of one domain",
+      decodeRequest,
+      [
+        4,
+        [
+          [td, [], hash],
+          [td, [0, 0, 1], new Uint8Array()],
+        ],
+      ],
+    ],
+    [
+      "wants out of order",
+      decodeRequest,
+      [
+        4,
+        [
+          ["b", [], hash],
+          ["a", [], hash],
+        ],
+      ],
+    ],
     ["a want for nothing", decodeRequest, [4, [[td, [], new Uint8Array()]]]],
     ["a want for both", decodeRequest, [4, [[td, [0, 0, 1], hash]]]],
     ["a want by a short id", decodeRequest, [4, [[td, [], hash.subarray(1)]]]],

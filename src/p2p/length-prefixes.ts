@@ -1,0 +1,33 @@
+/** Reads the lengths of the messages on a stream, unsigned varints of at most 53 bits in front. */
+
+const VARINT_MORE = 0x80;
+
+export class LengthPrefixes {
+  #length = 0;
+  #scale = 1;
+  #bodyBytesLeft = 0;
+
+  /** Takes the next bytes, cut anywhere. Returns the smallest length that ends in them, or infinity. */
+  shortest(bytes: Uint8Array): number {
+    let shortest = Infinity;
+    for (let at = 0; at < bytes.length;) {
+      const byte = bytes[at] ?? 0;
+      if (this.#bodyBytesLeft > 0) {
+        const skipped = Math.min(this.#bodyBytesLeft, bytes.length - at);
+        this.#bodyBytesLeft -= skipped;
+        at += skipped;
+      } else if (byte >= VARINT_MORE) {
+        this.#length += (byte - VARINT_MORE) * this.#scale;
+        this.#scale *= VARINT_MORE;
+        at += 1;
+      } else {
+        this.#bodyBytesLeft = this.#length + byte * this.#scale;
+        shortest = Math.min(shortest, this.#bodyBytesLeft);
+        this.#length = 0;
+        this.#scale = 1;
+        at += 1;
+      }
+    }
+    return shortest;
+  }
+}

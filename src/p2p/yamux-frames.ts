@@ -1,0 +1,58 @@
+/**
+ * Reads the frame headers that pass on a connection (yamux specification, Framing), to bound what
+ * the multiplexer does not: it gathers a frame of up to 4 GiB before it looks at it (8.0.3).
+ */
+
+const HEADER_BYTES = 12;
+const TYPE_AT = 1;
+const FLAGS_AT = 2;
+const LENGTH_AT = 8;
+const DATA = 0;
+const WINDOW_UPDATE = 1;
+const SYN = 1;
+
+export interface SeenFrames {
+  /** Frames that began. */
+  readonly frames: number;
+  /** Those that open a stream or want an answer: a SYN, a ping. */
+  readonly asking: number;
+  /** The longest body that was announced, in bytes. */
+  readonly longest: number;
+}
+
+export class YamuxFrames {
+  readonly #header = new Uint8Array(HEADER_BYTES);
+  readonly #view = new DataView(this.#header.buffer);
+  #headerBytes = 0;
+  #bodyBytesLeft = 0;
+
+  /** Takes the next bytes of the connection, cut anywhere. */
+  read(bytes: Uint8Array): SeenFrames {
+    let frames = 0;
+    let asking = 0;
+    let longest = 0;
+    for (let at = 0; at < bytes.length;) {
+      if (this.#bodyBytesLeft > 0) {
+        const skipped = Math.min(this.#bodyBytesLeft, bytes.length - at);
+        this.#bodyBytesLeft -= skipped;
+        at += skipped;
+        continue;
+      }
+      const part = bytes.subarray(at, at + HEADER_BYTES - this.#headerBytes);
+      this.#header.set(part, this.#headerBytes);
+      this.#headerBytes += part.length;
+      at += part.length;
+      if (this.#headerBytes < HEADER_BYTES) break;
+      this.#headerBytes = 0;
+      const type = this.#header[TYPE_AT];
+      frames += 1;
+      if (type !== DATA && type !== WINDOW_UPDATE) asking += 1;
+      else if ((this.#view.getUint16(FLAGS_AT) & SYN) !== 0) asking += 1;
+      if (type === DATA) {
+        this.#bodyBytesLeft = this.#view.getUint32(LENGTH_AT);
+        longest = Math.max(longest, this.#bodyBytesLeft);
+      }
+    }
+    return { frames, asking, longest };
+  }
+}

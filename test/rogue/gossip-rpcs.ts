@@ -1,0 +1,63 @@
+/** gossipsub RPCs of any content, with their length in front. */
+import { randomBytes } from "node:crypto";
+import { RPC } from "@libp2p/gossipsub/message";
+import { STATE_TOPIC } from "../../src/p2p/gossip.ts";
+
+const VARINT_MORE = 0x80;
+
+export function varint(value: number): Uint8Array {
+  const bytes: number[] = [];
+  let left = value;
+  while (left >= VARINT_MORE) {
+    bytes.push((left % VARINT_MORE) + VARINT_MORE);
+    left = Math.floor(left / VARINT_MORE);
+  }
+  return Uint8Array.from([...bytes, left]);
+}
+
+export function framed(bytes: Uint8Array): Uint8Array {
+  return Buffer.concat([varint(bytes.length), bytes]);
+}
+
+function rpc(content: Partial<RPC>): Uint8Array {
+  return framed(RPC.encode({ subscriptions: [], messages: [], ...content }));
+}
+
+function control(entries: Partial<RPC.ControlMessage>): Uint8Array {
+  const none = { ihave: [], iwant: [], graft: [], prune: [], idontwant: [] };
+  return rpc({ control: { ...none, ...entries } });
+}
+
+const ID_BYTES = 32;
+const randomIds = (count: number): Uint8Array[] =>
+  Array.from({ length: count }, () => randomBytes(ID_BYTES));
+
+export const subscription = (topic = STATE_TOPIC): Uint8Array =>
+  rpc({ subscriptions: [{ subscribe: true, topic }] });
+export const message = (...data: readonly Uint8Array[]): Uint8Array =>
+  rpc({ messages: data.map((each) => ({ topic: STATE_TOPIC, data: each })) });
+export const ihave = (ids: number): Uint8Array =>
+  control({ ihave: [{ topicID: STATE_TOPIC, messageIDs: randomIds(ids) }] });
+export const iwant = (ids: readonly Uint8Array[] | number): Uint8Array =>
+  control({ iwant: [{ messageIDs: typeof ids === "number" ? randomIds(ids) : [...ids] }] });
+export const idontwant = (ids: number): Uint8Array =>
+  control({ idontwant: [{ messageIDs: randomIds(ids) }] });
+export const graftAndPrune = (): Uint8Array =>
+  control({
+    graft: [{ topicID: STATE_TOPIC }],
+    prune: [{ topicID: STATE_TOPIC, peers: [], backoff: 1 }],
+  });
+export const subscriptions = (count: number): Uint8Array =>
+  rpc({
+    subscriptions: Array.from({ length: count }, (_, index) => ({
+      subscribe: index % 2 === 0,
+      topic: STATE_TOPIC,
+    })),
+  });
+/** The same small message often in one RPC: each but the first is a duplicate. */
+export const repeated = (count: number): Uint8Array =>
+  message(...Array.from({ length: count }, () => Uint8Array.of(1)));
+/** One byte each. */
+export const emptyRpcs = (count: number): Uint8Array => new Uint8Array(count);
+/** A field of a wire type that protobuf does not have. */
+export const undecodable = (bytes: number): Uint8Array => framed(new Uint8Array(bytes).fill(0xff));

@@ -85,6 +85,10 @@ export class Laws {
         const isTrue = row !== undefined && sameAuthorities(row, partner.spire.bundle);
         if (!isTrue) return `${trustDomain} has another row of ${partner.trustDomain}`;
       }
+      for (const finding of daemon.state.findings.values()) {
+        const isOfRogue = rogue !== undefined && finding.trustDomain === rogue.trustDomain;
+        if (!isOfRogue) return `${trustDomain} says ${finding.code}: ${finding.message}`;
+      }
     }
     return undefined;
   }

@@ -110,7 +110,7 @@ export class Daemon {
     for (const room of this.#rooms) room.start();
     this.#every(TICK_MS, () => this.put({ kind: "tick" }));
     this.#every(MINT_CHECK_MS, () => this.#mintAhead());
-    this.#every(SYNC_MS, () => this.#ports.network.syncWithAny(this.#site));
+    this.#every(SYNC_MS, () => this.#ports.network.syncWith(this.#site, "one"));
     this.#run().catch((error: unknown) => this.#ports.onEnd(this.#site, error));
   }
 
@@ -119,7 +119,7 @@ export class Daemon {
     this.isAlive = false;
     this.#queue.close();
     for (const room of this.#rooms) void room.stop();
-    for (const resolve of this.#waiting.values()) resolve(undefined);
+    for (const ticket of this.#waiting.keys()) this.#answer(ticket, undefined);
   }
 
   put(input: Input): void {
@@ -130,8 +130,14 @@ export class Daemon {
     const ticket = (this.#lastTicket += 1);
     const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
     this.#waiting.set(ticket, resolve);
-    if (!this.#queue.put(makeInput(ticket))) resolve(undefined);
+    if (!this.#queue.put(makeInput(ticket))) this.#answer(ticket, undefined);
     return await promise;
+  }
+
+  #answer(ticket: Ticket | undefined, answer: Answer | undefined): void {
+    if (ticket === undefined) return;
+    this.#waiting.get(ticket)?.(answer);
+    this.#waiting.delete(ticket);
   }
 
   #every(intervalMs: number, happen: () => void): void {
@@ -196,10 +202,10 @@ export class Daemon {
         for (const node of effect.nodes) this.admitted.add(toHex(node));
         return undefined;
       case "sync-soon":
-        this.#ports.network.syncWithAny(this.#site);
+        this.#ports.network.syncWith(this.#site, "all");
         return undefined;
       case "answer":
-        if (effect.ticket !== undefined) this.#waiting.get(effect.ticket)?.(effect.answer);
+        this.#answer(effect.ticket, effect.answer);
         return undefined;
       case "wake-parked":
         this.put({ kind: "parked-woken", trustDomain: effect.trustDomain });

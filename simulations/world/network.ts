@@ -9,8 +9,8 @@ import type { Timeline } from "./timeline.ts";
 
 /** How often daemons look for each other. */
 const DIAL_MS = 1_000;
-/** Fetches in one round of sync. */
-const FETCHES_MAX = 4;
+/** Fetches in one round of sync: a record that was refused is not asked for again and again. */
+const FETCHES_MAX = 3;
 
 export class Network {
   /** Percent of messages lost, and sent twice. */
@@ -66,9 +66,10 @@ export class Network {
     });
   }
 
-  syncWithAny(site: Site): void {
-    const peer = this.#timeline.oneOf(this.peersOf(site));
-    if (peer !== undefined) this.#sync(site, peer);
+  syncWith(site: Site, who: "all" | "one"): void {
+    const peers = this.peersOf(site);
+    const peer = this.#timeline.oneOf(peers);
+    for (const each of who === "all" || peer === undefined ? peers : [peer]) this.#sync(site, each);
   }
 
   /** One round: what do you hold of what I want, then records until nothing is missing. */

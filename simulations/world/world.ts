@@ -91,7 +91,8 @@ export class World {
     const told = effects.map((effect) =>
       effect.kind === "answer" ? inWords(effect) : effect.kind,
     );
-    this.log.push(`${this.timeline.nowMs()} ${site.trustDomain} ${input.kind}: ${told.join(" ")}`);
+    const what = `${site.trustDomain} ${input.kind}`;
+    this.log.push(`${this.timeline.nowMs()} ${what}: ${told.join(" ")}`);
     this.laws.stepped(site, input, effects, before);
   }
 }

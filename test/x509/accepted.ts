@@ -16,6 +16,11 @@ import {
 } from "../arbitraries/der.ts";
 
 const TRUST_DOMAIN = "alpha.test";
+/** Characters next to those that BMPString has not, and an alphabet's first and last. */
+const BMP_EDGES = Buffer.from("d7ffe000fdcffdf0fffd002000a0", "hex");
+/** A host name of 253 characters in labels of 63. */
+const LONGEST_HOST = [63, 63, 63, 61].map((length) => "a".repeat(length)).join(".");
+
 const CA = [extensions.keyUsage(5, 6), extensions.basicConstraints(true)];
 
 const spire = makeAuthority({ trustDomain: TRUST_DOMAIN });
@@ -55,6 +60,22 @@ const corporateName = sequence(
   set(sequence(oid("0.9.2342.19200300.100.1.25"), tlv(TAG.ia5String, "corp"))),
   set(sequence(oid("2.5.4.3"), tlv(TAG.bmpString, Buffer.from("0052006f006f0074", "hex")))),
 );
+
+/** URIs that Go and RFC 3986 take. */
+const GOOD_URIS = [
+  "spiffe://a",
+  "spiffe://alpha.test/",
+  "spiffe://a_b.c-d.test/x//y/%41%ff",
+  "http://alpha.test:1/",
+  "http://alpha.test:65535",
+  "http://[::1]:80/a?b=/c?d#e/f?g",
+  "http://[2001:db8::192.0.2.1]",
+  "ldap:///CN=Root,DC=corp?crl?base",
+  "urn:a",
+  "a+-.0:b/c",
+  "http://a?",
+  "http://a#",
+];
 
 export const ACCEPTED: Readonly<Record<string, Buffer>> = {
   "SPIRE's self-signed CA": spire.der,
@@ -207,4 +228,97 @@ export const ACCEPTED: Readonly<Record<string, Buffer>> = {
   "a CA whose validity passes 2049": authority({
     validity: sequence(time(2_524_607_999), time(2_524_608_000)),
   }),
+  "a CA whose serial number fills 20 bytes with its sign": authority({
+    serialNumber: integer(Buffer.alloc(19, 0x80)),
+  }),
+  "a CA valid from the first moment of UTCTime": authority({
+    validity: sequence(tlv(TAG.utcTime, "500101000000Z"), tlv(TAG.utcTime, "491231235959Z")),
+  }),
+  "a CA valid on the day of 29 February": authority({
+    validity: sequence(tlv(TAG.utcTime, "240229000000Z"), tlv(TAG.utcTime, "240229235959Z")),
+  }),
+  "a CA with a name at the edges of its alphabets": authority({
+    subject: sequence(
+      set(sequence(oid("2.5.4.10"), tlv(TAG.bmpString, BMP_EDGES))),
+      set(sequence(oid("2.5.4.10"), tlv(TAG.ia5String, " ~"))),
+      set(sequence(oid("2.5.4.10"), tlv(TAG.teletexString, " ~"))),
+      set(sequence(oid("2.5.4.10"), tlv(TAG.printableString, "AZaz09 '()+,-./:=?"))),
+      set(sequence(oid(`1.3.${2 ** 31 - 1}.128.127.0`), tlv(TAG.utf8String, " \ufeff\u{10ffff}"))),
+      set(sequence(oid(`2.${2 ** 31 - 81}`), tlv(TAG.utf8String, "a"))),
+    ),
+  }),
+  "a CA with the longest path": makeAuthority({
+    trustDomain: TRUST_DOMAIN,
+    pathLength: 2 ** 31 - 1,
+  }).der,
+  "a CA whose key signs certificates and no lists": authority({
+    extensions: [
+      extensions.basicConstraints(true),
+      extension("2.5.29.15", bitString(Buffer.of(0x04), 2), true),
+    ],
+  }),
+  "a CA with the longest key identifiers": withExtension(
+    extensions.subjectKeyId(Buffer.alloc(64, 1)),
+    extension(
+      "2.5.29.35",
+      sequence(
+        tlv(0x80, Buffer.of(1)),
+        tlv(0xa1, tlv(0x82, "root.corp.test")),
+        tlv(0x82, Buffer.concat([Buffer.of(0), Buffer.alloc(20, 0xff)])),
+      ),
+    ),
+  ),
+  "a CA with an empty authority key identifier": withExtension(extension("2.5.29.35", sequence())),
+  "a CA named by issuer and serial alone in its authority key identifier": withExtension(
+    extension(
+      "2.5.29.35",
+      sequence(tlv(0xa1, tlv(0x86, "ldap:///CN=Root")), tlv(0x82, Buffer.of(1))),
+    ),
+  ),
+  "a CA with alternative names at their longest": withExtension(
+    extension(
+      "2.5.29.17",
+      sequence(
+        tlv(0x82, LONGEST_HOST),
+        tlv(0x82, "_a.b-c.0"),
+        tlv(0x81, "a.b!#$%&'*+/=?^_`{|}~-@corp.test"),
+        tlv(0xa4, corporateName),
+        tlv(0x87, Buffer.alloc(4)),
+        ...GOOD_URIS.map(uri),
+      ),
+      true,
+    ),
+  ),
+  "a CA with directory names as its alternative names": withExtension(
+    extension("2.5.29.17", sequence(tlv(0xa4, corporateName))),
+  ),
+  "a CA with address constraints of every mask of one byte": withExtension(
+    extension(
+      "2.5.29.30",
+      nameConstraints(
+        [0x00, 0x80, 0xc0, 0xe0, 0xf0, 0xf8, 0xfc, 0xfe, 0xff].map((mask) =>
+          tlv(0x87, Buffer.of(0, 0, 0, 0, 0xff, mask, 0, 0)),
+        ),
+        [tlv(0x87, Buffer.alloc(32, 0xff)), tlv(0x81), tlv(0x86, `.${LONGEST_HOST}`)],
+      ),
+      true,
+    ),
+  ),
+  "a CA with excluded constraints alone": withExtension(
+    extension("2.5.29.30", nameConstraints([], [tlv(0x86, "bravo.test")]), true),
+  ),
+  "a CA with values at the edges of lengths": withExtension(
+    ...[123, 124, 125, 126, 127, 128, 250, 251, 252, 253, 254, 255, 256].map((length) =>
+      extension(`1.3.6.1.4.1.99999.${length}`, Buffer.alloc(length, 1)),
+    ),
+  ),
+  "a CA with Netscape's comment and a critical policy": withExtension(
+    extension("2.16.840.1.113730.1.13", tlv(TAG.ia5String, "made by hand")),
+    extension("2.5.29.32", sequence(sequence(oid("2.5.29.32.0"))), true),
+    extension("2.5.29.46", distributionPoint(uri("http://pki.corp.test/delta.crl"))),
+    extension(
+      "1.3.6.1.5.5.7.1.11",
+      sequence(sequence(oid("1.3.6.1.5.5.7.48.5"), uri("http://pki.corp.test/repository"))),
+    ),
+  ),
 };

@@ -9,7 +9,8 @@ import { TAG, extension, oid, sequence, tlv } from "../arbitraries/der.ts";
 import { mutatedDer } from "../arbitraries/mutated-der.ts";
 import { ACCEPTED } from "./accepted.ts";
 import { CRAFTED } from "./crafted.ts";
-import { BAD_URIS, REFUSED } from "./refused.ts";
+import { BAD_URIS, REFUSED_EXTENSIONS } from "./refused-extensions.ts";
+import { REFUSED } from "./refused.ts";
 
 const accepted = fc.constantFrom(...Object.values(ACCEPTED));
 
@@ -70,10 +71,15 @@ describe("the certificate gate takes", () => {
 });
 
 describe("the certificate gate refuses", () => {
-  test.each(Object.entries(REFUSED))("%s", (_, [overrides, words]) => {
-    const { der } = makeAuthority({ trustDomain: "alpha.test", overrides });
-    expect(x509Proofs.readCertificate(der)).toEqual({ malformed: expect.stringContaining(words) });
-  });
+  test.each(Object.entries({ ...REFUSED, ...REFUSED_EXTENSIONS }))(
+    "%s",
+    (_, [overrides, words]) => {
+      const { der } = makeAuthority({ trustDomain: "alpha.test", overrides });
+      expect(x509Proofs.readCertificate(der)).toEqual({
+        malformed: expect.stringContaining(words),
+      });
+    },
+  );
 
   test.each(Object.entries(CRAFTED))("%s, which encodes again to the same bytes", (_, each) => {
     const tree = forge.asn1.fromDer(each.der.toString("latin1"), true);

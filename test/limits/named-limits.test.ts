@@ -1,0 +1,66 @@
+/** No number bounds anything in secret: it is in the table, or says for itself why it is that one. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { LIMITS, type Limit } from "../../src/core/std/limits.ts";
+import { ROOT } from "../tidy/source.ts";
+import { ownLimits } from "./own-limits.ts";
+import { LIMITS_PAGE, limitsPage } from "./page.ts";
+
+const table = Object.entries<Limit>(LIMITS);
+
+describe("the table of limits", () => {
+  test.each(table)("%s is kept by the file that it names", (name, { value, file }) => {
+    const text = readFileSync(join(ROOT, "src", file), "utf8");
+    const isTakenFromHere = new RegExp(`import {[^}]*\\b${name}\\b[^}]*} from .*/limits\\.ts`).test(
+      text,
+    );
+    expect(isTakenFromHere ? value : declared(text, name)).toBe(value);
+  });
+
+  test("is what the page shows: `npm run docs` writes it", () => {
+    expect(readFileSync(join(ROOT, LIMITS_PAGE), "utf8")).toBe(limitsPage());
+  });
+});
+
+/**
+ * The number under the same name, or under the last words of it, in a file of a room that knows
+ * nothing of the core: NAME_OF_IT, or nameOfIt in a table of its own.
+ */
+function declared(text: string, name: string): number | undefined {
+  const words = name.split("_");
+  for (let from = 0; from < words.length - 1; from += 1) {
+    const last = words.slice(from);
+    const camel = last.map((word, index) => cased(word, index > 0)).join("");
+    const found = new RegExp(`\\b(?:${last.join("_")} =|${camel}:) ([\\d_ *]+)[;,]`).exec(text);
+    const factors = found?.[1]?.split("*");
+    if (factors) return factors.reduce((all, each) => all * Number(each.replaceAll("_", "")), 1);
+  }
+  return undefined;
+}
+
+function cased(word: string, isCapital: boolean): string {
+  const lower = word.toLowerCase();
+  return isCapital ? `${lower[0]?.toUpperCase()}${lower.slice(1)}` : lower;
+}
+
+/** Numbers whose name alone says why: of a format, or the first of a row that is explained. */
+const EXPLAINED_BY_NAME: ReadonlySet<string> = new Set([
+  "src/runtime/mesh-loop.ts TICK_MS",
+  "src/spire/pace.ts BACK_OFF_FIRST_MS",
+  "src/x509/public-key.ts RSA_BITS_MIN",
+  "src/x509/bundle-document.ts U64_MAX",
+]);
+
+const own = ownLimits().filter(({ path, name }) => !EXPLAINED_BY_NAME.has(`${path} ${name}`));
+
+describe("a limit of one file", () => {
+  test("is found", () => {
+    expect(own.length).toBeGreaterThan(100);
+  });
+
+  test("says why it is that one", () => {
+    const silent = own.filter(({ said }) => said.trim().length < 15);
+    expect(silent.map(({ path, name }) => `${path} ${name}`)).toEqual([]);
+  });
+});

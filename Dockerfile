@@ -14,7 +14,7 @@ RUN npm ci --ignore-scripts --no-audit
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npm run build
-# The daemon takes no directory that others can reach, and a new volume gets the mode of this one.
+# A new volume gets owner and mode of the directory that it covers.
 RUN mkdir -p state/lib state/run \
  && mkdir -m 0700 state/lib/spire-mesh state/run/spire-mesh
 

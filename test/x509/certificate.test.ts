@@ -4,8 +4,9 @@ import { describe, expect, test } from "vitest";
 import type { CertificateFacts, Malformed } from "../../src/core/record/proofs.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
 import { makeAuthority } from "../arbitraries/authority.ts";
-import { type TestKeyType, extensions, spkiOf } from "../arbitraries/certificate.ts";
-import { TAG, extension, oid, sequence, tlv } from "../arbitraries/der.ts";
+import { type TestKeyType, extensions, makeKeyPair, spkiOf } from "../arbitraries/certificate.ts";
+import { TAG, bitString, extension, oid, sequence, tlv } from "../arbitraries/der.ts";
+import { generatedKey } from "../arbitraries/generated-key.ts";
 import { mutatedDer } from "../arbitraries/mutated-der.ts";
 import { ACCEPTED } from "./accepted.ts";
 import { CRAFTED } from "./crafted.ts";
@@ -19,6 +20,10 @@ function read(der: Uint8Array): CertificateFacts {
   if ("malformed" in facts) throw new Error(facts.malformed);
   return facts;
 }
+
+const KEYS = (["ec-p256", "ec-p384", "ec-p521", "rsa-2048", "ed25519"] as const).map((kind) =>
+  spkiOf(makeKeyPair(kind).publicKey),
+);
 
 function isRefused(answer: CertificateFacts | Malformed): boolean {
   return "malformed" in answer;
@@ -236,6 +241,28 @@ describe("issuedBy", () => {
       expect(x509Proofs.issuedBy(child, child)).toBe(false);
     },
   );
+
+  test("has an answer for any key the gate takes and whatever stands as a signature", () => {
+    const parents = mutatedDer(fc.constantFrom(...KEYS)).map((spki) => x509Proofs.readKey(spki));
+    const any = fc.oneof(
+      parents,
+      generatedKey.map((spki) => x509Proofs.readKey(spki)),
+    );
+    const children = (["ec-p256", "rsa-2048", "ed25519"] as const).flatMap((keyType) => {
+      const parent = makeAuthority({ trustDomain: "alpha.test", keyType });
+      return ["", "00", "ff".repeat(64), "3006020101020101", "00".repeat(256)].map((hex) => {
+        const signature = bitString(Buffer.from(hex, "hex"));
+        return read(parent.issueIntermediate({ overrides: { signature } }).der);
+      });
+    });
+    fc.assert(
+      fc.property(fc.constantFrom(...children), any, (child, key) => {
+        if ("malformed" in key) return;
+        expect(x509Proofs.issuedBy(child, { ...child, key })).toBe(false);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
 
   test("is false when the algorithm is of another kind of key, though the signature is right", () => {
     const parent = makeAuthority({ trustDomain: "alpha.test" });

@@ -7,14 +7,17 @@ import { once } from "node:events";
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import { Fault } from "../fault.ts";
 import type { Logger } from "./log.ts";
+import { WaitingConnections } from "./waiting-connections.ts";
 
-/** A scraper and a kubelet need two. Above: closed at once. */
+/** A scraper and a kubelet need two. Above: the oldest that has not sent its request is closed. */
 const CONNECTIONS_MAX = 64;
 /** Node's own default is 16 KiB; neither of those two sends 1. Above: 431. */
 const HEADER_BYTES_MAX = 8 * 1024;
-/** For a whole request, and for the time between two on one connection. After that: closed. */
+/** For a whole request, and for reading on in its answer. After that: closed. */
 const REQUEST_DEADLINE_MS = 5_000;
-const IDLE_DEADLINE_MS = 5_000;
+const READ_DEADLINE_MS = 5_000;
+/** Nothing is piped behind it, or a megabyte of metrics would be made for each. A second: 503. */
+const REQUESTS_PER_CONNECTION = 1;
 /** How often Node looks at those deadlines. */
 const DEADLINE_CHECK_MS = 1_000;
 
@@ -38,6 +41,7 @@ export class HttpListener {
   readonly #pages: Pages;
   readonly #log: Logger;
   readonly #server: Server;
+  readonly #waiting = new WaitingConnections(CONNECTIONS_MAX);
 
   constructor(options: ListenerOptions, pages: Pages, log: Logger) {
     this.#options = options;
@@ -46,10 +50,11 @@ export class HttpListener {
     this.#server = createServer({
       maxHeaderSize: HEADER_BYTES_MAX,
       requestTimeout: REQUEST_DEADLINE_MS,
-      keepAliveTimeout: IDLE_DEADLINE_MS,
       connectionsCheckingInterval: DEADLINE_CHECK_MS,
     });
-    this.#server.maxConnections = CONNECTIONS_MAX;
+    this.#server.timeout = READ_DEADLINE_MS;
+    this.#server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
+    this.#waiting.follow(this.#server);
     this.#server.on("request", (request, response) => void this.#onRequest(request, response));
   }
 
@@ -88,6 +93,8 @@ export class HttpListener {
 
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = "", url = "" } = request;
+    this.#waiting.onRequest(request.socket); // No page reads a body.
+    response.setHeader("connection", "close");
     const page = this.#pages.get(url.split("?", 1)[0] ?? "");
     if (page === undefined) {
       response.writeHead(404).end();

@@ -113,6 +113,37 @@ describe("a monitoring listener", () => {
     await expect(listener.start()).rejects.toMatchObject({ code: "CANNOT_CREATE" });
   });
 
+  test("answers a probe while hundreds hold connections and say nothing", async () => {
+    const { port } = await started(health({ isLive: true, isReady: true, details: {} }));
+    for (let round = 0; round < 5; round += 1) {
+      const idle = Array.from({ length: 2 * CONNECTIONS_MAX }, () => open(port));
+      await Promise.all(idle.map(async (socket) => await once(socket, "connect")));
+      expect((await fetch(`http://127.0.0.1:${port}/ready`)).status).toBe(200);
+    }
+  });
+
+  test("answers one request a connection, and does nothing for those piped behind", async () => {
+    let made = 0;
+    const page = () => {
+      made += 1;
+      return { status: 200, contentType: "text/plain", body: "page" } as const;
+    };
+    const { port } = await started(new Map([["/metrics", page]]));
+    const socket = open(port);
+    socket.write("GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n".repeat(200));
+    socket.resume();
+    await once(socket, "close");
+    expect(made).toBe(1);
+  });
+
+  test("shows what SPIRE or a peer named as JSON with escapes", async () => {
+    const details = { last_error: "\u001b[2J\u202e\u2028\u009b" };
+    const { port } = await started(health({ isLive: true, isReady: true, details }));
+    const body = await (await fetch(`http://127.0.0.1:${port}/ready`)).text();
+    expect(body).toMatch(/^[\x20-\x7e]*\n$/);
+    expect(JSON.parse(body)).toMatchObject({ spire: details });
+  });
+
   test("refuses a request with a header of 16 KiB", async () => {
     const { port } = await started(health({ isLive: true, isReady: true, details: {} }));
     const headers = { "x-filler": "x".repeat(16 * 1024) };

@@ -182,7 +182,7 @@ export const ROOMS: readonly Room[] = [
     holds: "log, metrics, health checks",
     imports: [...IO, "printable"],
     packages: ["pino", "prom-client"],
-    node: ["node:fs", "node:http"],
+    node: ["node:fs", "node:http", "node:net"],
   },
   {
     name: "runtime",

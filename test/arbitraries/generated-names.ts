@@ -33,9 +33,9 @@ export const URI = fc.oneof(
   fc.tuple(HOST, fc.nat({ max: 99_999 })).map(([host, port]) => `http://${host}:${port}/crl`),
   fc.constant("ldap:///CN=Root,DC=corp?certificateRevocationList?base?objectClass=x"),
   fc.uuid().map((id) => `urn:uuid:${id}`),
-  fc.ipV6().map((address) => `http://[${address}]/`),
 );
 export const ODD_URI = fc.oneof(
+  fc.ipV6().map((address) => `http://[${address}]/`),
   ODD_HOST.map((host) => `spiffe://${host}/x`),
   fc.tuple(HOST, ASCII).map(([host, path]) => `spiffe://${host}/${path}`),
   fc.tuple(HOST, ASCII).map(([host, port]) => `spiffe://${host}:${port}`),

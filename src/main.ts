@@ -1,10 +1,10 @@
 /** The process: command line in, exit code out. */
 import process from "node:process";
 import { runCommandLine } from "./cli/command-line.ts";
-import { printError } from "./cli/output.ts";
+import { printDefect, printError } from "./cli/output.ts";
 import { Fault } from "./fault.ts";
 
-/** EX_SOFTWARE of sysexits.h: a defect of ours, which no `Fault` describes. */
+/** EX_SOFTWARE of sysexits.h: a defect of ours. */
 const EXIT_DEFECT = 70;
 
 // `spire-mesh … | head` is no error: whoever closed the pipe has read enough.
@@ -21,9 +21,7 @@ process.on("uncaughtException", (error: unknown) => {
     printError(error);
     process.exit(error.exitCode);
   }
-  const { message, stack = "" } = error instanceof Error ? error : new Error(String(error));
-  printError({ code: "INTERNAL", message, advice: "Report this as a defect of spire-mesh" });
-  process.stderr.write(`${stack}\n`);
+  printDefect(error);
   process.exit(EXIT_DEFECT);
 });
 

@@ -5,7 +5,7 @@
 import { styleText } from "node:util";
 import type { ErrorReply } from "../admin-contract/error-reply.ts";
 import type { Fault } from "../fault.ts";
-import { printable, printableData, printableJson } from "../printable.ts";
+import { printable, printableData, printableJson, printableLines } from "../printable.ts";
 
 export type OutputFormat = "json" | "pretty";
 
@@ -41,6 +41,13 @@ export function printError(error: {
   const sentence = lines.length === 1 ? lines[0] : `there are ${lines.length} problems`;
   note(`${code}: ${withNext(sentence ?? "", advice)}`);
   if (lines.length > 1) for (const line of lines) note(`  ${line}`);
+}
+
+/** A defect of ours, which no `Fault` describes, with its stack for who mends it. */
+export function printDefect(error: unknown): void {
+  const { message, stack = "" } = error instanceof Error ? error : new Error(String(error));
+  printError({ code: "INTERNAL", message, advice: "Report this as a defect of spire-mesh" });
+  process.stderr.write(`${printableLines(stack)}\n`);
 }
 
 /** A fault as the contract has it: the line on stderr, and with `-output json` JSON on stdout. */

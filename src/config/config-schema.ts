@@ -43,6 +43,20 @@ function durationMs(bounds: {
     .refine((ms) => ms >= bounds.min && ms <= bounds.max, `write ${bounds.words}`);
 }
 
+/** The rules of private-files/private-directory.ts, as an editor shows them to who writes the file. */
+const DATA_DIR =
+  "Node key and records. Made 0700. It must belong to the daemon's user, and nobody else may write " +
+  "in it or replace it: every directory above belongs to root or to that user, and is not " +
+  "group- or world-writable unless sticky. Others may read its name and list it (systemd's " +
+  "StateDirectory is 0755): every file in it is 0600. In Kubernetes set fsGroup and name a new " +
+  "directory inside the volume, such as /var/lib/spire-mesh/data: what fsGroup makes of it (2770, " +
+  "files 0660) is taken for the pod's own.";
+const RUNTIME_DIR =
+  "admin.sock and cached X509-SVIDs, under the same rules as data_dir, best on tmpfs: systemd's " +
+  "RuntimeDirectory, or in Kubernetes a new directory inside an emptyDir of medium Memory in a pod " +
+  "with fsGroup. Where it cannot be used, the socket goes to data_dir/run, SVIDs stay in memory, " +
+  "and the log says why.";
+
 const port = z.int().min(0).max(PORT_MAX);
 const host = z.string().regex(/^[0-9A-Za-z.:_-]{1,253}$/, "write an IP address or a host name");
 
@@ -95,13 +109,14 @@ export function configSchema(directory: string) {
   );
   return z.strictObject({
     trust_domain: trustDomain,
-    data_dir: path.prefault("/var/lib/spire-mesh"),
+    data_dir: path.prefault("/var/lib/spire-mesh").describe(DATA_DIR),
     runtime_dir: path
       .refine(
         (text) => Buffer.byteLength(join(text, "admin.sock")) <= SOCKET_PATH_BYTES_MAX,
         `leaves no room for admin.sock: a Unix socket's path has at most ${SOCKET_PATH_BYTES_MAX} bytes`,
       )
-      .prefault("/run/spire-mesh"),
+      .prefault("/run/spire-mesh")
+      .describe(RUNTIME_DIR),
     log_level: z.enum(["debug", "info", "warn", "error"]).default("info"),
     log_format: z.enum(["text", "json"]).default("text"),
     spire: z

@@ -1,11 +1,12 @@
 /** The configuration file as an operator meets it: what works, and what is said when it does not. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Config, loadConfig } from "../../src/config/config.ts";
 import { readDurationMs } from "../../src/config/duration.ts";
 import { Fault } from "../../src/fault.ts";
+import { IMPOSTORS, STRANGE_CONTENTS } from "../private-files/impostors.ts";
 import { temporaryDirectory } from "../store/temporary-directory.ts";
 
 const PEER = `/p2p/12D3KooW${"a".repeat(44)}`;
@@ -177,6 +178,40 @@ describe("a configuration file", () => {
   test("that is missing is CONFIG_INVALID and not read as empty", async () => {
     const path = join(await temporaryDirectory(), "missing.yaml");
     await expect(loadConfig(path)).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+  });
+});
+
+async function good(): Promise<string> {
+  const path = join(await temporaryDirectory(), "mesh.yaml");
+  await writeFile(path, "trust_domain: alpha.test\n");
+  return path;
+}
+
+describe("in the place of a configuration file", () => {
+  /** Waiting for a pipe, or reading 1 GiB, takes longer. */
+  const QUICK_MS = 1_000;
+  // A ConfigMap's files are links, and a configuration is no secret.
+  const taken = new Set([
+    "a symbolic link to the good file",
+    "a file with a second name",
+    "another user's file",
+  ]);
+
+  test.each([...IMPOSTORS, ...STRANGE_CONTENTS].filter(({ is }) => !taken.has(is)))(
+    "$is is CONFIG_INVALID at once",
+    async ({ make }) => {
+      const path = await good();
+      await make(path);
+      const startMs = performance.now();
+      await expect(loadConfig(path)).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+      expect(performance.now() - startMs).toBeLessThan(QUICK_MS);
+    },
+  );
+
+  test("a link is followed", async () => {
+    const path = await good();
+    await symlink(path, `${path}.link`);
+    expect((await loadConfig(`${path}.link`)).trustDomain).toBe("alpha.test");
   });
 });
 

@@ -56,6 +56,32 @@ describe("the runtime directory", () => {
     },
   );
 
+  test.each([
+    ["as RuntimeDirectory of systemd makes it", 0o755],
+    ["as Kubernetes leaves it in a volume for our fsGroup", 0o2770],
+  ])("may be %s", async (_, mode) => {
+    const paths = await pathsBelow(await temporaryDirectory());
+    await mkdir(paths.runtimeDir);
+    await chown(paths.runtimeDir, process.geteuid?.() ?? 0, process.getegid?.() ?? 0);
+    await chmod(paths.runtimeDir, mode);
+    expect(await resolveRuntimeDirectory(paths)).toMatchObject({
+      path: paths.runtimeDir,
+      notices: [],
+    });
+  });
+
+  test("is data_dir/run where others could replace it, and says which directory is to blame", async () => {
+    const directory = await temporaryDirectory();
+    await mkdir(join(directory, "open"));
+    await chmod(join(directory, "open"), 0o777);
+    const runtimeDir = join(directory, "open", "runtime");
+    const admin = { socketPath: join(runtimeDir, "admin.sock") };
+    const paths = { runtimeDir, dataDir: join(directory, "data"), admin };
+    const { path, notices } = await resolveRuntimeDirectory(paths);
+    expect(path).toBe(join(paths.dataDir, "run"));
+    expect(notices).toEqual([expect.stringContaining(`${join(directory, "open")} has mode 777`)]);
+  });
+
   test("leaves a socket where the operator put it", async () => {
     const directory = await temporaryDirectory();
     const paths = await pathsBelow(directory, join(directory, "own.sock"));

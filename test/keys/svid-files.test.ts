@@ -2,6 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { statfsSync } from "node:fs";
 import {
   chmod,
+  mkdir,
   mkdtemp,
   readFile,
   readdir,
@@ -21,6 +22,7 @@ import { openPublisher } from "../../src/keys/publisher.ts";
 import type { SvidCachePolicy } from "../../src/keys/svid-files.ts";
 import type { Keyring } from "../../src/ports/keyring.ts";
 import { type KeyringUnderTest, Publishing } from "../compliance/keyring.ts";
+import { IMPOSTORS } from "../private-files/impostors.ts";
 import { RotatingSpire } from "./rotating-spire.ts";
 
 const TRUST_DOMAIN = "alpha.test" as TrustDomain;
@@ -171,6 +173,42 @@ describe("kept SVIDs", () => {
     expect(await signAfterRestart("disk", before)).toEqual({ kind: "no-old-chain" });
     expect(warnings).toEqual([expect.stringContaining("is not used")]);
     expect(await filesOf(dataDir)).toContain(file);
+  });
+
+  test.each(IMPOSTORS)(
+    "are not used where a file is $is, and nothing waits for it",
+    async ({ make }) => {
+      const before = await publishThenRotate("disk");
+      const [file = ""] = await filesOf(dataDir);
+      await make(file);
+      expect(await signAfterRestart("disk", before)).toEqual({ kind: "no-old-chain" });
+      expect(warnings).toEqual([expect.stringContaining("is not used")]);
+    },
+  );
+
+  test.each<readonly [string, (svids: string) => Promise<void>]>([
+    ["is a link", async (svids) => await symlink(runtimeDir, svids)],
+    [
+      "is open to others",
+      async (svids) => {
+        await mkdir(svids);
+        await chmod(svids, 0o777);
+      },
+    ],
+  ])("stay in memory when their directory %s, and it says so", async (_, make) => {
+    await make(join(dataDir, "svids"));
+    await new Publishing(beside(await start("disk"))).publish();
+    expect(warnings).toEqual([expect.stringContaining("stay in memory")]);
+    expect(await readdir(runtimeDir)).toEqual([]);
+    expect(await filesOf(dataDir)).toEqual([]);
+  });
+
+  test("that a crash left half written are removed at the next start", async () => {
+    const before = await publishThenRotate("disk");
+    const [file = ""] = await filesOf(dataDir);
+    await writeFile(`${file}.new`, "-----BEGIN PRIVATE KEY-----", { mode: 0o600 });
+    expect(await signAfterRestart("disk", before)).toMatchObject({ kind: "signed" });
+    expect((await filesOf(dataDir)).filter((name) => name.endsWith(".new"))).toEqual([]);
   });
 
   test("of another trust domain are not used", async () => {

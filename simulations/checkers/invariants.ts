@@ -11,11 +11,12 @@ import { toHex } from "../../src/core/std/bytes.ts";
 import { STEP_RECORDS_MAX } from "../../src/core/std/limits.ts";
 import type { StoredRecord } from "../../src/ports/record-store.ts";
 import { type Site, heldBy } from "../world/daemon.ts";
+import type { Rogue } from "../world/rogue.ts";
 
 export class Laws {
   readonly #sites: readonly Site[];
-  /** The highest version on each disk, by `site trust-domain`. */
-  readonly #versions = new Map<string, Version>();
+  /** The highest version on each disk, by the daemon's trust domain and the record's. */
+  readonly #versions = new Map<TrustDomain, Map<TrustDomain, Version>>();
   /** Rows and stored records that were looked at: what was published stays published. */
   readonly #lawful = new WeakSet<TrustBundle | StoredRecord>();
 
@@ -56,22 +57,17 @@ export class Laws {
   everywhere(): void {
     for (const site of this.#sites) {
       for (const row of site.spire.rows.values()) this.#checkRow(site, row);
-      for (const [trustDomain, { held }] of site.disk.domains) {
-        if (this.#lawful.has(held)) continue;
-        const key = `${site.trustDomain} ${trustDomain}`;
-        const before = this.#versions.get(key) ?? held;
-        assert(compareVersions(held, before) >= 0, `the version of ${key} fell`);
-        this.#versions.set(key, held);
-        this.#lawful.add(held);
-      }
+      this.#checkVersions(site);
       for (const trustDomain of site.forgotten) this.#checkForgotten(site, trustDomain);
       this.#checkCaps(site);
     }
   }
 
   /** Once everything is up and healed: why it is not all as it should be, or undefined. */
-  unwell(rogue?: Site): string | undefined {
-    const honest = this.#sites.filter((site) => site !== rogue);
+  unwell(rogue?: Rogue): string | undefined {
+    const honest = this.#sites.filter((site) => site !== rogue?.site);
+    // Whoever has a node key can ask for attention in its name, and no more (docs/protocol.md 1).
+    const doubtful = new Set([rogue?.site.trustDomain, rogue?.victim.trustDomain]);
     for (const site of honest) {
       const { trustDomain, spire, daemon, approved } = site;
       if (daemon === undefined) return `${trustDomain} is down`;
@@ -86,11 +82,27 @@ export class Laws {
         if (!isTrue) return `${trustDomain} has another row of ${partner.trustDomain}`;
       }
       for (const finding of daemon.state.findings.values()) {
-        const isOfRogue = rogue !== undefined && finding.trustDomain === rogue.trustDomain;
-        if (!isOfRogue) return `${trustDomain} says ${finding.code}: ${finding.message}`;
+        const { trustDomain: about } = finding;
+        const isDoubtful = about !== undefined && doubtful.has(about);
+        if (!isDoubtful) return `${trustDomain} says ${finding.code}: ${finding.message}`;
       }
     }
     return undefined;
+  }
+
+  #checkVersions({ disk, trustDomain: at }: Site): void {
+    const versions = this.#versions.get(at) ?? new Map<TrustDomain, Version>();
+    this.#versions.set(at, versions);
+    for (const [trustDomain, { held }] of disk.domains) {
+      if (this.#lawful.has(held)) continue;
+      const isRise = compareVersions(held, versions.get(trustDomain) ?? held) >= 0;
+      assert(isRise, `the version of ${trustDomain} fell at ${at}`);
+      versions.set(trustDomain, held);
+      this.#lawful.add(held);
+    }
+    if (versions.size === disk.domains.size) return;
+    // Forgotten: what is approved later starts anew.
+    for (const each of versions.keys()) if (!disk.domains.has(each)) versions.delete(each);
   }
 
   #checkRow(site: Site, row: TrustBundle): void {
@@ -110,7 +122,6 @@ export class Laws {
   }
 
   #checkForgotten({ spire, disk, daemon, trustDomain: own }: Site, trustDomain: TrustDomain): void {
-    this.#versions.delete(`${own} ${trustDomain}`);
     const places = [spire.rows, disk.domains, disk.pins, daemon?.state.partners];
     const isBack = places.some((place) => place?.has(trustDomain));
     assert(!isBack, `${trustDomain} was forgotten at ${own} and came back`);

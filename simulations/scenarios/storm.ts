@@ -44,11 +44,11 @@ export async function storm(world: World, seed: number): Promise<Outcome> {
   isOver = true;
   heal(world);
   let healedInMs = 0;
-  let unwell = world.laws.unwell(rogue?.site);
+  let unwell = world.laws.unwell(rogue);
   while (unwell !== undefined && healedInMs < HEAL_MS_MAX) {
     await world.pass(HEAL_STEP_MS);
     healedInMs += HEAL_STEP_MS;
-    unwell = world.laws.unwell(rogue?.site);
+    unwell = world.laws.unwell(rogue);
   }
   return { digest: world.digest, steps: world.log.length, healedInMs, unwell };
 }

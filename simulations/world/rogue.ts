@@ -15,6 +15,7 @@ const JUNK = new Uint8Array(9);
 
 export class Rogue {
   readonly site: Site;
+  readonly victim: Site;
   readonly #world: World;
   /** Node keys and X509-SVIDs that it can sign with. */
   readonly #nodes: readonly SigningKey[];
@@ -24,6 +25,7 @@ export class Rogue {
   /** It stole one factor of the victim: the node key or the X509-SVIDs, never both. */
   constructor(world: World, site: Site, victim: Site) {
     this.site = site;
+    this.victim = victim;
     this.#world = world;
     const hasNode = world.timeline.happens(50);
     this.#nodes = hasNode ? [site.node, victim.node] : [site.node];

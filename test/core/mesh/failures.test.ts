@@ -109,7 +109,7 @@ describe.each(Object.entries(SCENARIOS))(
       daemon = await scenario.daemon();
       daemon.sync();
       daemon.readRows(bundleOf(held.state));
-    daemon.nowMs += 1; // Or a time that is noted anew would look like the old one.
+      daemon.nowMs += 1; // Or a time that is noted anew would look like the old one.
     });
 
     test("changes nothing", () => {

@@ -1,0 +1,80 @@
+/**
+ * `npm run fuzz -- --minutes N [--target NAME] [--seed S]`: fuzzes on until the time is over, target
+ * by target, and prints what came of it. `--replay FILE` judges one kept input again.
+ */
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { type Report, fuzz, readKept, replay } from "./fuzzing.ts";
+import type { TargetSource } from "./target.ts";
+import { TARGETS } from "./targets/all.ts";
+
+const EXIT_USAGE = 64; // sysexits.h
+const EXIT_FAILED = 1;
+const MS_PER_MINUTE = 60_000;
+/** Of what a target gets in CI, one round of the long form. */
+const ROUND_SHARE = 4;
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "1" },
+    target: { type: "string" },
+    seed: { type: "string", default: String(Date.now()) },
+    replay: { type: "string" },
+  },
+});
+
+const say = (line: string): boolean => process.stdout.write(`${line}\n`);
+
+function sourceOf(name: string): TargetSource {
+  const source = TARGETS.find((each) => each.name === name);
+  if (source !== undefined) return source;
+  say(`There is no target ${name}. There are: ${TARGETS.map((each) => each.name).join(", ")}.`);
+  process.exit(EXIT_USAGE);
+}
+
+if (values.replay === undefined) await fuzzOn();
+else await replayFile(values.replay);
+
+async function replayFile(path: string): Promise<void> {
+  const kept = readKept(path);
+  const problem = await replay(sourceOf(kept.target), kept);
+  say(problem ?? "It is judged right.");
+  if (problem !== undefined) process.exitCode = EXIT_FAILED;
+}
+
+async function fuzzOn(): Promise<void> {
+  const sources = values.target === undefined ? TARGETS : [sourceOf(values.target)];
+  const minutes = Number(values.minutes);
+  const until = Date.now() + minutes * MS_PER_MINUTE;
+  say(`seed ${values.seed}, ${minutes} min, ${sources.length} targets`);
+  let total = 0;
+  let failed = 0;
+  for (let round = 0; Date.now() < until; round += 1) {
+    for (const source of sources) {
+      if (round > 0 && Date.now() >= until) break;
+      const count = Math.ceil(source.inputs / ROUND_SHARE);
+      const report = await fuzz(source, values.seed, round * count, count);
+      total += report.inputs;
+      failed += report.failures.length;
+      say(lineOf(round, report));
+      for (const { maker, index, problem, file } of report.failures) {
+        const [first, second = ""] = problem.split("\n");
+        say(`  FAILED ${maker} (input ${index}): ${first} ${second.trim()}`);
+        say(`  replay: npm run fuzz -- --replay ${file}`);
+      }
+    }
+  }
+  say(`${total} inputs, ${failed} failed`);
+  if (failed > 0) process.exitCode = EXIT_FAILED;
+}
+
+function counts(met: ReadonlyMap<string, number>): string {
+  const often = [...met].sort(([, left], [, right]) => right - left);
+  return often.map((pair) => pair.join(" ")).join(", ");
+}
+
+function lineOf(round: number, { target, inputs, raw, made, slowestCpuMs }: Report): string {
+  return `${round} ${target}: ${inputs} inputs, slowest ${slowestCpuMs.toFixed(1)} ms
+    raw: ${counts(raw)}
+    made: ${counts(made)}`;
+}

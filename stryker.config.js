@@ -19,7 +19,7 @@ export default {
   // Only type comments: Node strips types and checks none.
   disableTypeChecks: false,
   ignorePatterns: ["dist", "bench", "docs", "peers", "deploy"],
-  reporters: ["clear-text", "json"],
+  reporters: ["progress-append-only", "clear-text", "json"],
   jsonReporter: { fileName: `reports/mutation/${room?.replaceAll("/", "-")}.json` },
   clearTextReporter: { allowColor: false, allowEmojis: false, reportTests: false },
   tempDirName: ".stryker-tmp",

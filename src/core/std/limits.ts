@@ -136,7 +136,7 @@ export const LIMITS = {
   },
   NODE_RECORDS_A_SECOND_MAX: {
     value: 1,
-    why: "after the first ones; no SPIRE Server rotates faster",
+    why: "after the first ones; what comes faster is for sync",
     beyond: "NODE_OVER_BUDGET before any certificate is read; sync brings it",
     file: "core/mesh/node-meter.ts",
   },

@@ -180,6 +180,12 @@ describe("the facts of a certificate", () => {
     });
   });
 
+  test.each([0, 1, 2, 3, 4, 5, 6, 7])("say of key usage bit %i alone what it allows", (bit) => {
+    const overrides = { extensions: [extensions.keyUsage(bit)] };
+    const { der } = makeAuthority({ trustDomain: "alpha.test", overrides });
+    expect(read(der).keyUsage).toEqual({ digitalSignature: bit === 0, keyCertSign: bit === 5 });
+  });
+
   test("tell absent extensions from empty ones", () => {
     const { der } = makeAuthority({
       trustDomain: "alpha.test",

@@ -14,7 +14,7 @@ import { rawMutant } from "./raw-mutants.ts";
 import type { Outcome, Setting, Target, TargetSource } from "./target.ts";
 
 /** CPU time of this thread, not wall time: a machine may be busy with much else. */
-export const INPUT_CPU_MS_MAX = 100;
+const INPUT_CPU_MS_MAX = 100;
 /** Failures that one run keeps of one target: the next ones say the same. */
 const FAILURES_MAX = 20;
 const RAW = "raw";

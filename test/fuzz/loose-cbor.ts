@@ -193,8 +193,3 @@ export function listOf(value: Loose): readonly Loose[] {
   if (!isList(value)) throw new RangeError("this part is no list");
   return value;
 }
-
-export function bytesOf(value: Loose): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw new RangeError("this part is no byte string");
-  return value;
-}

@@ -96,7 +96,7 @@ const notLong = (length: number): Change =>
   to(...[0, 1, length - 1, length + 1, 2 * length].map((bytes) => new Uint8Array(bytes).fill(7)));
 
 /** Where each part of a state stands (docs/protocol.md 2). */
-export const STATE = {
+const STATE = {
   trustDomain: 1,
   lineage: 2,
   epoch: 3,

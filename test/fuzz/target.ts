@@ -35,17 +35,13 @@ export interface Target {
 
 export interface TargetSource {
   readonly name: string;
-  /** How many inputs it gets when all targets together get {@link ALL_INPUTS}. */
+  /** How many of the 200,000 inputs of one run in CI it gets. */
   readonly inputs: number;
   /** Makes keys and all else that inputs are made of; with a setting, only what judges. */
   readonly open: (setting?: Setting) => Target | Promise<Target>;
 }
 
-/** A law that an input broke. */
-export function broken(law: string): never {
-  throw new Error(`broken law: ${law}`);
-}
-
+/** A law that holds whatever comes in; an input that breaks it fails. */
 export function hold(condition: boolean, law: string): asserts condition {
-  if (!condition) broken(law);
+  if (!condition) throw new Error(`broken law: ${law}`);
 }

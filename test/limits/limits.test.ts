@@ -270,7 +270,10 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
     beyond: "closed",
   },
   CONNECTIONS_MAX: { unreached: "it takes 512 handshakes of 128 members: 10 s of CPU" },
-  STRANGERS_MAX: { file: OF_NETWORK, test: "never take the room of members" },
+  STRANGERS_MAX: {
+    file: "test/p2p/hostile-strangers.test.ts",
+    test: "from one subnet are sixteen, from all thirty-two, and make place for others",
+  },
   STREAMS_A_CONNECTION_MAX: {
     unreached: "it takes a peer that opens yamux streams and names no protocol on any",
   },

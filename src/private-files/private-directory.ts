@@ -110,7 +110,7 @@ export async function checkWay(path: string, what: string): Promise<void> {
  * Whether a group that may write is one that was made for this process: its volume's, by `fsGroup`.
  * True also when the group may not write at all.
  */
-export function isOwnGroupsToWrite({ mode, gid }: Stats): boolean {
+function isOwnGroupsToWrite({ mode, gid }: Stats): boolean {
   if ((mode & GROUP_WRITE) === 0) return true;
   return (mode & SETGID) !== 0 && isOwnGroup(gid);
 }

@@ -1,11 +1,7 @@
 /** Peers of our own over libp2p on loopback, with a book in place of the core. */
-import {
-  type Libp2pNetwork,
-  type PeerNetworkOptions,
-  createPeerNetwork,
-} from "../../src/p2p/libp2p-network.ts";
+import { type PeerNetworkOptions, createPeerNetwork } from "../../src/p2p/libp2p-network.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
-import type { MakeNetwork, RunningPeer } from "../compliance/peer-network.ts";
+import type { MakeNetwork } from "../compliance/peer-network.ts";
 
 export const OPTIONS: Omit<PeerNetworkOptions, "nodeKeySeed"> = {
   listen: ["/ip4/127.0.0.1/tcp/0"],
@@ -21,8 +17,3 @@ export const making =
     const network = await createPeerNetwork(options, events, source);
     return { network, node: (await nodePrivateKey(seed)).publicKey.raw };
   };
-
-/** What only the network over libp2p tells. */
-export function libp2pOf({ network }: RunningPeer): Libp2pNetwork {
-  return network as Libp2pNetwork;
-}

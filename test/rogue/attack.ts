@@ -86,13 +86,13 @@ export class Attack {
     this.outcome.bytes += bytes;
   }
 
-  /** Connects, or waits a moment. */
-  async connect(rogue: Rogue): Promise<Connection | undefined> {
+  /** Connects, or waits a moment. Its end counts as cut off, unless the rogue is to end it. */
+  async connect(rogue: Rogue, endsItself = false): Promise<Connection | undefined> {
     try {
       const connection = await rogue.dial(this.options.address);
       this.outcome.connections += 1;
-      connection.addEventListener("close", ({ local }) => {
-        if (local !== true && !this.over) this.cutOff();
+      connection.addEventListener("close", () => {
+        if (!endsItself && !this.over) this.cutOff();
       });
       return connection;
     } catch {

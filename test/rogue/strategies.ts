@@ -13,6 +13,7 @@ import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import type { Attack, Strategy } from "./attack.ts";
 import * as rpcs from "./gossip-rpcs.ts";
 import { GOSSIP_PROTOCOL, openStream } from "./rogue-node.ts";
+import { YAMUX, yamuxHeader } from "./yamux-header.ts";
 
 const BATCH = 64;
 const LONG_WAIT_MS = 600_000;
@@ -26,6 +27,12 @@ function gossiping(next: (index: number) => Uint8Array): Strategy {
       await attack.paced(async () => await attack.send(stream, next((index += 1))));
     });
   };
+}
+
+/** A few that are made beforehand, so that they cost the attacker nothing. */
+function inTurn(make: () => Uint8Array): (index: number) => Uint8Array {
+  const made: Uint8Array[] = [];
+  return (index) => (made[index % BATCH] ??= make());
 }
 
 async function streaming(
@@ -104,22 +111,6 @@ function framing(startingAnew: () => () => Uint8Array): Strategy {
   };
 }
 
-const YAMUX_HEADER_BYTES = 12;
-const YAMUX_DATA = 0;
-const YAMUX_WINDOW_UPDATE = 1;
-const YAMUX_PING = 2;
-const YAMUX_SYN = 1;
-const YAMUX_RST = 8;
-
-function yamuxHeader(type: number, flags: number, streamId: number, length: number): Buffer {
-  const header = Buffer.alloc(YAMUX_HEADER_BYTES);
-  header.writeUInt8(type, 1);
-  header.writeUInt16BE(flags, 2);
-  header.writeUInt32BE(streamId, 4);
-  header.writeUInt32BE(length, 8);
-  return header;
-}
-
 function multistream(protocol: string): Uint8Array {
   return rpcs.framed(Buffer.from(`${protocol}\n`));
 }
@@ -147,9 +138,9 @@ export const STRATEGIES = {
   "undecodable-rpcs": gossiping(() => rpcs.undecodable(64 * KIB)),
   "oversize-rpcs": gossiping(() => rpcs.varint(2 * KIB * KIB)),
   "half-rpc": gossiping((index) => (index === 1 ? rpcs.varint(KIB) : new Uint8Array())),
-  ihave: gossiping(() => rpcs.ihave(1_000)),
-  iwant: gossiping(() => rpcs.iwant(1_000)),
-  idontwant: gossiping(() => rpcs.idontwant(500)),
+  ihave: gossiping(inTurn(() => rpcs.ihave(1_000))),
+  iwant: gossiping(inTurn(() => rpcs.iwant(1_000))),
+  idontwant: gossiping(inTurn(() => rpcs.idontwant(500))),
   "graft-prune": gossiping(() => rpcs.graftAndPrune()),
   subscriptions: gossiping(() => rpcs.subscriptions(1_000)),
 
@@ -190,8 +181,8 @@ export const STRATEGIES = {
       const frames = Array.from({ length: BATCH }, () => {
         streamId += 2;
         return [
-          yamuxHeader(YAMUX_WINDOW_UPDATE, YAMUX_SYN, streamId, 0),
-          yamuxHeader(YAMUX_WINDOW_UPDATE, YAMUX_RST, streamId, 0),
+          yamuxHeader(YAMUX.windowUpdate, YAMUX.syn, streamId, 0),
+          yamuxHeader(YAMUX.windowUpdate, YAMUX.rst, streamId, 0),
         ];
       });
       return Buffer.concat(frames.flat());
@@ -199,13 +190,13 @@ export const STRATEGIES = {
   }),
   /** One action: 64 pings of the multiplexer. */
   "yamux-pings": framing(() => {
-    const ping = yamuxHeader(YAMUX_PING, YAMUX_SYN, 0, 7);
+    const ping = yamuxHeader(YAMUX.ping, YAMUX.syn, 0, 7);
     const pings = Buffer.concat(Array.from({ length: BATCH }, () => ping));
     return () => pings;
   }),
   /** One action: 64 KiB of a frame that was announced with 4 GiB. */
   "endless-frame": framing(() => {
-    let next = yamuxHeader(YAMUX_DATA, YAMUX_SYN, 1, 2 ** 32 - 1);
+    let next = yamuxHeader(YAMUX.data, YAMUX.syn, 1, 2 ** 32 - 1);
     return () => {
       const bytes = next;
       next = Buffer.alloc(64 * KIB);
@@ -227,7 +218,7 @@ export const STRATEGIES = {
     const rogue = await attack.rogue();
     await attack.paced(async () => {
       attack.did(0);
-      const connection = await attack.connect(rogue);
+      const connection = await attack.connect(rogue, true);
       connection?.abort(new Error("churn"));
       return true;
     });

@@ -1,0 +1,65 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { LengthPrefixes } from "../../src/p2p/length-prefixes.ts";
+import { YamuxFrames } from "../../src/p2p/yamux-frames.ts";
+import { framed } from "../rogue/gossip-rpcs.ts";
+import { yamuxHeader } from "../rogue/yamux-header.ts";
+
+const DATA = 0;
+const PING = 2;
+const SYN = 1;
+
+const frame = fc.record({
+  type: fc.nat({ max: 3 }),
+  flags: fc.nat({ max: 15 }),
+  streamId: fc.nat({ max: 2 ** 32 - 1 }),
+  length: fc.nat({ max: 300 }),
+});
+const cuts = fc.array(fc.integer({ min: 1, max: 400 }), { maxLength: 50 });
+
+function pieces(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
+  let at = 0;
+  const parts = lengths.map((length) => bytes.subarray(at, (at += length)));
+  return [...parts, bytes.subarray(at)];
+}
+
+describe("frames on a connection", () => {
+  test("are seen the same, wherever the bytes are cut", () => {
+    fc.assert(
+      fc.property(fc.array(frame, { maxLength: 40 }), cuts, (frames, lengths) => {
+        const bytes = Buffer.concat(
+          frames.flatMap(({ type, flags, streamId, length }) => [
+            yamuxHeader(type, flags, streamId, length),
+            Buffer.alloc(type === DATA ? length : 0, 0xff),
+          ]),
+        );
+        const reader = new YamuxFrames();
+        const seen = pieces(bytes, lengths).map((piece) => reader.read(piece));
+        const asking = frames.filter(({ type, flags }) => type >= PING || (flags & SYN) !== 0);
+        const bodies = frames.map(({ type, length }) => (type === DATA ? length : 0));
+        expect(seen.reduce((sum, each) => sum + each.frames, 0)).toBe(frames.length);
+        expect(seen.reduce((sum, each) => sum + each.asking, 0)).toBe(asking.length);
+        expect(Math.max(...seen.map(({ longest }) => longest))).toBe(Math.max(0, ...bodies));
+      }),
+    );
+  });
+
+  test("of 4 GiB are seen before their first byte", () => {
+    expect(new YamuxFrames().read(yamuxHeader(DATA, SYN, 1, 2 ** 32 - 1)).longest).toBe(
+      2 ** 32 - 1,
+    );
+  });
+});
+
+describe("lengths of messages on a stream", () => {
+  test("are seen the same, wherever the bytes are cut", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 300 }), { minLength: 1 }), cuts, (lengths, cutsAt) => {
+        const bytes = Buffer.concat(lengths.map((length) => framed(Buffer.alloc(length, 0xff))));
+        const reader = new LengthPrefixes();
+        const shortest = pieces(bytes, cutsAt).map((piece) => reader.shortest(piece));
+        expect(Math.min(...shortest)).toBe(Math.min(...lengths));
+      }),
+    );
+  });
+});

@@ -1,0 +1,150 @@
+/** What somebody can do to us whom nobody admitted: it reaches our port, and has addresses. */
+import { connect } from "node:net";
+import type { Connection } from "@libp2p/interface";
+import { describe, expect, onTestFinished, test } from "vitest";
+import {
+  type RunningPeer,
+  TD,
+  bookRecord,
+  encodeBookRecord,
+  eventually,
+  startsPeers,
+} from "../compliance/peer-network.ts";
+import { TIMES, beginsAttacks, startsRogues } from "../rogue/attacks.ts";
+import { startCountingProxy } from "../rogue/counting-proxy.ts";
+import { YAMUX, yamuxHeader } from "../rogue/yamux-header.ts";
+import { making } from "./libp2p-peers.ts";
+
+const start = startsPeers(making());
+const begin = beginsAttacks();
+const rogueNode = startsRogues();
+
+const LIMIT_MS = 20_000;
+const ELSEWHERE = "127.0.9.1"; // Another /24, still loopback.
+
+function addressOf({ network }: RunningPeer): string {
+  const [address = ""] = network.addresses();
+  return address;
+}
+
+/** A member comes from elsewhere than the attack, is let in, publishes and syncs. */
+async function expectMemberServed(ours: RunningPeer): Promise<void> {
+  const member = await start();
+  ours.network.admit([member.node]);
+  member.network.admit([ours.node]);
+  member.network.dial(ours.network.addresses());
+  await eventually(() => ours.peer.count(`synced ${member.id}`) > 0, LIMIT_MS);
+  await eventually(() => member.peer.count(`synced ${ours.id}`) > 0, LIMIT_MS);
+  const sequence = (ours.peer.book.newest(TD)?.sequence ?? 0n) + 1n;
+  const record = bookRecord(TD, sequence);
+  await member.network.publish(encodeBookRecord(record));
+  await eventually(() => ours.peer.book.newest(TD)?.sequence === sequence, LIMIT_MS);
+  await member.stop();
+}
+
+describe("connections that never become one", () => {
+  test.each([
+    ["half-open", 2_000],
+    ["half-noise", 1_000],
+    ["tcp-garbage", 100],
+  ] as const)(
+    "%s, %d of them: members connect and sync meanwhile",
+    async (strategy, count) => {
+      const ours = await start();
+      const { attack, done } = begin(strategy, {
+        address: addressOf(ours),
+        count: count * TIMES,
+        seconds: 60 * TIMES,
+        persistent: true,
+        from: ELSEWHERE,
+      });
+      await eventually(() => attack.outcome.actions > 64, LIMIT_MS);
+      await expectMemberServed(ours);
+      await done;
+      await expectMemberServed(ours);
+    },
+    60_000 * TIMES,
+  );
+
+  test("are closed two seconds after they began, however far they came", async () => {
+    const ours = await start();
+    const port = Number(/\/tcp\/(\d+)/.exec(addressOf(ours))?.[1]);
+    for (const said of ["", "\x13/multistream/1.0.0\n\x07/noise\n\x00\x20"]) {
+      const socket = connect(port, "127.0.0.1");
+      socket.on("error", () => {});
+      const beganMs = performance.now();
+      socket.write(said);
+      socket.resume();
+      await new Promise((resolve) => socket.on("close", resolve));
+      expect(performance.now() - beganMs).toBeGreaterThan(1_500);
+      expect(performance.now() - beganMs).toBeLessThan(5_000);
+    }
+  });
+});
+
+describe("strangers", () => {
+  test.each(["strangers", "yamux-pings", "stream-churn", "endless-frame", "many-streams"] as const)(
+    "%s: members connect and sync meanwhile",
+    async (strategy) => {
+      const ours = await start();
+      const { done } = begin(strategy, {
+        address: addressOf(ours),
+        seconds: 1.5 * TIMES,
+        persistent: true,
+        from: ELSEWHERE,
+      });
+      await expectMemberServed(ours);
+      await done;
+      await expectMemberServed(ours);
+    },
+    60_000,
+  );
+
+  test("from one subnet are sixteen, from all thirty-two, and make place for others", async () => {
+    const ours = await start([TD], { strangerMs: 60_000 });
+    const connections: Connection[] = [];
+    const open = (): number => connections.filter(({ status }) => status === "open").length;
+    const come = async (from: string, count: number): Promise<void> => {
+      for (let index = 0; index < count; index += 1) {
+        const rogue = await rogueNode({ from });
+        const connection = await rogue.dial(addressOf(ours)).catch(() => undefined);
+        if (connection !== undefined) connections.push(connection);
+      }
+    };
+    await come("127.0.1.1", 18);
+    await eventually(() => open() === 16, LIMIT_MS);
+    await come("127.0.2.1", 12);
+    await eventually(() => open() === 28, LIMIT_MS);
+    await come("127.0.3.1", 6);
+    await eventually(() => open() === 32, LIMIT_MS);
+    connections[0]?.abort(new Error("gone"));
+    await eventually(() => open() === 31);
+    await eventually(async () => {
+      if (open() < 32) await come("127.0.4.1", 1);
+      return open() === 32;
+    }, LIMIT_MS);
+  }, 60_000);
+
+  test("never get more than four bytes for each of theirs, whatever they ask", async () => {
+    const ours = await start([TD], { strangerMs: 60_000 });
+    const proxy = await startCountingProxy(addressOf(ours));
+    onTestFinished(() => proxy.stop());
+    const rogue = await rogueNode({ deaf: true });
+    await rogue.dial(proxy.address);
+    // Identify is what gives most for the least: 589 bytes for 78, asked in one piece.
+    const words = Buffer.from("\x13/multistream/1.0.0\n\x0f/ipfs/id/1.0.0\n");
+    for (let streamId = 3; !proxy.closed; streamId += 2) {
+      const ask = [
+        yamuxHeader(YAMUX.data, YAMUX.syn, streamId, words.length),
+        words,
+        yamuxHeader(YAMUX.windowUpdate, YAMUX.fin, streamId, 0),
+      ];
+      const before = proxy.bytesOut;
+      rogue.decrypted().send(Buffer.concat(ask));
+      await eventually(() => proxy.bytesOut > before + 400 || proxy.closed);
+    }
+    expect(proxy.bytesOut).toBeGreaterThan(1_000);
+    expect(proxy.worst).toBeGreaterThan(3.5);
+    expect(proxy.worst).toBeLessThanOrEqual(4);
+  }, 60_000);
+});

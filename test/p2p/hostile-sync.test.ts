@@ -1,0 +1,247 @@
+/** What a member can make our sync do, as the one who asks and as the one who answers. */
+import { randomBytes } from "node:crypto";
+import type { Connection, Stream } from "@libp2p/interface";
+import { lpStream } from "@libp2p/utils";
+import { describe, expect, test } from "vitest";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { encodeCbor } from "../../src/core/std/cbor.ts";
+import {
+  decodeRequest,
+  encodeComparison,
+  encodeRecords,
+  encodeRequest,
+} from "../../src/p2p/sync-frames.ts";
+import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
+import {
+  type RunningPeer,
+  TD,
+  bookRecord,
+  encodeBookRecord,
+  eventually,
+  startsPeers,
+} from "../compliance/peer-network.ts";
+import { LONG, startsRogues } from "../rogue/attacks.ts";
+import type { Rogue } from "../rogue/rogue-node.ts";
+import { making } from "./libp2p-peers.ts";
+import { endOf } from "./raw-peer.ts";
+
+const nowMs = 0; // Stands still, so that no budget is refilled.
+const start = startsPeers(making());
+const startStill = startsPeers(making({ nowMs: () => nowMs }));
+const startImpatient = startsPeers(making({ nowMs: () => nowMs, syncFrameDeadlineMs: 200 }));
+const rogueNode = startsRogues();
+
+const LIMIT_MS = 20_000;
+const names = (count: number): TrustDomain[] =>
+  Array.from(
+    { length: count },
+    (_, index) => `d${String(index).padStart(5, "0")}.test` as TrustDomain,
+  );
+const fetchOf = (wanted: readonly TrustDomain[]): Uint8Array =>
+  encodeRequest({
+    kind: "fetch",
+    wants: wanted.map((trustDomain) => ({
+      trustDomain,
+      above: { epoch: 0, rev: 0, sequence: 0n },
+      recordId: undefined,
+    })),
+  });
+
+async function admitted(ours: RunningPeer): Promise<{ rogue: Rogue; connection: Connection }> {
+  const rogue = await rogueNode();
+  ours.network.admit([rogue.node]);
+  const [address = ""] = ours.network.addresses();
+  const connection = await rogue.dial(address);
+  await eventually(() => ours.network.connections().length === 1);
+  return { rogue, connection };
+}
+
+/** Asks the same until there is no answer any more; returns how many there were. */
+async function answersTo(connection: Connection, frame: Uint8Array): Promise<number> {
+  const asking = lpStream(await connection.newStream(SYNC_PROTOCOL));
+  for (let answers = 0; ; answers += 1) {
+    try {
+      await asking.write(frame);
+      await asking.read();
+    } catch {
+      return answers;
+    }
+  }
+}
+
+describe("a member that asks", () => {
+  test("64 times for the same gets nothing, and nothing is looked up", async () => {
+    const ours = await start();
+    let lookedUp = 0;
+    ours.peer.book.records = async (wants) => {
+      lookedUp += wants.length;
+      return [];
+    };
+    const { connection } = await admitted(ours);
+    const want = [TD, [0, 0, 0], new Uint8Array()];
+    const frame = encodeCbor([4, Array.from({ length: 64 }, () => want)]);
+    expect(await answersTo(connection, frame)).toBe(0);
+    expect(lookedUp).toBe(0);
+  });
+
+  test("for more than a cold join of 10,000 domains needs is stopped, in lookups", async () => {
+    const ours = await startStill();
+    let lookedUp = 0;
+    ours.peer.book.records = async (wants) => {
+      lookedUp += wants.length;
+      return [];
+    };
+    const { connection } = await admitted(ours);
+    expect(await answersTo(connection, fetchOf(names(64)))).toBe(256);
+    expect(lookedUp).toBe(16_384);
+  }, 30_000);
+
+  test("for more than it takes is stopped, in bytes", async () => {
+    const ours = await startStill();
+    const records = Array.from({ length: 8 }, () => new Uint8Array(128 * 1024 - 10));
+    ours.peer.book.records = async () => records;
+    const { connection } = await admitted(ours);
+    expect(await answersTo(connection, fetchOf(names(1)))).toBe(128);
+  }, 60_000);
+
+  test("often and for little is stopped, in requests", async () => {
+    const ours = await startStill();
+    const { connection } = await admitted(ours);
+    expect(await answersTo(connection, fetchOf([TD as TrustDomain]))).toBe(1_536);
+  }, 30_000);
+
+  test("on many streams gets one answer after the other", async () => {
+    const ours = await start();
+    let atOnce = 0;
+    let most = 0;
+    ours.peer.book.records = async () => {
+      atOnce += 1;
+      most = Math.max(most, atOnce);
+      await new Promise((resolve) => setImmediate(resolve));
+      atOnce -= 1;
+      return [];
+    };
+    const { connection } = await admitted(ours);
+    const streams: Stream[] = [];
+    for (let index = 0; index < 6; index += 1) {
+      streams.push(await connection.newStream(SYNC_PROTOCOL, { maxOutboundStreams: 8 }));
+    }
+    await Promise.all(
+      streams.map(async (stream) => {
+        const asking = lpStream(stream);
+        for (let time = 0; time < 10; time += 1) {
+          await asking.write(fetchOf(names(2)));
+          await asking.read();
+        }
+      }),
+    );
+    expect(most).toBe(1);
+  });
+
+  test("and does not read loses its stream at the deadline", async () => {
+    const ours = await startImpatient();
+    const records = Array.from({ length: 8 }, () => new Uint8Array(128 * 1024 - 10));
+    ours.peer.book.records = async () => records;
+    const { connection } = await admitted(ours);
+    const stream = await connection.newStream(SYNC_PROTOCOL);
+    stream.pause();
+    void lpStream(stream)
+      .write(fetchOf(names(1)))
+      .catch(() => {});
+    expect(await endOf(stream)).toBe("reset");
+    expect(connection.status).toBe("open");
+  });
+});
+
+describe("a request of the largest size that says nothing", () => {
+  test.each([
+    ["empty arrays", 0x80],
+    ["zeros", 0x00],
+    ["empty names", 0x60],
+  ])("%s: is refused for a tenth of what its items cost", (_, filler) => {
+    const items = 256 * 1024;
+    const head = Uint8Array.from([0x83, 0x01, 0x9a, 0, 4, 0, 0]);
+    const frame = Buffer.concat([head, Buffer.alloc(items + 1, filler)]);
+    const beganMs = performance.now();
+    for (let time = 0; time < 100; time += 1) expect(decodeRequest(frame).ok).toBe(false);
+    const refusingMs = performance.now() - beganMs;
+    // Every decoder encodes again and compares: that alone.
+    const value = Array.from({ length: items }, () => (filler === 0x80 ? [] : ""));
+    const encodeBeganMs = performance.now();
+    for (let time = 0; time < 10; time += 1) encodeCbor(value);
+    expect(refusingMs).toBeLessThan(performance.now() - encodeBeganMs);
+  });
+});
+
+/** A rogue that answers each of our rounds with entries of its choosing, and fetches by `give`. */
+async function answering(
+  rogue: Rogue,
+  wanted: readonly TrustDomain[],
+  give: () => readonly Uint8Array[],
+): Promise<() => number> {
+  let fetches = 0;
+  const version = { epoch: 0, rev: 0, sequence: 2n ** 60n };
+  const entries = wanted.map((trustDomain) => ({
+    trustDomain,
+    version,
+    recordIds: [randomBytes(32)],
+  }));
+  const answer = async (stream: Stream): Promise<void> => {
+    const frames = lpStream(stream);
+    try {
+      await frames.read();
+      await frames.write(encodeComparison({ kind: "entries", entries }));
+      for (;;) {
+        await frames.read();
+        fetches += 1;
+        await frames.write(encodeRecords(give()));
+      }
+    } catch {
+      // The round is over.
+    }
+  };
+  await rogue.onStream(SYNC_PROTOCOL, (stream) => void answer(stream));
+  return () => fetches;
+}
+
+describe("a member that answers", () => {
+  test("with records of no use has them looked at 2,560 times, then no more", async () => {
+    const wanted = names(1_024);
+    const ours = await startStill(wanted);
+    for (const name of wanted) ours.peer.book.put(bookRecord(name, 1n));
+    const rogue = await rogueNode();
+    const junk = Array.from({ length: 64 }, () => randomBytes(1_000));
+    const fetches = await answering(rogue, wanted, () => junk);
+    ours.network.admit([rogue.node]);
+    const [address = ""] = ours.network.addresses();
+    await rogue.dial(address);
+    await eventually(() => ours.network.connections().length === 1);
+    for (let round = 0; round < 5; round += 1) await ours.network.syncNow(rogue.id);
+    // Each round after that has one fetch, to see whether it got any better.
+    const looked = ours.peer.seen.filter((each) => each.startsWith("sync ")).length;
+    expect(looked).toBeGreaterThanOrEqual(2_560);
+    expect(looked).toBeLessThanOrEqual(2_560 + 64 * 7);
+    expect(fetches()).toBeLessThanOrEqual(40 + 7);
+    expect(ours.peer.count(`synced ${rogue.id}`)).toBeLessThanOrEqual(1);
+    expect(ours.network.connections()).toHaveLength(1);
+  }, 30_000);
+
+  test("honestly, with large records for many domains, is never stopped", async () => {
+    const wanted = names(LONG ? 10_000 : 1_000);
+    const [ours, honest] = [await startStill(wanted), await startStill(wanted)];
+    const text = "x".repeat(5 * 1024);
+    for (const name of wanted) honest.peer.book.put(bookRecord(name, 1n, text));
+    ours.network.admit([honest.node]);
+    honest.network.admit([ours.node]);
+    ours.network.dial(honest.network.addresses());
+    const beganMs = performance.now();
+    await eventually(
+      () => wanted.every((name) => ours.peer.book.newest(name) !== undefined),
+      LIMIT_MS * 3,
+      50,
+    );
+    expect(performance.now() - beganMs).toBeLessThan(LIMIT_MS * 3);
+    expect(ours.peer.book.newest(wanted[0] ?? "")).toEqual(bookRecord(wanted[0] ?? "", 1n, text));
+    expect(encodeBookRecord(bookRecord(TD, 1n, text)).length).toBeGreaterThan(5 * 1024);
+  }, 90_000);
+});

@@ -189,13 +189,14 @@ export function onRowDeleted(
   const partner = state.partners.get(trustDomain);
   if (partner === undefined || outcome.kind === "superseded") return [];
   const { row, forgetting: ticket } = partner;
-  if (outcome.kind === "equal") {
-    if (ticket !== undefined) return removeDomain(state, partner, ticket);
-    row.seen = NO_ROW; // Whoever asked was told that SPIRE is away.
-  }
-  partner.forgetting = undefined;
   row.writing = false; // A write that waited was given up for the deletion.
   row.ordered = undefined;
+  if (outcome.kind === "equal") {
+    row.seen = NO_ROW;
+    if (ticket !== undefined) return removeDomain(state, partner, ticket);
+    // Else whoever asked was told that SPIRE is away.
+  }
+  partner.forgetting = undefined;
   return [
     ...(ticket === undefined ? [] : notDeleted(ticket, outcome)),
     ...reconcileRow(state, partner, nowMs),
@@ -240,9 +241,9 @@ function removeDomain(state: MeshState, partner: Partner, ticket: Ticket): Effec
         tell({ kind: "domain-forgotten", trustDomain }),
       ];
     },
-    onFailed: (message) => {
+    onFailed: (message, nowMs) => {
       partner.forgetting = undefined;
-      return failed(ticket, "STORE_FULL", message);
+      return [...failed(ticket, "STORE_FULL", message), ...reconcileRow(state, partner, nowMs)];
     },
   };
   return [{ kind: "remove-domain", trustDomain }];

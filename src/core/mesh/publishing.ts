@@ -249,14 +249,17 @@ export function storeOwn(
   ];
 }
 
-/** SPIRE shows other authorities under a number that is not above the published one. */
-/** It stays so when SPIRE counts on: a restored datastore may bring back what was revoked. */
+/** SPIRE showed other authorities at a number that is not above the published one. It stays so when SPIRE counts on: a restored datastore may bring back what was revoked. */
 function hasWentBack(state: MeshState): boolean {
   return state.findings.has("SPIRE_WENT_BACK ");
 }
 
 function waitForSequence(state: MeshState, held: State, nowMs: number): Effect[] {
   const { own } = state;
+  if (state.spireAway !== undefined) {
+    own.wentBackSinceMs = undefined; // What it said last may be a replica's cache.
+    return [];
+  }
   own.wentBackSinceMs ??= nowMs;
   if (nowMs - own.wentBackSinceMs < WENT_BACK_MS) return [];
   const message = `SPIRE is at sequence ${own.read?.sequenceNumber} with other authorities, ${held.version.sequence} was published`;

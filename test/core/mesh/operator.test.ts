@@ -225,6 +225,22 @@ describe("forget", () => {
     expect(daemon.orders).toHaveLength(1);
   });
 
+  test("that deleted the row and then found the disk full writes the row again", async () => {
+    const daemon = await holding();
+    daemon.receive(second);
+    daemon.forget(trustDomain);
+    daemon.endRow({ kind: "superseded" });
+    daemon.disk.fails = true;
+    daemon.endRow();
+    expect(daemon.answerOf(daemon.lastTicket)).toMatchObject({ failure: "STORE_FULL" });
+    expect(daemon.orders).toMatchObject([{ kind: "set", bundle: { sequenceNumber: 2n } }]);
+    daemon.disk.fails = false;
+    daemon.endRow();
+    expect(daemon.forget(trustDomain)).toBe("no answer yet");
+    daemon.endRow();
+    expect(daemon.answerOf(daemon.lastTicket)).toEqual({ kind: "done" });
+  });
+
   test("leaves the row of a domain that somebody else keeps", async () => {
     const daemon = await holding({ unmanaged: [trustDomain] });
     expect(daemon.forget(trustDomain)).toBe("done");

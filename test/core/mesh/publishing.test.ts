@@ -299,6 +299,21 @@ describe("SPIRE with other authorities and no higher sequence", () => {
   });
 });
 
+describe("SPIRE with a lower sequence just before it went away", () => {
+  test("is not judged while it is away, and has 10 s when it is back", async () => {
+    const daemon = await exported();
+    daemon.readBundle(bundleAt(0n, untainted(ca), untainted(newCa())));
+    daemon.wait(5);
+    daemon.send({ kind: "spire-away", reason: "connection refused" });
+    daemon.wait(60);
+    daemon.send({ kind: "spire-back" });
+    daemon.wait(9);
+    expect(daemon.findings).toEqual([]);
+    daemon.wait(2);
+    expect(daemon.findings).toEqual(["SPIRE_WENT_BACK"]);
+  });
+});
+
 async function restarted(publisher: Publisher, disk: TestDisk): Promise<TestDaemon> {
   const daemon = await TestDaemon.start(publisher, { disk });
   daemon.readBundle(bundleAt(2n, untainted(ca), untainted(newCa())));

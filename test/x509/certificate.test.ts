@@ -215,6 +215,13 @@ describe("the facts of a certificate", () => {
       { permittedUris: [], excludedUris: [], othersCritical: true },
     ],
     [
+      "another kind excluded, critical",
+      [0xa1],
+      0x82,
+      true,
+      { permittedUris: [], excludedUris: [], othersCritical: true },
+    ],
+    [
       "another kind, not critical",
       [0xa1],
       0x82,

@@ -45,6 +45,16 @@ function pointAboveTheField(): Buffer {
   }
 }
 
+/** A point of P-521 with one coordinate raised by p: its 66 bytes have room for that. */
+function p521Above(coordinate: "x" | "y"): Buffer {
+  const p = 2n ** 521n - 1n;
+  const spki = spkiOf(makeKeyPair("ec-p521").publicKey);
+  const at = spki.length - (coordinate === "x" ? 132 : 66);
+  const raised = BigInt(`0x${spki.subarray(at, at + 66).toString("hex")}`) + p;
+  const bytes = Buffer.from(raised.toString(16).padStart(132, "0"), "hex");
+  return Buffer.concat([spki.subarray(0, at), bytes, spki.subarray(at + 66)]);
+}
+
 function power(base: bigint, exponent: bigint, modulus: bigint): bigint {
   if (exponent === 0n) return 1n;
   const half = power((base * base) % modulus, exponent / 2n, modulus);
@@ -67,6 +77,8 @@ const REFUSED: Readonly<Record<string, Uint8Array>> = {
     bitString(Buffer.concat([Buffer.of(4), y, x])),
   ),
   "a coordinate above the field": sequence(sequence(EC, P256), bitString(pointAboveTheField())),
+  "an x above the field of P-521": p521Above("x"),
+  "a y above the field of P-521": p521Above("y"),
   "a point of another curve's length": sequence(
     sequence(EC, P256),
     bitString(spkiOf(makeKeyPair("ec-p384").publicKey).subarray(-97)),

@@ -158,6 +158,15 @@ describe("verifiesSvid", () => {
       expect(x509Proofs.verifiesSvid(facts, Buffer.of(), other)).toBe(false);
   });
 
+  test("refuses a zero before r, between r and s, and after s", () => {
+    const signature = signP256(Buffer.of());
+    const zero = Buffer.of(0);
+    for (const at of [0, 32, 64]) {
+      const padded = Buffer.concat([signature.subarray(0, at), zero, signature.subarray(at)]);
+      expect(x509Proofs.verifiesSvid(facts, Buffer.of(), padded)).toBe(false);
+    }
+  });
+
   test.each([0n, N, N + 1n, 2n ** 256n - 1n])("refuses %i as r or s", (scalar) => {
     const signature = signP256(Buffer.of());
     const [r, s] = [signature.subarray(0, 32), signature.subarray(32)];

@@ -61,6 +61,16 @@ describe("a chain with intermediates", () => {
       },
     ],
     [
+      "of a CA that speaks for this trust domain and another",
+      "ISSUER_NOT_TRUST_DOMAIN",
+      () => {
+        const both = root.issueIntermediate({
+          uriSans: ["spiffe://alpha.test", "spiffe://bravo.test"],
+        });
+        return under(root, mint(both, { sent: [both] }));
+      },
+    ],
+    [
       "issued by the corporate root itself",
       "ISSUER_NOT_TRUST_DOMAIN",
       () => under(root, mint(root)),

@@ -8,7 +8,7 @@ import type { Version } from "../core/record/state.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { concatBytes, equalBytes, fromHex, toHex } from "../core/std/bytes.ts";
 import { type CborValue, decodeCbor, encodeCbor } from "../core/std/cbor.ts";
-import { ENVELOPE_BYTES_MAX, STEP_RECORDS_MAX } from "../core/std/limits.ts";
+import { ADDRESS_HINTS_MAX, ENVELOPE_BYTES_MAX, STEP_RECORDS_MAX } from "../core/std/limits.ts";
 import { SHA256_BYTES, sha256 } from "../core/std/sha256.ts";
 import * as shape from "../core/std/shape.ts";
 import type { StoredDomain, StoredPin, StoredRecord } from "../ports/record-store.ts";
@@ -17,8 +17,6 @@ import { damagedValue, unknownFormat } from "./store-fault.ts";
 /** Raised when a position changes its meaning; older formats are then read, never newer ones. */
 const FORMAT = 1;
 export const STORE_ID_BYTES = 16;
-/** Address hints kept of one pin. The first ones stay: a hint too many is no reason to refuse. */
-const ADDRESS_HINTS_MAX = 64;
 /** Printable, and at most as long as a multiaddr with a DNS name and a peer id. Others are dropped. */
 const ADDRESS_HINT = /^[\x21-\x7e]{1,512}$/;
 

@@ -229,6 +229,10 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
     said: (count) => lastTaken(count, 1_000),
     beyond: "NODE_OVER_BUDGET",
   },
+  ADDRESS_HINTS_MAX: {
+    file: "test/core/mesh/operator.test.ts",
+    test: "repeated with ever new addresses remembers the newest 64, as the disk does",
+  },
   PARKED_A_FORWARDER_MAX: { file: OF_PARKED, test: "are 64 of one forwarder: the oldest goes" },
   PARKED_BYTES_MAX: {
     file: OF_PARKED,

@@ -8,11 +8,11 @@
  */
 import assert from "node:assert/strict";
 import { equalBytes, toHex } from "../std/bytes.ts";
-import { PARKED_TRIES_MAX } from "../std/limits.ts";
+import { ADDRESS_HINTS_MAX, PARKED_TRIES_MAX } from "../std/limits.ts";
 import { ok } from "../std/result.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Proofs } from "../record/proofs.ts";
-import { type Judged, type Refusal, type RefusalCode, refuse } from "../record/refusal.ts";
+import { type Judged, type Refusal, refuse } from "../record/refusal.ts";
 import {
   type SignedRecord,
   type VerifiedRecord,
@@ -32,9 +32,9 @@ import {
 import type { Effect } from "./effect.ts";
 import type { Input, Ticket } from "./input.ts";
 import { type MeshState, raise } from "./mesh-state.ts";
-import type { NodeMeter } from "./node-meter.ts";
+import type { Budget, NodeMeter } from "./node-meter.ts";
 import { waitsForAStep } from "./parked.ts";
-import type { Pin } from "./partner.ts";
+import type { Partner, Pin } from "./partner.ts";
 import { doubtOwnRecord } from "./own-record.ts";
 import { storeOwn } from "./publishing.ts";
 import { accepted, answer, refused, storeSlot } from "./slot-store.ts";
@@ -72,7 +72,7 @@ export function onRecordReceived(
 export function takeRecord(state: MeshState, record: SignedRecord, arrival: Arrival): Effect[] {
   const { trustDomain } = record.state;
   if (trustDomain === state.self.trustDomain) return takeOwnRecord(state, record, arrival);
-  const { ticket, nowMs } = arrival;
+  const { ticket } = arrival;
   const partner = state.partners.get(trustDomain);
   if (partner === undefined || partner.forgetting !== undefined) {
     const reason = `nobody approved ${trustDomain}`;
@@ -84,7 +84,7 @@ export function takeRecord(state: MeshState, record: SignedRecord, arrival: Arri
   // Within one lineage the version never falls, not even for a pin that waited too long.
   if (record.idHex === pin.awaitedRecordId && relation !== "older") {
     const start = { ...pin, approvedRecordId: record.idHex, awaitedRecordId: undefined };
-    return takeFirstRecord(state, record, start, arrival);
+    return takeFirstRecord(state, record, start, partner.meter, arrival);
   }
   const verified = judgeRecord(slot, relation, record, partner.meter, arrival);
   if (!verified.ok) {
@@ -93,7 +93,7 @@ export function takeRecord(state: MeshState, record: SignedRecord, arrival: Arri
     }
     return [
       ...refused(verified.reason, record, ticket),
-      ...sayGap(state, relation, verified.reason, record, nowMs),
+      ...sayGap(state, partner, relation, verified.reason, record, arrival),
     ];
   }
   const next = verified.value === "held" ? slot : nextSlot(slot, relation, verified.value);
@@ -118,22 +118,32 @@ function judgeRecord(
   relation: Relation,
   record: SignedRecord,
   meter: NodeMeter,
-  { carrier, nowMs, proofs }: Arrival,
+  arrival: Arrival,
 ): Judged<VerifiedRecord | "held"> {
   const beside = besideHeld(relation, record);
   if (beside !== undefined) return { ok: false, reason: beside };
   if (relation === "same" && holdsBlocks(slot, record)) return ok("held");
   const held = judgedBy(slot, relation);
-  if (carrier === "gossip") {
-    const signers = judgeSigners(record, held);
-    if (!signers.ok) return signers;
-    const budget = relation === "same" ? "block" : "record";
-    for (const { nodePublicKey } of signers.value) {
-      if (meter.takes(toHex(nodePublicKey), budget, nowMs)) continue;
-      return refuse("NODE_OVER_BUDGET", "more than its node may make us verify; sync brings it");
-    }
+  const budget = relation === "same" ? "block" : "record";
+  const paid = payFor(record, held, budget, meter, arrival);
+  return paid.ok ? verifyRecord(record, held, toSeconds(arrival.nowMs), arrival.proofs) : paid;
+}
+
+/** Step 6, and what was gossiped is paid for by its node: no certificate was read until here. */
+function payFor(
+  record: SignedRecord,
+  held: VerifiedRecord | undefined,
+  budget: Budget,
+  meter: NodeMeter,
+  { carrier, nowMs }: Arrival,
+): Judged<undefined> {
+  const signers = judgeSigners(record, held);
+  if (!signers.ok) return signers;
+  for (const { nodePublicKey } of carrier === "gossip" ? signers.value : []) {
+    if (meter.takes(toHex(nodePublicKey), budget, nowMs)) continue;
+    return refuse("NODE_OVER_BUDGET", "more than its node may make us verify; sync brings it");
   }
-  return verifyRecord(record, held, Math.floor(nowMs / 1_000), proofs);
+  return ok(undefined);
 }
 
 /** Keeps a gossiped record that may lack nothing but a step before it. */
@@ -166,7 +176,7 @@ export function onParkedWoken(
       continue;
     }
     if (judgeSigners(record, partner.slot.held).ok) tries += 1;
-    const verified = verifyRecord(record, partner.slot.held, Math.floor(nowMs / 1_000), proofs);
+    const verified = verifyRecord(record, partner.slot.held, toSeconds(nowMs), proofs);
     if (verified.ok) {
       const next = advance(partner.slot, verified.value);
       effects = storeSlot(state, partner.pin, next, "newer", record, undefined);
@@ -177,11 +187,12 @@ export function onParkedWoken(
   return effects;
 }
 
-/** The newest hints come first, as the store keeps the first ones only. Same pin: nothing is new. */
+/** The newest hints come first, and the oldest go. Same pin: nothing is new. */
 function withHints(pin: Pin, hints: readonly string[]): Pin {
   const known = new Set(pin.addressHints);
   if (hints.every((hint) => known.has(hint))) return pin;
-  return { ...pin, addressHints: [...new Set([...hints, ...pin.addressHints])] };
+  const all = [...new Set([...hints, ...pin.addressHints])];
+  return { ...pin, addressHints: all.slice(0, ADDRESS_HINTS_MAX) };
 }
 
 /** Step 4: the first record of a lineage, whose exact id came out of band. */
@@ -189,9 +200,12 @@ function takeFirstRecord(
   state: MeshState,
   record: SignedRecord,
   pin: Pin,
-  { ticket, nowMs, proofs }: Arrival,
+  meter: NodeMeter,
+  arrival: Arrival,
 ): Effect[] {
-  const verified = verifyRecord(record, undefined, Math.floor(nowMs / 1_000), proofs);
+  const { ticket, nowMs, proofs } = arrival;
+  const paid = payFor(record, undefined, "record", meter, arrival);
+  const verified = paid.ok ? verifyRecord(record, undefined, toSeconds(nowMs), proofs) : paid;
   if (!verified.ok) return refused(verified.reason, record, ticket);
   return storeSlot(state, pin, startSlot(verified.value), "newer", record, ticket);
 }
@@ -256,22 +270,29 @@ function nextSlot(slot: Slot, relation: Relation, verified: VerifiedRecord): Slo
   return relation === "same" ? addBlocks(slot, verified) : addSibling(slot, verified);
 }
 
-/** Refusals that no later record of the same kind can end: only a person can. */
-const GAPS: ReadonlySet<RefusalCode> = new Set(["OLD_AUTHORITY_MISSING", "HELD_EXPIRED_NOT_BUILT"]);
-
 /**
- * A listed node signed a newer record that the held authorities cannot speak for: the partner's
- * rotation outran what was kept, or its SPIRE was rebuilt. The held state stays.
+ * A newer record that what is held cannot speak for, and no step in between will: the partner's
+ * rotation outran what was kept, or its SPIRE was rebuilt. The held state stays. A relay may lack the
+ * steps, or leave them out; a node of the domain has them, and so has who made the file.
  */
 function sayGap(
   state: MeshState,
+  { slot }: Partner,
   relation: Relation,
-  refusal: Refusal,
+  { code }: Refusal,
   record: SignedRecord,
-  nowMs: number,
+  { from, nowMs }: Arrival,
 ): Effect[] {
-  if (relation !== "newer" || !GAPS.has(refusal.code)) return [];
+  const { nodes } = slot.held.record.state;
+  const hasAllSteps = from === undefined || nodes.some((node) => toHex(node) === from);
+  const isGap =
+    code === "HELD_EXPIRED_NOT_BUILT" || (code === "OLD_AUTHORITY_MISSING" && hasAllSteps);
+  if (relation !== "newer" || !isGap) return [];
   const { trustDomain, version } = record.state;
   const message = `record ${record.idHex} of ${trustDomain} at sequence ${version.sequence} is not signed under an authority that is held`;
   return raise(state, "CONTINUITY_GAP", trustDomain, message, nowMs);
+}
+
+function toSeconds(timeMs: number): number {
+  return Math.floor(timeMs / 1_000);
 }

@@ -51,18 +51,22 @@ export function onImportAsked(
   }
   const partner = state.partners.get(trustDomain);
   if (partner !== undefined) {
+    const effects = takeRecord(state, record, {
+      carrier: "file",
+      from: undefined,
+      bytes: asked.envelope.length,
+      ticket,
+      addressHints: asked.addressHints,
+      nowMs,
+      proofs,
+    });
+    const isRefused = effects.some(
+      (effect) => effect.kind === "answer" && effect.answer.kind === "refused",
+    );
     return [
       { kind: "dial", addresses: asked.addressHints },
-      ...(asked.replace ? standUp(state, partner, nowMs) : []),
-      ...takeRecord(state, record, {
-        carrier: "file",
-        from: undefined,
-        bytes: asked.envelope.length,
-        ticket,
-        addressHints: asked.addressHints,
-        nowMs,
-        proofs,
-      }),
+      ...(asked.replace && !isRefused ? standUp(state, partner, nowMs) : []),
+      ...effects,
     ];
   }
   if (fingerprint === undefined) {

@@ -71,8 +71,8 @@ export function doubtOwnRecord(
     return { refusal: doubt(`SPIRE has not reached sequence ${sequence} yet`), effects: [] };
   }
   if (own.slot !== undefined && relate(own.slot, verified.record) === "fork") {
-    const detail = "another own record of the held version, with the same authorities";
-    return { refusal: { code: "FORK", detail }, effects: [] };
+    const detail = "another own record of the held version, with other authorities";
+    return { refusal: doubt(detail), effects: forged(state, verified, nowMs) };
   }
   // A lower sequence that was never read here is superseded, not judged: its version still counts.
   return undefined;

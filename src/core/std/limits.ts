@@ -140,6 +140,12 @@ export const LIMITS = {
     beyond: "NODE_OVER_BUDGET before any certificate is read; sync brings it",
     file: "core/mesh/node-meter.ts",
   },
+  ADDRESS_HINTS_MAX: {
+    value: 64,
+    why: "addresses of one pin: four for each of 16 nodes",
+    beyond: "the oldest go; hints are never trusted",
+    file: "core/mesh/intake.ts",
+  },
   PARKED_A_FORWARDER_MAX: {
     value: 64,
     why: "records that came before the one they stand on; as many as there are steps",
@@ -314,6 +320,7 @@ function numbersOf<Name extends string>(
 
 /** The numbers by name, for the files that keep them. */
 export const {
+  ADDRESS_HINTS_MAX,
   BLOCKS_MAX,
   CBOR_DEPTH_MAX,
   CERTIFICATE_BYTES_MAX,

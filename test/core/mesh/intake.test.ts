@@ -178,15 +178,22 @@ describe("a record that is refused", () => {
     expect(daemon.receive(two, "sync")).toBe("taken");
   });
 
-  test("for a gap says so until a record links again", async () => {
+  test("for a gap says so until a record links again, when the domain's own node gave it", async () => {
     const daemon = await holding();
-    expect(daemon.receive(later)).toBe("OLD_AUTHORITY_MISSING");
+    const own = toHex(node.publicKey);
+    expect(daemon.receive(later, "sync", own)).toBe("OLD_AUTHORITY_MISSING");
     expect(daemon.findings).toEqual(["CONTINUITY_GAP"]);
     expect(heldId(daemon)).toBe(genesis.idHex);
-    daemon.receive(later);
+    daemon.receive(later, "sync", own);
     const raised = told(daemon.effects).filter((kind) => kind === "finding-raised");
     expect(raised).toHaveLength(1);
     for (const record of rotation) daemon.receive(record);
+    expect(daemon.findings).toEqual([]);
+  });
+
+  test("for a gap is no finding when a relay gave it, who may not have what came before", async () => {
+    const daemon = await holding();
+    expect(daemon.receive(later)).toBe("OLD_AUTHORITY_MISSING");
     expect(daemon.findings).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 /** What a forwarder and a node may make us do: parked records, and the budget of a listed node. */
 import { describe, expect, test, vi } from "vitest";
-import { compareBytes } from "../../../src/core/std/bytes.ts";
+import { compareBytes, toHex } from "../../../src/core/std/bytes.ts";
 import { PARKED_TRIES_MAX } from "../../../src/core/std/limits.ts";
 import { x509Proofs } from "../../../src/x509/proofs.ts";
 import {
@@ -47,6 +47,8 @@ function again(signedAtS: number): TestRecord {
   return makeRecord(genesis.state, [{ node, svids: [svid], signedAtS }]);
 }
 
+const SOME_SIGNATURE = new Uint8Array(64).fill(1);
+
 /** Counts certificates read meanwhile. */
 function readingsOf(work: () => void): number {
   const reading = vi.spyOn(x509Proofs, "readCertificate");
@@ -82,7 +84,8 @@ describe("a record that came by gossip before the one it stands on", () => {
 
   test("is not kept when it came by sync, which brings steps in order: that is a gap", async () => {
     const daemon = await holding();
-    expect(daemon.receive(revoked, "sync")).toBe("OLD_AUTHORITY_MISSING");
+    const own = toHex(node.publicKey);
+    expect(daemon.receive(revoked, "sync", own)).toBe("OLD_AUTHORITY_MISSING");
     expect(daemon.findings).toEqual(["CONTINUITY_GAP"]);
     daemon.receive(prepared, "gossip");
     expect(heldId(daemon)).toBe(prepared.idHex);
@@ -187,6 +190,22 @@ describe("a listed node", () => {
     }
     expect(daemon.receive(again(NOW_S + 11), "gossip")).toBe("NODE_OVER_BUDGET");
     expect(daemon.receive(prepared, "gossip")).toBe("taken");
+  });
+
+  test("pays for the blocks of a record that is awaited as well", async () => {
+    const daemon = await holding();
+    const anew = makePublisher("alpha.test");
+    const variant = (signedAtS: number): TestRecord =>
+      makeRecord(anew.genesis.state, [
+        { node: anew.node, svids: [anew.svid], signedAtS, svidSignature: () => SOME_SIGNATURE },
+      ]);
+    expect(daemon.pin(trustDomain, anew.genesis.idHex)).toBe("done");
+    const said = Array.from({ length: 11 }, (_, index) =>
+      daemon.receive(variant(NOW_S - index), "gossip"),
+    );
+    expect(said.slice(0, 10).every((each) => each === "SVID_SIGNATURE_INVALID")).toBe(true);
+    expect(said[10]).toBe("NODE_OVER_BUDGET");
+    expect(daemon.receive(anew.genesis, "sync")).toBe("taken");
   });
 
   test("costs no certificate when it repeats the held record", async () => {

@@ -51,6 +51,32 @@ describe("an import", () => {
     expect(daemon.import(genesis, { addressHints: [HINT] })).toBe("unchanged");
   });
 
+  test("repeated with ever new addresses remembers the newest 64, as the disk does", async () => {
+    const disk = new TestDisk();
+    const daemon = await holding({ disk });
+    for (let index = 0; index < 70; index += 1) {
+      daemon.import(genesis, { addressHints: [`/ip4/127.0.0.1/tcp/${1_000 + index}`] });
+    }
+    const hints = daemon.partner(trustDomain).pin.addressHints;
+    expect(hints).toHaveLength(64);
+    expect(hints[0]).toBe("/ip4/127.0.0.1/tcp/1069");
+    expect(disk.pins.get(trustDomain)?.addressHints).toEqual(hints);
+  });
+
+  test("that is refused does not stand a contested row up again", async () => {
+    const daemon = await holding();
+    daemon.partner(trustDomain).row.contested = true;
+    expect(daemon.import(genesis, { replace: true, fingerprint: second.idHex })).toBe(
+      "FINGERPRINT_MISMATCH",
+    );
+    expect(daemon.import(makePublisher("alpha.test").genesis, { replace: true })).toBe(
+      "WRONG_LINEAGE",
+    );
+    expect(daemon.partner(trustDomain).row.contested).toBe(true);
+    expect(daemon.import(genesis, { replace: true })).toBe("unchanged");
+    expect(daemon.partner(trustDomain).row.contested).toBe(false);
+  });
+
   test("that overtook the end of a forget is asked for again", async () => {
     const daemon = await fresh();
     expect(daemon.import(genesis, { spireAsked: false })).toBe("NOT_READY");

@@ -88,6 +88,8 @@ export interface Scenario {
   readonly fingerprint?: string;
   /** Raised with the refusal: it is for a person, not for the state. */
   readonly raises?: FindingCode;
+  /** Where it is raised by these carriers alone: a relay may hold a later record only. */
+  readonly raisedBy?: readonly Carrier[];
   /** Gossiped, it waits for a step before it instead, and raises nothing yet. */
   readonly parks?: true;
   /** The store is asked before the answer, in vain. */
@@ -218,6 +220,7 @@ export const SCENARIOS: Readonly<Record<RefusalCode, Scenario>> = {
   OLD_AUTHORITY_MISSING: {
     parks: true,
     raises: "CONTINUITY_GAP",
+    raisedBy: ["file"],
     record: () => signedBy(mint(newCa())),
   },
   NEW_AUTHORITY_MISSING: { record: () => wrong({ x509Authorities: [untainted(nextCa)] }) },

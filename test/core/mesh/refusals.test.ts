@@ -54,21 +54,29 @@ function inWords(effects: readonly Effect[]): readonly string[] {
 
 /** What a refusal may do: answer, tell, and what its scenario says. */
 function allowed(
-  { raises, parks, reachesStore }: Scenario,
+  scenario: Scenario,
   code: RefusalCode,
   carrier: Carrier,
   isFirstTime = true,
 ): readonly string[] {
   const isPartners = REFUSALS[code] === "ignore" && !BEFORE_PARTNER.has(code);
-  const isParked = parks === true && carrier === "gossip";
+  const raised = isFirstTime ? raisedBy(scenario, carrier) : [];
   return [
     // The operator says where the partner is; that is worth a try whatever becomes of the record.
     ...(carrier === "file" && isPartners ? ["dial"] : []),
-    ...(reachesStore ? ["store-domain"] : []),
+    ...(scenario.reachesStore ? ["store-domain"] : []),
     "answer",
     "record-refused",
-    ...(raises === undefined || isParked || !isFirstTime ? [] : [raises]),
+    ...raised,
   ];
+}
+
+function raisedBy(
+  { raises, raisedBy: carriers = CARRIERS, parks }: Scenario,
+  carrier: Carrier,
+): readonly string[] {
+  const isParked = parks === true && carrier === "gossip";
+  return raises === undefined || isParked || !carriers.includes(carrier) ? [] : [raises];
 }
 
 /** Refusals of a file that come before it is known to be a partner's. */
@@ -98,8 +106,7 @@ describe.each(cases)("%s by %s", (code, carrier, scenario) => {
     expect(onDisk(daemon)).toEqual(before.disk);
     expect([orders.length, signing.length]).toEqual(counts.slice(0, 2));
     expect(inWords(effects.slice(counts[2]))).toEqual(allowed(scenario, code, carrier));
-    const isParked = scenario.parks === true && carrier === "gossip";
-    const raised = scenario.raises === undefined || isParked ? [] : [scenario.raises];
+    const raised = raisedBy(scenario, carrier);
     expect(daemon.findings).toEqual([...before.findings, ...raised].sort());
   });
 
@@ -121,7 +128,7 @@ describe.each(cases)("%s by %s", (code, carrier, scenario) => {
   });
 });
 
-test("a sibling of the own record, of which SPIRE says nothing any more, changes nothing: FORK", async () => {
+test("a sibling of the own record, of which SPIRE says nothing any more, is forged and changes nothing", async () => {
   const publisher = makePublisher("bravo.test");
   const first = await TestDaemon.start(publisher);
   first.exportOwn(bundleOf(publisher.genesis.state));
@@ -137,12 +144,12 @@ test("a sibling of the own record, of which SPIRE says nothing any more, changes
   const before = { state: daemon.snapshot(), disk: onDisk(daemon) };
   const count = daemon.effects.length;
   for (const carrier of ["gossip", "sync"] as const) {
-    expect(daemon.receive(publisher.next(publisher.genesis), carrier)).toBe("FORK");
+    expect(daemon.receive(publisher.next(publisher.genesis), carrier)).toBe("FORGED_OWN");
   }
   expect(daemon.snapshot()).toEqual(before.state);
   expect(onDisk(daemon)).toEqual(before.disk);
   expect(new Set(inWords(daemon.effects.slice(count)))).toEqual(
-    new Set(["answer", "record-refused"]),
+    new Set(["answer", "record-refused", "FORGED_OWN"]),
   );
 });
 

@@ -1,10 +1,16 @@
 /** The path rules on facts alone, answered by a table: which anchor speaks, and who is asked at most. */
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { findIssuer, judgeConstraints, judgeLinks } from "../../../src/core/record/chain.ts";
+import {
+  findIssuer,
+  judgeConstraints,
+  judgeLinks,
+  readChain,
+} from "../../../src/core/record/chain.ts";
 import type { CertificateFacts, NameConstraints } from "../../../src/core/record/proofs.ts";
 import { toHex } from "../../../src/core/std/bytes.ts";
 import { sha256, sha256Hex } from "../../../src/core/std/sha256.ts";
+import { x509Proofs } from "../../../src/x509/proofs.ts";
 
 const NOW_S = 1_000;
 const NAME = Uint8Array.of(1);
@@ -165,6 +171,10 @@ describe("the anchor of a chain", () => {
       }).ok;
     expect([judge(0), judge(1)]).toEqual([false, true]);
   });
+});
+
+test("a chain of no certificate is malformed", () => {
+  expect(readChain([], x509Proofs)).toMatchObject({ reason: { code: "CHAIN_MALFORMED" } });
 });
 
 describe("the links of a chain", () => {

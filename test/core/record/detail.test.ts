@@ -1,8 +1,10 @@
 /** What a refusal tells people beside its code: the number or name that is wrong, and the place. */
 import { describe, expect, test } from "vitest";
+import { encodeEnvelope } from "../../../src/core/record/envelope.ts";
 import type { State } from "../../../src/core/record/state.ts";
 import { type VerifiedRecord, readRecord, verifyRecord } from "../../../src/core/record/verify.ts";
 import { fromHex } from "../../../src/core/std/bytes.ts";
+import { encodeCbor } from "../../../src/core/std/cbor.ts";
 import { x509Proofs } from "../../../src/x509/proofs.ts";
 import { type Authority, makeAuthority } from "../../arbitraries/authority.ts";
 import { extensions, makeKeyPair } from "../../arbitraries/certificate.ts";
@@ -14,6 +16,7 @@ import {
   type TestRecord,
   makePublisher,
   makeRecord,
+  signBlock,
   stateAfter,
   untainted,
 } from "../../arbitraries/record.ts";
@@ -45,6 +48,22 @@ const damaged = (signature: Uint8Array): Uint8Array =>
 
 describe("a refused step says", () => {
   test.each<readonly [string, () => TestRecord]>([
+    [
+      "ENVELOPE_MALFORMED: envelope: a type that the protocol does not have",
+      () => ({ ...genesis, envelope: fromHex("a0") }),
+    ],
+    [
+      "PAYLOAD_MALFORMED: state: not an array",
+      () => {
+        const blocks = [signBlock(genesis.id, { node, svids: [svid] })];
+        const payload = encodeCbor("state");
+        return { ...genesis, envelope: encodeEnvelope({ kind: 1, payload, blocks, recovery: [] }) };
+      },
+    ],
+    [
+      "AUTHORITY_MALFORMED: expected identifier octet 0x30, found nothing",
+      () => step({ x509Authorities: [untainted(ca), { der: fromHex("3000"), tainted: false }] }),
+    ],
     [
       "BLOCK_COUNT: 2 blocks in one gossip message",
       () =>

@@ -116,6 +116,10 @@ describe("an envelope on the wire", () => {
       "two SVID signatures for one chain",
       positions({ 2: [blockWith({ 3: [fill(64), fill(64)] })] }),
     ],
+    [
+      "two SVID signatures for one chain in its last block",
+      positions({ 2: [GOOD_BLOCK, blockWith({ 3: [fill(64), fill(64)] })] }),
+    ],
     ["an SVID signature as DER", positions({ 2: [blockWith({ 3: [fill(71)] })] })],
     ["a node signature of 63 bytes", positions({ 2: [blockWith({ 4: fill(63) })] })],
     ["six recovery keys", positions({ 3: [1, 2, 3, 4, 5, 6].map(key) })],

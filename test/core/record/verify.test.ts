@@ -273,6 +273,11 @@ const authorities: Cases = [
     () => alsoLists(svid.chain[0] ?? new Uint8Array()),
   ],
   [
+    "lists a certificate that is no CA, though nothing limits its key",
+    "AUTHORITY_MALFORMED",
+    () => alsoLists(authority({ overrides: { extensions: [extensions.basicConstraints(false)] } })),
+  ],
+  [
     "lists a CA that may not sign certificates",
     "AUTHORITY_MALFORMED",
     () =>

@@ -23,7 +23,7 @@ import type { PeerNetworkLog } from "./log.ts";
 import { nodePrivateKey } from "./node-identity.ts";
 import { Strangers } from "./strangers.ts";
 import { INBOUND_SYNC_STREAMS_MAX, SYNC_PROTOCOL, Sync } from "./sync.ts";
-import { Wires } from "./wire.ts";
+import { type EdgeCounts, Wires } from "./wire.ts";
 
 export interface PeerNetworkOptions {
   /** Ed25519 seed of the node key. 32 bytes. */
@@ -105,7 +105,7 @@ export async function createPeerNetwork(
     wires,
     gossip: (components) => gossip.create(components),
   });
-  const parts = { node, admission, strangers, gossip, configured };
+  const parts = { node, admission, strangers, gossip, gate, wires, configured };
   return new Libp2pNetwork({ ...options, nowMs }, parts, events, source);
 }
 
@@ -114,6 +114,8 @@ interface Parts {
   readonly admission: Admission;
   readonly strangers: Strangers;
   readonly gossip: Gossip;
+  readonly gate: InboundGate;
+  readonly wires: Wires;
   readonly configured: readonly PeerAddress[];
 }
 
@@ -185,6 +187,12 @@ export class Libp2pNetwork implements PeerNetwork {
   /** How many gossip messages were not looked at, and why. */
   get gossipCounts(): Readonly<GossipCounts> {
     return this.#parts.gossip.counts;
+  }
+
+  /** How many connections were not let in or were ended, for what they did. */
+  get edgeCounts(): EdgeCounts {
+    const { gate, wires } = this.#parts;
+    return { refused: gate.refused, cutOff: wires.cutOff };
   }
 
   addresses(): readonly string[] {

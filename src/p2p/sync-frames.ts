@@ -60,26 +60,30 @@ const STATE_ENTRY = 0;
 const RECORD_HEAD_BYTES = 5;
 const RECORDS_HEAD_BYTES = 8;
 const BUCKETS = 256;
+const EMPTY_BUCKET_HASH = sha256(encodeCbor([]));
 
 /**
  * The root over entries in any order: SHA-256 of 256 bucket hashes. A bucket is the first byte of
  * SHA-256(name), its hash SHA-256 of the sorted entries in CBOR (docs/protocol.md 5).
  */
 export function syncRoot(entries: readonly SyncEntry[]): Uint8Array {
-  const buckets: { bytes: Uint8Array; value: CborValue }[][] = Array.from(
-    { length: BUCKETS },
-    () => [],
-  );
+  const buckets = new Map<number, Uint8Array[]>();
   for (const entry of entries) {
-    const value = entryValue(entry);
     const bucket = sha256(toUtf8(entry.trustDomain))[0] ?? 0;
-    buckets[bucket]?.push({ bytes: encodeCbor(value), value });
+    const before = buckets.get(bucket) ?? [];
+    buckets.set(bucket, [...before, encodeCbor(entryValue(entry))]);
   }
-  const hashes = buckets.map((bucket) => {
-    bucket.sort((left, right) => compareBytes(left.bytes, right.bytes));
-    return sha256(encodeCbor(bucket.map(({ value }) => value)));
+  const hashes = Array.from({ length: BUCKETS }, (_, bucket) => {
+    const encoded = buckets.get(bucket);
+    if (encoded === undefined) return EMPTY_BUCKET_HASH;
+    return sha256(concatBytes(arrayHead(encoded.length), ...encoded.sort(compareBytes)));
   });
   return sha256(concatBytes(...hashes));
+}
+
+/** How an array of so many items begins; a zero takes one byte. */
+function arrayHead(items: number): Uint8Array {
+  return encodeCbor(Array.from({ length: items }, () => 0)).subarray(0, -items);
 }
 
 export function encodeRequest(request: SyncRequest): Uint8Array {

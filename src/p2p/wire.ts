@@ -36,10 +36,19 @@ const ASKING_WORK = 200;
 /** Bytes out for each byte in until the peer is known. The handshake itself takes 3.97 (measured). */
 const STRANGER_BYTES_OUT_A_BYTE_IN = 4;
 
+/** What was done to connections at the edge since the start. */
+export interface EdgeCounts {
+  /** Refused before their handshake. */
+  readonly refused: number;
+  /** Cut off for what came over them. */
+  readonly cutOff: number;
+}
+
 export interface WireOptions {
   /** A clock that never goes backwards. */
   readonly nowMs: () => number;
   readonly log: PeerNetworkLog;
+  readonly onCutOff: () => void;
 }
 
 /** One connection. */
@@ -115,6 +124,7 @@ class Wire {
   #cut(reason: string, event?: StreamMessageEvent): void {
     event?.stopImmediatePropagation();
     if (this.#raw.status !== "open") return;
+    this.#options.onCutOff();
     const level = this.#member === undefined ? "debug" : "warn";
     this.#options.log(level, "peers: cut off", {
       peer_id: this.#peerId?.toString() ?? "unknown",
@@ -128,12 +138,17 @@ class Wire {
 export class Wires {
   readonly #admission: Admission;
   readonly #options: WireOptions;
+  /** Connections cut off since the start. */
+  cutOff = 0;
   /** By the connection's socket, and by what Noise makes of it. */
   readonly #wires = new WeakMap<MessageStream, Wire>();
 
-  constructor(admission: Admission, options: WireOptions) {
+  constructor(admission: Admission, options: Omit<WireOptions, "onCutOff">) {
     this.#admission = admission;
-    this.#options = options;
+    const onCutOff = (): void => {
+      this.cutOff += 1;
+    };
+    this.#options = { ...options, onCutOff };
   }
 
   /** An inbound connection, before anything was read from it. */

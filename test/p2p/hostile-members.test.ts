@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Stream } from "@libp2p/interface";
 import { lpStream } from "@libp2p/utils";
 import { describe, expect, test } from "vitest";
+import type { Libp2pNetwork } from "../../src/p2p/libp2p-network.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
 import { encodeRequest, syncRoot } from "../../src/p2p/sync-frames.ts";
 import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
@@ -197,6 +198,7 @@ describe("a member that was cut off", () => {
     const { attack, done } = begin("yamux-pings", { address: addressOf(ours), seed });
     await done;
     expect(attack.outcome.cutOffAfterS).toBeDefined();
+    expect((ours.network as Libp2pNetwork).edgeCounts).toEqual({ refused: 0, cutOff: 1 });
     await eventually(() => ours.network.connections().length === 0);
     const rogue = await rogueNode({ seed });
     ours.network.dial(rogue.libp2p.getMultiaddrs().map(String));

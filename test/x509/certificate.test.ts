@@ -10,7 +10,8 @@ import { generatedKey } from "../arbitraries/generated-key.ts";
 import { mutatedDer } from "../arbitraries/mutated-der.ts";
 import { ACCEPTED } from "./accepted.ts";
 import { CRAFTED } from "./crafted.ts";
-import { BAD_URIS, REFUSED_EXTENSIONS } from "./refused-extensions.ts";
+import { REFUSED_EXTENSIONS } from "./refused-extensions.ts";
+import { BAD_URIS, REFUSED_NAMES } from "./refused-names.ts";
 import { REFUSED } from "./refused.ts";
 
 const accepted = fc.constantFrom(...Object.values(ACCEPTED));
@@ -76,7 +77,7 @@ describe("the certificate gate takes", () => {
 });
 
 describe("the certificate gate refuses", () => {
-  test.each(Object.entries({ ...REFUSED, ...REFUSED_EXTENSIONS }))(
+  test.each(Object.entries({ ...REFUSED, ...REFUSED_EXTENSIONS, ...REFUSED_NAMES }))(
     "%s",
     (_, [overrides, words]) => {
       const { der } = makeAuthority({ trustDomain: "alpha.test", overrides });

@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Level } from "level";
 import { newMeshState } from "../src/core/mesh/mesh-state.ts";
-import { type VerifiedRecord, readRecord, verifyRecord } from "../src/core/record/verify.ts";
 import type { Keyring } from "../src/ports/keyring.ts";
 import type { PeerNetwork } from "../src/ports/peer-network.ts";
 import type { RecordStore } from "../src/ports/record-store.ts";
@@ -12,7 +11,7 @@ import { MeshLoop } from "../src/runtime/mesh-loop.ts";
 import { openRecordStore } from "../src/store/level-record-store.ts";
 import { x509Proofs } from "../src/x509/proofs.ts";
 import { NOW_S, type TestRecord, makePublisher } from "../test/arbitraries/record.ts";
-import { type Call, cryptoCallsOf } from "./crypto-calls.ts";
+import { bareVerification } from "./bare-crypto.ts";
 import type { Figure, Part } from "./figure.ts";
 import { medianOf } from "./spread.ts";
 
@@ -29,22 +28,22 @@ export async function measureApply({ runs }: { readonly runs: number }): Promise
     const bare: number[] = [];
     const loop = startLoop(store);
     await approve(loop, alpha.genesis);
-    const held = verified(alpha.genesis, undefined);
     let last = alpha.genesis;
-    const sample = alpha.next(last);
-    const calls = cryptoCallsOf(() => verified(sample, held));
     for (let run = 0; run < runs; run += 1) {
       const records = Array.from({ length: RECORDS_A_RUN }, () => (last = alpha.next(last)));
       ours.push(await rate(records, async ({ envelope }) => await take(loop, envelope)));
       bare.push(
-        await rate(records, async ({ idHex, envelope }) => {
-          replay(calls);
-          await floor.put(idHex, envelope, { sync: true });
-        }),
+        await rate(
+          records.map((record) => ({ record, verify: bareVerification(record) })),
+          async ({ record: { idHex, envelope }, verify }) => {
+            verify();
+            await floor.put(idHex, envelope, { sync: true });
+          },
+        ),
       );
     }
     await loop.stop();
-    return { title: "apply: a record taken in, stored and answered", ...shown(ours, bare, calls) };
+    return { title: "apply: a record taken in, stored and answered", ...shown(ours, bare) };
   } finally {
     await store.close();
     await floor.close();
@@ -52,13 +51,9 @@ export async function measureApply({ runs }: { readonly runs: number }): Promise
   }
 }
 
-function shown(
-  ours: readonly number[],
-  bare: readonly number[],
-  calls: readonly Call[],
-): Omit<Part, "title"> {
+function shown(ours: readonly number[], bare: readonly number[]): Omit<Part, "title"> {
   const anchor: Figure = {
-    what: `bare: ${calls.length} calls and one synced put`,
+    what: "bare: signatures, hashes and one synced put",
     unit: "a second",
     values: bare,
   };
@@ -78,20 +73,9 @@ function shown(
   };
 }
 
-function verified({ envelope }: TestRecord, held: VerifiedRecord | undefined): VerifiedRecord {
-  const read = readRecord(envelope, "sync", x509Proofs);
-  const judged = read.ok ? verifyRecord(read.value, held, NOW_S, x509Proofs) : read;
-  if (!judged.ok) throw new Error(`refused: ${judged.reason.code}`);
-  return judged.value;
-}
-
-function replay(calls: readonly Call[]): void {
-  for (const call of calls) call();
-}
-
-async function rate(
-  records: readonly TestRecord[],
-  work: (record: TestRecord) => Promise<void>,
+async function rate<Item>(
+  records: readonly Item[],
+  work: (record: Item) => Promise<void>,
 ): Promise<number> {
   const startMs = performance.now();
   for (const record of records) await work(record);

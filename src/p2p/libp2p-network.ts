@@ -5,7 +5,7 @@
  * the admission only asks whether that is still so, hence each peer is reported once, in order.
  * No event is reported after `stop` was called.
  */
-import type { MultiaddrConnection, PeerId, Stream } from "@libp2p/interface";
+import type { PeerId, Stream } from "@libp2p/interface";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import type {
   PeerConnection,
@@ -16,6 +16,7 @@ import type {
 import { Admission } from "./admission.ts";
 import { type PeerAddress, readConfigured } from "./address.ts";
 import { Dialer } from "./dialer.ts";
+import { createGater } from "./gater.ts";
 import { Gossip, type GossipCounts } from "./gossip.ts";
 import { InboundGate } from "./inbound.ts";
 import { type MeshNode, createMeshNode, startMeshNode } from "./libp2p-node.ts";
@@ -52,11 +53,6 @@ const STRANGER_MS = 10_000;
 const SYNC_INTERVAL_MS = 10_000;
 /** How often a gossip stream that broke is opened again, and a first sync that failed is repeated. */
 const TEND_INTERVAL_MS = 5_000;
-/**
- * Of one member: one each way when both dial at once, and as many again while the old ones are not
- * known to be dead yet. Above: refused, so that one member never takes the room of the others.
- */
-const CONNECTIONS_A_PEER_MAX = 4;
 /** Half of all connections: the other half is for those who dial us. */
 const PEERS_DIALED_MAX = 256;
 /** A connection that is not closed by then is cut, so that `stop` keeps its 2 s. */
@@ -76,32 +72,18 @@ export async function createPeerNetwork(
   const gossip = new Gossip({ nowMs, log }, admission, events.onGossip.bind(events));
   const gate = new InboundGate(nowMs);
   const wires = new Wires(admission, { nowMs, log });
-  const mayConnect = (peerId: PeerId, { remoteAddr }: MultiaddrConnection): boolean => {
-    const member = admission.member(peerId);
-    if (member === undefined) return strangers.hasRoom(remoteAddr);
-    return (
-      node.getConnections(peerId).length < CONNECTIONS_A_PEER_MAX &&
-      !member.conduct.barred(nowMs()) &&
-      member.connectBudget.take(nowMs())
-    );
-  };
   const node = await createMeshNode({
     privateKey,
     listen,
     announce,
-    gater: {
-      denyDialPeer: (peerId) => admission.member(peerId)?.conduct.barred(nowMs()) ?? true,
-      denyInboundConnection: (connection) => {
-        if (!gate.begin(connection)) return true;
-        wires.begin(connection);
-        return false;
-      },
-      denyInboundEncryptedConnection: (peerId, connection) => {
-        const may = mayConnect(peerId, connection);
-        gate.proved(connection, may && admission.admits(peerId) ? "member" : "nothing");
-        return !may;
-      },
-    },
+    gater: createGater({
+      admission,
+      strangers,
+      gate,
+      wires,
+      nowMs,
+      connectionsWith: (peerId) => node.getConnections(peerId).length,
+    }),
     wires,
     gossip: (components) => gossip.create(components),
   });

@@ -264,6 +264,10 @@ describe("connections of one member", () => {
     });
     ours.network.admit([rogue.node]);
     await gossiping(ours, rogue);
+    // Our gossip stream to it is opened after the question would have been asked.
+    const [connection] = rogue.libp2p.getConnections();
+    await eventually(() => connection?.streams.some(({ direction }) => direction === "inbound"));
+    await rogue.libp2p.services.ping.ping(connection?.remotePeer ?? rogue.libp2p.peerId);
     expect(asked).toBe(0);
   });
 });

@@ -1,0 +1,49 @@
+/** Who may connect, asked by libp2p at each step of a connection. */
+import type { ConnectionGater, MultiaddrConnection, PeerId } from "@libp2p/interface";
+import type { Admission } from "./admission.ts";
+import type { InboundGate } from "./inbound.ts";
+import type { Strangers } from "./strangers.ts";
+import type { Wires } from "./wire.ts";
+
+/**
+ * Of one member: one each way when both dial at once, and as many again while the old ones are not
+ * known to be dead yet. Above: refused, so that one member never takes the room of the others.
+ */
+const CONNECTIONS_A_PEER_MAX = 4;
+
+export interface GaterPorts {
+  readonly admission: Admission;
+  readonly strangers: Strangers;
+  readonly gate: InboundGate;
+  readonly wires: Wires;
+  /** A clock that never goes backwards. */
+  readonly nowMs: () => number;
+  /** How many connections there are with the peer. */
+  connectionsWith(peerId: PeerId): number;
+}
+
+export function createGater(ports: GaterPorts): ConnectionGater {
+  const { admission, strangers, gate, wires, nowMs } = ports;
+  const mayConnect = (peerId: PeerId, { remoteAddr }: MultiaddrConnection): boolean => {
+    const member = admission.member(peerId);
+    if (member === undefined) return strangers.hasRoom(remoteAddr);
+    return (
+      ports.connectionsWith(peerId) < CONNECTIONS_A_PEER_MAX &&
+      !member.conduct.barred(nowMs()) &&
+      member.connectBudget.take(nowMs())
+    );
+  };
+  return {
+    denyDialPeer: (peerId) => admission.member(peerId)?.conduct.barred(nowMs()) ?? true,
+    denyInboundConnection: (connection) => {
+      if (!gate.begin(connection)) return true;
+      wires.begin(connection);
+      return false;
+    },
+    denyInboundEncryptedConnection: (peerId, connection) => {
+      const may = mayConnect(peerId, connection);
+      gate.proved(connection, may && admission.admits(peerId) ? "member" : "nothing");
+      return !may;
+    },
+  };
+}

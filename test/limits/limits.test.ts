@@ -13,7 +13,7 @@ import type { State } from "../../src/core/record/state.ts";
 import { readRecord } from "../../src/core/record/verify.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { decodeCbor, encodeCbor } from "../../src/core/std/cbor.ts";
-import { LIMITS, type LimitName } from "../../src/core/std/limits.ts";
+import { LIMITS, type LimitName } from "../../src/core/std/limit-table.ts";
 import { decodeRecords, decodeRequest } from "../../src/p2p/sync-frames.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
 import {

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { LIMITS, type Limit } from "../../src/core/std/limits.ts";
+import { LIMITS, type Limit } from "../../src/core/std/limit-table.ts";
 import { ROOT } from "../tidy/source.ts";
 import { ownLimits } from "./own-limits.ts";
 import { LIMITS_PAGE, limitsPage } from "./page.ts";

@@ -1,5 +1,5 @@
-/** docs/limits.md: the table of src/core/std/limits.ts to read. */
-import { LIMITS, type Limit } from "../../src/core/std/limits.ts";
+/** docs/limits.md: the table of src/core/std/limit-table.ts to read. */
+import { LIMITS, type Limit } from "../../src/core/std/limit-table.ts";
 
 const UNITS = [
   {
@@ -39,7 +39,7 @@ export function limitsPage(): string {
   return [
     "# Limits",
     "",
-    "Written from `src/core/std/limits.ts` by `npm run docs`; `test/limits` provokes each entry. A limit that",
+    "Written from `src/core/std/limit-table.ts` by `npm run docs`; `test/limits` provokes each entry. A limit that",
     "only one file needs to know stands in that file, with its reason above it; those of the admin API are",
     "`src/admin/limits.ts`.",
     "",

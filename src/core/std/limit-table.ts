@@ -1,0 +1,311 @@
+/**
+ * The limits of docs/protocol.md 6 as one table: the number, why it is that one, what happens at it,
+ * and the file that keeps it. docs/limits.md is this table to read; test/limits provokes each entry.
+ *
+ * A limit that only its own file needs to know stands there, with the same three things said above
+ * it. The unit is the last word of a name before `_MAX`; without one it is a count.
+ */
+
+export interface Limit {
+  readonly value: number;
+  /** Where the number is from. */
+  readonly why: string;
+  /** What is done with what is above it, or once it is over. */
+  readonly beyond: string;
+  /** The file that keeps it, below src/. */
+  readonly file: string;
+}
+
+const KIB = 1_024;
+const MIB = 1_024 * KIB;
+const MINUTE_MS = 60 * 1_000;
+
+export const LIMITS = {
+  // What a record may be.
+  ENVELOPE_BYTES_MAX: {
+    value: 128 * KIB,
+    why: "one gossip message, one file, one record of a sync reply",
+    beyond: "refused before any parsing: ENVELOPE_MALFORMED",
+    file: "core/record/envelope.ts",
+  },
+  PAYLOAD_BYTES_MAX: {
+    value: 96 * KIB,
+    why: "what is left of an envelope once eight blocks are taken off",
+    beyond: "refused: ENVELOPE_MALFORMED; of the own record authorities are left out",
+    file: "core/record/envelope.ts",
+  },
+  CBOR_DEPTH_MAX: {
+    value: 6,
+    why: "the deepest array in any message of ours: the chains of a block",
+    beyond: "refused by a byte scan before the decoder: ENVELOPE_MALFORMED",
+    file: "core/std/cbor.ts",
+  },
+  X509_AUTHORITIES_MAX: {
+    value: 64,
+    why: "SPIRE lists two or three a server",
+    beyond:
+      "refused: PAYLOAD_MALFORMED; of the own record some are left out, finding STATE_TOO_BIG when they still work",
+    file: "core/record/state.ts",
+  },
+  JWT_AUTHORITIES_MAX: {
+    value: 64,
+    why: "SPIRE lists two or three a server",
+    beyond:
+      "refused: PAYLOAD_MALFORMED; of the own record some are left out, finding STATE_TOO_BIG when they still work",
+    file: "core/record/state.ts",
+  },
+  CERTIFICATE_BYTES_MAX: {
+    value: 8 * KIB,
+    why: "SPIRE's have 0.5 to 2 KiB",
+    beyond: "refused: PAYLOAD_MALFORMED as an authority, ENVELOPE_MALFORMED in a chain",
+    file: "core/record/state.ts",
+  },
+  SPKI_BYTES_MAX: {
+    value: 2 * KIB,
+    why: "a SubjectPublicKeyInfo of RSA 8192 takes 1,062",
+    beyond: "refused: PAYLOAD_MALFORMED",
+    file: "core/record/state.ts",
+  },
+  KEY_ID_LENGTH_MAX: {
+    value: 128,
+    why: "printable ASCII characters in a JWT key id; SPIRE's have 32",
+    beyond: "refused: PAYLOAD_MALFORMED",
+    file: "core/spiffe/trust-bundle.ts",
+  },
+  CHAIN_CERTIFICATES_MAX: {
+    value: 4,
+    why: "leaf included; SPIRE sends one to three",
+    beyond: "refused: ENVELOPE_MALFORMED",
+    file: "core/record/envelope.ts",
+  },
+  BLOCKS_MAX: {
+    value: 8,
+    why: "one a replica and anchor",
+    beyond: "refused: ENVELOPE_MALFORMED; of more that add up the smallest eight are kept",
+    file: "core/record/envelope.ts",
+  },
+  NODES_MAX: {
+    value: 16,
+    why: "daemons that may publish for one trust domain",
+    beyond: "refused: PAYLOAD_MALFORMED",
+    file: "core/record/state.ts",
+  },
+  REMOVED_NODES_MAX: {
+    value: 32,
+    why: "former nodes, the last in order of removal",
+    beyond: "refused: PAYLOAD_MALFORMED",
+    file: "core/record/state.ts",
+  },
+  RECOVERY_KEYS_MAX: {
+    value: 5,
+    why: "offline keys that people keep",
+    beyond: "refused: PAYLOAD_MALFORMED as a commitment, ENVELOPE_MALFORMED as signatures",
+    file: "core/record/state.ts",
+  },
+  REV_JUMP_MAX: {
+    value: 1_024,
+    why: "a fast-forward would leave no room for its heal",
+    beyond: "refused: REV_JUMP",
+    file: "core/record/verify.ts",
+  },
+  CLOCK_SKEW_S: {
+    value: 300,
+    why: "clocks of trust domains differ so much without anybody's fault",
+    beyond: "signed later than this from now: SIGNED_IN_FUTURE",
+    file: "core/record/verify.ts",
+  },
+  SIGNED_AT_SLACK_S: {
+    value: 600,
+    why: "twice the skew: two replicas may differ by it in both directions",
+    beyond: "signed earlier than this before the held blocks: SIGNED_TOO_EARLY",
+    file: "core/record/verify.ts",
+  },
+
+  // What a peer may make us keep and verify.
+  PINNED_DOMAINS_MAX: {
+    value: 10_000,
+    why: "partners of one daemon: what rows, hints and labels are sized for",
+    beyond: "import is refused: NOT_READY",
+    file: "core/mesh/operator.ts",
+  },
+  NODE_RECORDS_AT_ONCE_MAX: {
+    value: 10,
+    why: "gossiped records of one listed node; a forced rotation is four",
+    beyond: "NODE_OVER_BUDGET before any certificate is read; sync brings it",
+    file: "core/mesh/node-meter.ts",
+  },
+  NODE_RECORDS_A_SECOND_MAX: {
+    value: 1,
+    why: "after the first ones; what comes faster is for sync",
+    beyond: "NODE_OVER_BUDGET before any certificate is read; sync brings it",
+    file: "core/mesh/node-meter.ts",
+  },
+  ADDRESS_HINTS_MAX: {
+    value: 64,
+    why: "addresses of one pin: four for each of 16 nodes",
+    beyond: "the oldest go; hints are never trusted",
+    file: "core/mesh/intake.ts",
+  },
+  PARKED_A_FORWARDER_MAX: {
+    value: 64,
+    why: "records that came before the one they stand on; as many as there are steps",
+    beyond: "the forwarder's oldest go",
+    file: "core/mesh/parked.ts",
+  },
+  PARKED_BYTES_MAX: {
+    value: 8 * MIB,
+    why: "1,600 usual records together",
+    beyond: "the oldest of whoever takes the most go",
+    file: "core/mesh/parked.ts",
+  },
+  PARKED_MS: {
+    value: 10 * MINUTE_MS,
+    why: "sync repairs within seconds",
+    beyond: "dropped",
+    file: "core/mesh/parked.ts",
+  },
+  PARKED_TRIES_MAX: {
+    value: 8,
+    why: "parked records verified for each step of their trust domain",
+    beyond: "the rest wait for the next step",
+    file: "core/mesh/intake.ts",
+  },
+  STEP_RECORDS_MAX: {
+    value: 64,
+    why: "records kept of a trust domain, to lead a partner forward who was away",
+    beyond: "the oldest go",
+    file: "store/level-record-store.ts",
+  },
+  STEP_BYTES_MAX: {
+    value: 4 * MIB,
+    why: "32 of the largest, more than 64 of the usual ones",
+    beyond: "the oldest go",
+    file: "store/level-record-store.ts",
+  },
+  REMOTE_INPUTS_MAX: {
+    value: 1_024,
+    why: "peers' inputs waiting for the core: a second of its work",
+    beyond: "not taken in: gossip is ignored, the next sync brings it",
+    file: "runtime/input-queue.ts",
+  },
+  REMOTE_BYTES_MAX: {
+    value: 16 * MIB,
+    why: "the same in bytes: 128 of the largest records",
+    beyond: "not taken in: gossip is ignored, the next sync brings it",
+    file: "runtime/input-queue.ts",
+  },
+
+  // What a peer may do with a connection.
+  INBOUND_PENDING_MAX: {
+    value: 100,
+    why: "connections that have proved no key yet; each handshake is 10 to 20 ms of work",
+    beyond: "refused at once",
+    file: "p2p/inbound.ts",
+  },
+  PENDING_A_SUBNET_MAX: {
+    value: 32,
+    why: "of these from one /24 or /48: one holder of addresses leaves room for the others",
+    beyond: "refused before the handshake",
+    file: "p2p/inbound.ts",
+  },
+  UPGRADE_TIMEOUT_MS: {
+    value: 2_000,
+    why: "noise and yamux take four round trips, 212 ms at 50 ms one way (measured)",
+    beyond: "the connection is closed",
+    file: "p2p/libp2p-node.ts",
+  },
+  CONNECTIONS_MAX: {
+    value: 512,
+    why: "each costs 160 to 500 KB (measured)",
+    beyond: "inbound is refused",
+    file: "p2p/libp2p-node.ts",
+  },
+  STRANGERS_MAX: {
+    value: 32,
+    why: "connected and not admitted: members always find room",
+    beyond: "refused after the handshake",
+    file: "p2p/strangers.ts",
+  },
+  STREAMS_A_CONNECTION_MAX: {
+    value: 64,
+    why: "gossip, sync, identify and ping, those still closing included",
+    beyond: "the stream is reset",
+    file: "p2p/libp2p-node.ts",
+  },
+  VALIDATIONS_MAX: {
+    value: 256,
+    why: "gossiped records waiting for a verdict",
+    beyond: "ignored; sync brings the record later",
+    file: "p2p/gossip.ts",
+  },
+  SYNC_COMPARED_DOMAINS_MAX: {
+    value: 1_024,
+    why: "trust domains in one comparison, so that no frame grows with the mesh",
+    beyond: "the frame is refused and the stream ends; more are compared in several",
+    file: "p2p/sync-frames.ts",
+  },
+  SYNC_WANTS_MAX: {
+    value: 64,
+    why: "a reply rarely carries more records",
+    beyond: "the frame is refused and the stream ends",
+    file: "p2p/sync-frames.ts",
+  },
+  SYNC_REPLY_RECORDS_MAX: {
+    value: 64,
+    why: "the asking side verifies them before it asks again",
+    beyond: "the frame is refused and the stream ends",
+    file: "p2p/sync-frames.ts",
+  },
+  SYNC_REPLY_BYTES_MAX: {
+    value: 1 * MIB,
+    why: "eight of the largest records, 64 usual ones",
+    beyond: "the stream ends before the frame has arrived",
+    file: "p2p/sync-frames.ts",
+  },
+
+  // What we ask of SPIRE Server, and what others may ask of us.
+  SPIRE_CALL_DEADLINE_MS: {
+    value: 5_000,
+    why: "the slowest call measured is a page of rows, at 10 ms",
+    beyond: "the call is given up: SPIRE_UNREACHABLE",
+    file: "spire-api/client.ts",
+  },
+  SPIRE_REQUEST_BYTES_MAX: {
+    value: 3 * MIB,
+    why: "SPIRE refuses 4 MiB, and a call of 10 MiB hangs and spoils the connection (measured)",
+    beyond: "not sent, refused with status 8",
+    file: "spire-api/client.ts",
+  },
+  SPIRE_PAGE_ROWS: {
+    value: 100,
+    why: "0.4 MB as measured, well below any message limit",
+    beyond: "the list goes on with the next page",
+    file: "spire/spire-server.ts",
+  },
+  SPIRE_WRITES_WAITING_MAX: {
+    value: 64,
+    why: "behind the one write in flight; 300 at once broke PostgreSQL's connection limit (measured)",
+    beyond: "refused at once: SPIRE_UNREACHABLE",
+    file: "spire/write-lane.ts",
+  },
+  ROW_PAUSE_MS: {
+    value: 1_000,
+    why: "each write of a row is pushed to every workload",
+    beyond: "the next write of the row waits, the newest order stands",
+    file: "spire/row-writer.ts",
+  },
+  SVID_TTL_S: {
+    value: 3_600,
+    why: "how long a stolen X509-SVID of the publisher is of use",
+    beyond: "another is minted at half of it",
+    file: "keys/publisher-svid.ts",
+  },
+  ADMIN_BODY_BYTES_MAX: {
+    value: 256 * KIB,
+    why: "an export file of 160 KiB in base64 and what stands around it",
+    beyond: "refused: USAGE, the rest unread",
+    file: "admin/limits.ts",
+  },
+} as const satisfies Record<string, Limit>;
+
+export type LimitName = keyof typeof LIMITS;

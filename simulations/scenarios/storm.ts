@@ -1,9 +1,8 @@
 /**
- * The first scenario: everybody approves everybody, a minute of rotations and of every fault the
- * world has, then all is healed and must become well.
+ * Everybody approves everybody, a minute of rotations and of every fault the world has, then all is
+ * healed and must become well.
  */
 import { way } from "../world/network.ts";
-import { approve, forget } from "../world/operator.ts";
 import { Rogue } from "../world/rogue.ts";
 import type { World } from "../world/world.ts";
 
@@ -29,16 +28,11 @@ export async function storm(world: World, seed: number): Promise<Outcome> {
   const hasRogue = first && second && third && seed % 2 === 0;
   const rogue = hasRogue ? new Rogue(world, first, second) : undefined;
   let isOver = false;
-  for (const at of sites) {
-    for (const partner of sites) if (at !== partner) approve(at, partner, timeline);
-  }
   timeline.every(FAULT_EVERY_MS, () => {
-    if (!isOver) strike(world);
-    return !isOver;
-  });
-  timeline.every(FAULT_EVERY_MS, () => {
-    if (!isOver) rogue?.act();
-    return !isOver;
+    if (isOver) return false;
+    strike(world);
+    rogue?.act();
+    return true;
   });
   await world.pass(STORM_MS);
   isOver = true;
@@ -96,9 +90,8 @@ function strike(world: World): void {
     () => block(way(site, other), way(other, site)),
     () => block(...sites.flatMap((each) => [way(site, each), way(each, site)])),
     () => {
-      if (site === other) return;
-      forget(site, other, timeline);
-      later(() => approve(site, other, timeline));
+      if (!site.approved.delete(other.trustDomain)) return; // Itself, or forgotten already.
+      later(() => site.approved.add(other.trustDomain));
     },
   ])?.();
 }

@@ -1,14 +1,15 @@
 /**
- * Every pair of daemons with a queue between them that loses, repeats and reorders. Gossip floods:
- * whoever accepts a record passes it on. Sync is the core's anti-entropy, its frames left out.
+ * Every pair of daemons with messages between them that are lost, repeated and reordered. Gossip
+ * floods: whoever accepts a record passes it on. Sync is the core's anti-entropy without its frames.
  */
-import type { SyncEntry } from "../../src/core/mesh/sync-entry.ts";
-import { sha256Hex } from "../../src/core/std/sha256.ts";
+import { toHex } from "../../src/core/std/bytes.ts";
+import type { LoopNetwork } from "../../src/runtime/mesh-loop.ts";
 import type { Daemon, Site } from "./daemon.ts";
 import type { Timeline } from "./timeline.ts";
 
-/** How often daemons look for each other. */
+/** How often daemons look for each other, and ask one what it holds. */
 const DIAL_MS = 1_000;
+const SYNC_MS = 10_000;
 /** Fetches in one round of sync: a record that was refused is not asked for again and again. */
 const FETCHES_MAX = 3;
 
@@ -20,6 +21,8 @@ export class Network {
   /** Pairs `from to` on which nothing arrives. */
   readonly blocked = new Set<string>();
   readonly #connected = new Set<string>();
+  /** Nodes in hex that a running daemon admits. */
+  readonly #admitted = new Map<Site, ReadonlySet<string>>();
   readonly #sites: readonly Site[];
   readonly #timeline: Timeline;
 
@@ -32,102 +35,93 @@ export class Network {
       }
       return true;
     });
+    timeline.every(SYNC_MS, () => {
+      for (const site of sites) this.#sync(site, timeline.oneOf(this.peersOf(site)));
+      return true;
+    });
   }
 
   peersOf(site: Site): readonly Site[] {
     return this.#sites.filter((peer) => this.#connected.has(pair(site, peer)));
   }
 
-  /** Its connections end with its daemon. */
-  leave(site: Site): void {
-    for (const peer of this.peersOf(site)) this.#disconnect(site, peer);
+  /** The network as one daemon has it. */
+  portOf(site: Site): LoopNetwork {
+    return {
+      publish: async (envelope) => this.#gossip(site, envelope),
+      admit: (nodes) => void this.#admitted.set(site, new Set(nodes.map(toHex))),
+      dial: () => undefined,
+      connections: () => this.peersOf(site).map(({ nodeHex: peerId }) => ({ peerId })),
+      syncNow: async (peerId) =>
+        this.#sync(
+          site,
+          this.#sites.find(({ nodeHex }) => nodeHex === peerId),
+        ),
+    };
   }
 
-  gossip(from: Site, envelope: Uint8Array, except?: Site): void {
-    for (const peer of this.peersOf(from)) {
-      if (peer !== except) this.push(from, peer, envelope);
-    }
+  /** Its connections end with its daemon. */
+  leave(site: Site): void {
+    this.#admitted.delete(site);
+    for (const peer of this.peersOf(site)) this.#disconnect(site, peer);
   }
 
   /** One message of gossip, which the peer passes on if it accepts it. */
   push(from: Site, to: Site, envelope: Uint8Array): void {
-    this.#send(from, to, async (daemon) => {
-      const id = sha256Hex(envelope);
-      if (daemon.heard.has(id)) return;
-      daemon.heard.add(id);
-      const answer = await daemon.ask((ticket) => ({
-        kind: "record-received",
-        envelope,
-        carrier: "gossip",
-        from: from.nodeHex,
-        ticket,
-      }));
-      if (answer?.kind === "taken") this.gossip(to, envelope, from);
+    this.#send(from, to, async ({ peers }) => {
+      const verdict = await peers.onGossip(envelope, from.nodeHex);
+      if (verdict === "accept") this.#gossip(to, envelope);
     });
   }
 
-  syncWith(site: Site, who: "all" | "one"): void {
-    const peers = this.peersOf(site);
-    const peer = this.#timeline.oneOf(peers);
-    for (const each of who === "all" || peer === undefined ? peers : [peer]) this.#sync(site, each);
+  #gossip(from: Site, envelope: Uint8Array): void {
+    for (const peer of this.peersOf(from)) this.push(from, peer, envelope);
   }
 
   /** One round: what do you hold of what I want, then records until nothing is missing. */
-  #sync(asker: Site, peer: Site): void {
-    const wanted = asker.daemon?.source.wanted() ?? [];
-    this.#send(asker, peer, async (answering) => {
-      const entries = answering.source.entries(wanted);
-      this.#send(peer, asker, async (daemon) => this.#fetch(daemon, asker, peer, entries, 0));
-    });
+  #sync(asker: Site, peer: Site | undefined): void {
+    const { daemon } = asker;
+    if (daemon === undefined || peer === undefined) return;
+    const { source, peers } = daemon;
+    const round = async (): Promise<void> => {
+      const wanted = source.wanted();
+      const entries = await this.#ask(asker, peer, async (other) => other.source.entries(wanted));
+      for (let fetches = 0; fetches < FETCHES_MAX; fetches += 1) {
+        const wants = source.missing(entries);
+        if (wants.length === 0) break;
+        const ask = async (other: Daemon) => await other.source.records(wants);
+        await peers.onSyncRecords(await this.#ask(asker, peer, ask), peer.nodeHex);
+      }
+      peers.onSynced(peer.nodeHex, entries);
+    };
+    void round();
   }
 
-  #fetch(
-    daemon: Daemon,
-    asker: Site,
-    peer: Site,
-    entries: readonly SyncEntry[],
-    tries: number,
-  ): void {
-    const wants = daemon.source.missing(entries);
-    if (wants.length === 0 || tries === FETCHES_MAX) {
-      daemon.put({ kind: "peer-synced", node: peer.nodeHex, entries });
-      return;
-    }
-    this.#send(asker, peer, async (answering) => {
-      const envelopes = await answering.source.records(wants);
-      this.#send(peer, asker, async (daemon) => {
-        for (const envelope of envelopes) {
-          const from = peer.nodeHex;
-          const carrier = "sync";
-          await daemon.ask((ticket) => ({
-            kind: "record-received",
-            envelope,
-            carrier,
-            from,
-            ticket,
-          }));
-        }
-        this.#fetch(daemon, asker, peer, entries, tries + 1);
-      });
+  /** A question and its answer. Never resolves when one of the two is lost. */
+  async #ask<Value>(from: Site, to: Site, answer: (daemon: Daemon) => Promise<Value>) {
+    const { promise, resolve } = Promise.withResolvers<Value>();
+    this.#send(from, to, async (daemon) => {
+      const value = await answer(daemon);
+      this.#send(to, from, async () => resolve(value));
     });
+    return await promise;
   }
 
   #send(from: Site, to: Site, arrive: (daemon: Daemon) => Promise<void>): void {
-    if (this.#timeline.happens(this.lost)) return;
-    if (this.#timeline.happens(this.doubled)) this.#carry(from, to, arrive);
-    this.#carry(from, to, arrive);
-  }
-
-  #carry(from: Site, to: Site, arrive: (daemon: Daemon) => Promise<void>): void {
-    this.#timeline.after(this.#timeline.between(1, this.latencyMs), () => {
-      const isThrough = this.#connected.has(pair(from, to)) && !this.blocked.has(way(from, to));
-      if (isThrough && to.daemon !== undefined) void arrive(to.daemon);
-    });
+    const copies = this.#timeline.happens(this.doubled) ? 2 : 1;
+    for (let copy = 0; copy < copies; copy += 1) {
+      if (this.#timeline.happens(this.lost)) continue;
+      this.#timeline.after(this.#timeline.between(1, this.latencyMs), () => {
+        const isThrough = this.#connected.has(pair(from, to)) && !this.blocked.has(way(from, to));
+        if (isThrough && to.daemon !== undefined) void arrive(to.daemon);
+      });
+    }
   }
 
   /** Connects two that admit each other, and parts those that cannot hear each other any more. */
   #meet(left: Site, right: Site): void {
     const isBlocked = this.blocked.has(way(left, right)) && this.blocked.has(way(right, left));
+    const admits = (one: Site, other: Site) => this.#admitted.get(one)?.has(other.nodeHex) === true;
     const may = admits(left, right) && admits(right, left) && !isBlocked;
     if (may === this.#connected.has(pair(left, right))) return;
     if (!may) {
@@ -135,16 +129,16 @@ export class Network {
       return;
     }
     this.#connected.add(pair(left, right));
-    left.daemon?.put({ kind: "peer-connected", node: right.nodeHex });
-    right.daemon?.put({ kind: "peer-connected", node: left.nodeHex });
+    left.daemon?.peers.onPeerConnected(right.nodeHex);
+    right.daemon?.peers.onPeerConnected(left.nodeHex);
     this.#sync(left, right);
     this.#sync(right, left);
   }
 
   #disconnect(left: Site, right: Site): void {
     this.#connected.delete(pair(left, right));
-    left.daemon?.put({ kind: "peer-lost", node: right.nodeHex });
-    right.daemon?.put({ kind: "peer-lost", node: left.nodeHex });
+    left.daemon?.peers.onPeerLost(right.nodeHex);
+    right.daemon?.peers.onPeerLost(left.nodeHex);
   }
 }
 
@@ -154,8 +148,4 @@ export function way(from: Site, to: Site): string {
 
 function pair(left: Site, right: Site): string {
   return left.trustDomain < right.trustDomain ? way(left, right) : way(right, left);
-}
-
-function admits(one: Site, other: Site): boolean {
-  return one.daemon?.admitted.has(other.nodeHex) === true;
 }

@@ -1,57 +1,41 @@
-/** What operators do by hand: approve a partner and forget it, again until it is done. */
-import type { Answer } from "../../src/core/mesh/effect.ts";
+/**
+ * What an operator does by hand: imports whom he approves, with the fingerprint of the partner's
+ * export, and forgets whom he does not; again until it is done.
+ */
 import type { Site } from "./daemon.ts";
 import type { Timeline } from "./timeline.ts";
 
 const RETRY_MS = 2_000;
 
-/** Carries the partner's export over, with its fingerprint. */
-export function approve(at: Site, partner: Site, timeline: Timeline): void {
-  const { trustDomain } = partner;
-  at.approved.add(trustDomain);
-  persist(timeline, async () => {
-    if (!at.approved.has(trustDomain)) return true;
-    const exported = await partner.daemon?.ask((ticket) => ({ kind: "export-asked", ticket }));
-    if (exported?.kind !== "exported") return false;
-    const row = await at.daemon?.spire.readFederatedBundle(trustDomain);
-    at.forgotten.delete(trustDomain);
-    const answer = await at.daemon?.ask((ticket) => ({
-      kind: "import-asked",
-      ticket,
-      envelope: exported.envelope,
-      fingerprint: exported.recordId,
-      addressHints: [],
-      replace: false,
-      spireAsked: true,
-      row,
-      hasRelationship: false,
-    }));
-    return answer?.kind === "taken" || answer?.kind === "unchanged";
-  });
-}
-
-export function forget(at: Site, { trustDomain }: Site, timeline: Timeline): void {
-  at.approved.delete(trustDomain);
-  persist(timeline, async () => {
-    if (at.approved.has(trustDomain)) return true; // The operator thought better of it.
-    const answer = await at.daemon?.ask((ticket) => ({
-      kind: "forget-asked",
-      ticket,
-      trustDomain,
-    }));
-    if (!isForgotten(answer) || at.approved.has(trustDomain)) return false;
-    at.forgotten.add(trustDomain);
+export function operate(at: Site, partners: readonly Site[], timeline: Timeline): void {
+  timeline.every(RETRY_MS, () => {
+    for (const partner of partners) attempt(at, partner).catch(() => undefined); // SPIRE is away.
     return true;
   });
 }
 
-function isForgotten(answer: Answer | undefined): boolean {
-  return answer?.kind === "done" || (answer?.kind === "failed" && answer.failure === "NOT_FOUND");
-}
-
-function persist(timeline: Timeline, attempt: () => Promise<boolean>): void {
-  const again = (isDone: boolean): void => {
-    if (!isDone) timeline.after(RETRY_MS, () => persist(timeline, attempt));
-  };
-  attempt().then(again, () => again(false)); // SPIRE is away.
+async function attempt(at: Site, { trustDomain, daemon: theirs }: Site): Promise<void> {
+  const { daemon, approved, forgotten } = at;
+  const isImported = daemon?.state.partners.has(trustDomain) === true;
+  if (daemon === undefined || isImported === approved.has(trustDomain)) return;
+  if (isImported) {
+    const answer = await daemon.ask((ticket) => ({ kind: "forget-asked", ticket, trustDomain }));
+    if (answer?.kind === "done" && !approved.has(trustDomain)) forgotten.add(trustDomain);
+    return;
+  }
+  const exported = await theirs?.ask((ticket) => ({ kind: "export-asked", ticket }));
+  const row = await daemon.spire.readFederatedBundle(trustDomain);
+  if (exported?.kind !== "exported" || !approved.has(trustDomain)) return;
+  forgotten.delete(trustDomain);
+  await daemon.ask((ticket) => ({
+    kind: "import-asked",
+    ticket,
+    envelope: exported.envelope,
+    fingerprint: exported.recordId,
+    addressHints: [],
+    replace: false,
+    spireAsked: true,
+    row,
+    hasRelationship: false,
+  }));
 }

@@ -1,8 +1,9 @@
 /**
  * Proofs without cryptography: certificates and keys are names, and a table knows who issued and who
- * signed what. A signature is made only through the `SigningKey` itself, so forging is impossible
- * but for who was given the key.
+ * signed what. A signature is made by `sign` alone, so forging is impossible but for who was given
+ * the key.
  */
+import { type KeyObject, createSecretKey } from "node:crypto";
 import type {
   CertificateFacts,
   KeyFacts,
@@ -16,11 +17,13 @@ import {
 } from "../../src/core/spiffe/trust-domain.ts";
 import { concatBytes, toHex, toUtf8 } from "../../src/core/std/bytes.ts";
 import { sha256, sha256Hex } from "../../src/core/std/sha256.ts";
+import type { PublisherSvid } from "../../src/keys/publisher-svid.ts";
 
 export interface SigningKey {
   /** 32 bytes; stands for the SubjectPublicKeyInfo too. */
   readonly publicKey: Uint8Array;
-  /** 64 bytes: as r‖s with 0 < r, s < n/2 of P-256. */
+  /** Whoever has it may sign. */
+  readonly privateKey: KeyObject;
   readonly sign: (preimage: Uint8Array) => Uint8Array;
 }
 
@@ -40,14 +43,21 @@ export class TableProofs implements Proofs {
   newKey(type: KeyFacts["type"]): SigningKey {
     const publicKey = sha256(toUtf8(`key ${this.#keys.size}`));
     this.#keys.set(toHex(publicKey), { spki: publicKey, type, bits: 256 });
-    const sign = (preimage: Uint8Array): Uint8Array => {
-      const r = sha256(concatBytes(publicKey, preimage)).with(0, 1);
-      const signature = concatBytes(r, sha256(r).with(0, 1));
-      this.#signatures.add(sha256Hex(concatBytes(publicKey, preimage, signature)));
-      return signature;
-    };
-    return { publicKey, sign };
+    const privateKey = createSecretKey(publicKey);
+    return { publicKey, privateKey, sign: (preimage) => this.sign({ privateKey }, preimage) };
   }
+
+  /** 64 bytes: as r‖s with 0 < r, s < n/2 of P-256. */
+  readonly sign = (
+    { privateKey }: Pick<SigningKey, "privateKey">,
+    preimage: Uint8Array,
+  ): Uint8Array => {
+    const said = concatBytes(privateKey.export(), preimage);
+    const r = sha256(said).with(0, 1);
+    const signature = concatBytes(r, sha256(r).with(0, 1));
+    this.#signatures.add(sha256Hex(concatBytes(said, signature)));
+    return signature;
+  };
 
   /** An authority of a trust domain, self-signed; or, below one, an X509-SVID of its publisher. */
   issue(
@@ -93,4 +103,11 @@ export class TableProofs implements Proofs {
 
   readonly verifiesSvid = (key: KeyFacts, preimage: Uint8Array, signature: Uint8Array): boolean =>
     key.type === "ec-p256" && this.verifiesNode(key.spki, preimage, signature);
+}
+
+/** A certificate as a keyring keeps it. */
+export function toSvid({ facts, key: { privateKey } }: Certified): PublisherSvid {
+  const { der, issuer, notBeforeS, notAfterS } = facts;
+  const anchorId = toHex(issuer);
+  return { chain: [der], facts: [facts], privateKey, anchorId, notBeforeS, notAfterS };
 }

@@ -7,11 +7,13 @@ import type { Effect } from "../../src/core/mesh/effect.ts";
 import type { Input } from "../../src/core/mesh/input.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { toHex } from "../../src/core/std/bytes.ts";
+import { SvidCache } from "../../src/keys/svid-cache.ts";
 import { loadStored } from "../../src/runtime/stored-slot.ts";
 import { Laws } from "../checkers/invariants.ts";
 import { Crash, Daemon, type Site } from "./daemon.ts";
 import { Disk } from "./disk.ts";
 import { Network } from "./network.ts";
+import { operate } from "./operator.ts";
 import { Spire } from "./spire.ts";
 import { TableProofs } from "./table-proofs.ts";
 import { Timeline } from "./timeline.ts";
@@ -31,7 +33,12 @@ export class World {
     this.sites = Array.from({ length: size }, (_, index) => this.#newSite(index));
     this.network = new Network(this.sites, this.timeline);
     this.laws = new Laws(this.sites);
-    for (const site of this.sites) void this.boot(site);
+    for (const site of this.sites) {
+      const partners = this.sites.filter((each) => each !== site);
+      for (const { trustDomain } of partners) site.approved.add(trustDomain);
+      operate(site, partners, this.timeline);
+      void this.boot(site);
+    }
   }
 
   /** SHA-256 of all that happened. */
@@ -41,26 +48,10 @@ export class World {
 
   /** Starts a daemon on what its disk holds. */
   async boot(site: Site): Promise<void> {
-    const { timeline, network, proofs } = this;
-    const stored = await loadStored(site.disk, site.trustDomain, proofs);
+    const stored = await loadStored(site.disk, site.trustDomain, this.proofs);
     if (site.daemon !== undefined) return;
-    site.daemon = new Daemon(site, stored, {
-      timeline,
-      network,
-      proofs,
-      onStep: (...stepped) => this.#onStep(...stepped),
-      onEnd: (site, error) => {
-        if (error instanceof Crash) this.crash(site);
-        else this.#broken ??= error;
-      },
-    });
+    site.daemon = new Daemon(site, stored, this);
     site.daemon.start();
-  }
-
-  crash(site: Site): void {
-    site.daemon?.stop();
-    this.network.leave(site);
-    site.daemon = undefined;
   }
 
   /** Lets time pass. Throws when a law is broken. */
@@ -69,6 +60,26 @@ export class World {
       this.laws.everywhere();
       if (this.#broken !== undefined) throw this.#broken;
     });
+  }
+
+  /** A core made a step from what was held before. */
+  onStep(site: Site, input: Input, effects: readonly Effect[], before: unknown): void {
+    const told = effects.map((effect) =>
+      effect.kind === "answer" && effect.answer.kind === "refused"
+        ? effect.answer.refusal.code
+        : effect.kind,
+    );
+    const what = `${site.trustDomain} ${input.kind}`;
+    this.log.push(`${this.timeline.nowMs()} ${what}: ${told.join(" ")}`);
+    this.laws.stepped(site, input, effects, before);
+  }
+
+  /** A daemon died, or broke one of its own rules. */
+  onEnd(site: Site, error: unknown): void {
+    if (!(error instanceof Crash)) this.#broken ??= error;
+    site.daemon?.stop();
+    site.daemon = undefined;
+    this.network.leave(site);
   }
 
   #newSite(index: number): Site {
@@ -80,24 +91,10 @@ export class World {
       disk: new Disk(),
       node,
       nodeHex: toHex(node.publicKey),
-      svids: new Map(),
+      svids: new SvidCache(undefined),
       approved: new Set(),
       forgotten: new Set(),
       daemon: undefined,
     };
   }
-
-  #onStep(site: Site, input: Input, effects: readonly Effect[], before: unknown): void {
-    const told = effects.map((effect) =>
-      effect.kind === "answer" ? inWords(effect) : effect.kind,
-    );
-    const what = `${site.trustDomain} ${input.kind}`;
-    this.log.push(`${this.timeline.nowMs()} ${what}: ${told.join(" ")}`);
-    this.laws.stepped(site, input, effects, before);
-  }
-}
-
-function inWords({ answer }: Extract<Effect, { kind: "answer" }>): string {
-  if (answer.kind === "refused") return answer.refusal.code;
-  return "recordId" in answer ? `${answer.kind} ${answer.recordId}` : answer.kind;
 }

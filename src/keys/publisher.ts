@@ -11,7 +11,9 @@
  */
 import type { Anchors } from "../core/record/authority.ts";
 import { findAnchor } from "../core/record/chain.ts";
+import type { Block } from "../core/record/envelope.ts";
 import { nodePreimage, svidPreimage } from "../core/record/preimages.ts";
+import type { Proofs } from "../core/record/proofs.ts";
 import type { Refusal } from "../core/record/refusal.ts";
 import type { SigningOrder, SigningOutcome } from "../core/record/signing.ts";
 import { type TrustDomain, publisherId } from "../core/spiffe/trust-domain.ts";
@@ -49,15 +51,30 @@ export async function openPublisher(
   const files = await openSvidFiles(options.svidCache, options.trustDomain, ports.warn);
   const cache = new SvidCache(files);
   await cache.load(toSeconds(nowMs));
-  return new Publisher(options, ports, cache);
+  const { trustDomain, nodeKey } = options;
+  const mint = async (): Promise<PublisherSvid> => {
+    const { csr, privateKey } = requestSvid(publisherId(trustDomain));
+    const read = readPublisherSvid(await ports.mint(csr, SVID_TTL_S), privateKey, trustDomain);
+    if (read.ok) return read.value;
+    throw new Fault("SPIRE_REFUSED", `SPIRE minted an X509-SVID of no use: ${read.reason}`);
+  };
+  return new Publisher({ trustDomain, nodeKey, cache, mint, signAsSvid, proofs: x509Proofs });
 }
 
-class Publisher implements Keyring {
+/** What a publisher decides over: keys and proofs are real in the daemon, a table in the simulator. */
+export interface PublisherParts {
+  readonly trustDomain: TrustDomain;
+  readonly nodeKey: Pick<NodeKey, "publicKey" | "sign">;
+  readonly cache: SvidCache;
+  /** Mints an SVID with a key of its own. */
+  readonly mint: () => Promise<PublisherSvid>;
+  readonly signAsSvid: typeof signAsSvid;
+  readonly proofs: Pick<Proofs, "issuedBy">;
+}
+
+export class Publisher implements Keyring {
   readonly nodePublicKey: Uint8Array;
-  readonly #trustDomain: TrustDomain;
-  readonly #nodeKey: NodeKey;
-  readonly #mint: PublisherPorts["mint"];
-  readonly #cache: SvidCache;
+  readonly #parts: PublisherParts;
   /** The last order's, which tell how much a kept SVID is worth. */
   #held: Anchors = [];
   #new: Anchors = [];
@@ -66,12 +83,9 @@ class Publisher implements Keyring {
   /** One mint or signature at a time: who signs waits for the SVID that is being minted ahead. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(options: PublisherOptions, ports: PublisherPorts, cache: SvidCache) {
-    this.nodePublicKey = options.nodeKey.publicKey;
-    this.#trustDomain = options.trustDomain;
-    this.#nodeKey = options.nodeKey;
-    this.#mint = ports.mint;
-    this.#cache = cache;
+  constructor(parts: PublisherParts) {
+    this.nodePublicKey = parts.nodeKey.publicKey;
+    this.#parts = parts;
   }
 
   async sign(order: SigningOrder, nowMs: number): Promise<SigningOutcome> {
@@ -93,7 +107,7 @@ class Publisher implements Keyring {
     this.#held = heldAuthorities;
     this.#new = newAuthorities;
     const isFirst = heldAuthorities.length === 0;
-    const kept = this.#cache.validAt(signedAtS);
+    const kept = this.#parts.cache.validAt(signedAtS);
     const speakers = (anchors: Anchors) =>
       kept.filter((svid) => this.#anchorProblem(svid, anchors, signedAtS) === undefined);
     const old = speakers(heldAuthorities);
@@ -110,23 +124,18 @@ class Publisher implements Keyring {
   }
 
   async #mintAheadNow(nowS: number): Promise<void> {
-    const [newest] = this.#cache.validAt(nowS);
+    const [newest] = this.#parts.cache.validAt(nowS);
     const isYoung = newest !== undefined && nowS < (newest.notBeforeS + newest.notAfterS) / 2;
     if (isYoung && !this.#isDue) return;
     await this.#mintNow(nowS);
   }
 
-  /** Mints an SVID with a key of its own and keeps it under its anchor. */
+  /** Mints an SVID and keeps it under its anchor. */
   async #mintNow(nowS: number): Promise<PublisherSvid> {
-    const { csr, privateKey } = requestSvid(publisherId(this.#trustDomain));
-    const chain = await this.#mint(csr, SVID_TTL_S);
-    const read = readPublisherSvid(chain, privateKey, this.#trustDomain);
-    if (!read.ok) {
-      throw new Fault("SPIRE_REFUSED", `SPIRE minted an X509-SVID of no use: ${read.reason}`);
-    }
+    const minted = await this.#parts.mint();
     this.#isDue = false;
-    await this.#cache.keep(read.value, (svid) => this.#worth(svid, nowS), nowS);
-    return read.value;
+    await this.#parts.cache.keep(minted, (svid) => this.#worth(svid, nowS), nowS);
+    return minted;
   }
 
   /** An SVID of a published authority goes last: without it no record can follow that one. */
@@ -137,30 +146,33 @@ class Publisher implements Keyring {
 
   /** Why an SVID does not speak for any of these authorities: judged as every receiver will. */
   #anchorProblem(svid: PublisherSvid, anchors: Anchors, timeS: number): Refusal | undefined {
+    const { trustDomain, proofs } = this.#parts;
     const missing = "NEW_AUTHORITY_MISSING";
-    const found = findAnchor(svid.facts, anchors, this.#trustDomain, timeS, missing, x509Proofs);
+    const found = findAnchor(svid.facts, anchors, trustDomain, timeS, missing, proofs);
     return found.ok ? undefined : found.reason;
   }
 
-  #signed(
-    { recordId, recovery }: SigningOrder,
-    svids: readonly PublisherSvid[],
-    signedAtS: number,
-  ): SigningOutcome {
+  #signed(order: SigningOrder, svids: readonly PublisherSvid[], signedAtS: number): SigningOutcome {
     this.#isDue = true;
-    const { nodePublicKey } = this;
-    const chains = svids.map(({ chain }) => chain);
-    const svidSignatures = svids.map((svid) =>
-      signAsSvid(svid, svidPreimage(recordId, nodePublicKey, signedAtS, svid.chain)),
-    );
-    const nodeSignature = this.#nodeKey.sign(
-      nodePreimage(recordId, signedAtS, chains, svidSignatures, recovery),
-    );
-    return {
-      kind: "signed",
-      block: { nodePublicKey, signedAtS, chains, svidSignatures, nodeSignature },
-    };
+    return { kind: "signed", block: signBlock(order, this.#parts, svids, signedAtS) };
   }
+}
+
+/** A block over a record, whatever it says: who holds both factors may say anything. */
+export function signBlock(
+  { recordId, recovery }: Pick<SigningOrder, "recordId" | "recovery">,
+  { nodeKey, signAsSvid }: Pick<PublisherParts, "nodeKey" | "signAsSvid">,
+  svids: readonly PublisherSvid[],
+  signedAtS: number,
+): Block {
+  const { publicKey: nodePublicKey } = nodeKey;
+  const chains = svids.map(({ chain }) => chain);
+  const svidSignatures = svids.map((svid) =>
+    signAsSvid(svid, svidPreimage(recordId, nodePublicKey, signedAtS, svid.chain)),
+  );
+  const preimage = nodePreimage(recordId, signedAtS, chains, svidSignatures, recovery);
+  const nodeSignature = nodeKey.sign(preimage);
+  return { nodePublicKey, signedAtS, chains, svidSignatures, nodeSignature };
 }
 
 function toSeconds(milliseconds: number): number {

@@ -19,7 +19,7 @@ import type { Proofs } from "../core/record/proofs.ts";
 import type { SigningOrder } from "../core/record/signing.ts";
 import { Fault } from "../fault.ts";
 import type { Keyring } from "../ports/keyring.ts";
-import type { PeerNetwork } from "../ports/peer-network.ts";
+import type { PeerConnection, PeerNetwork } from "../ports/peer-network.ts";
 import type { RecordStore } from "../ports/record-store.ts";
 import { InputQueue } from "./input-queue.ts";
 import { toStoredDomain } from "./stored-slot.ts";
@@ -28,13 +28,18 @@ const TICK_MS = 1_000;
 /** Outcomes that follow from one input, each from the one before: today at most two. */
 const FOLLOW_UPS_MAX = 8;
 
+/** What the loop asks of the peer network. */
+export interface LoopNetwork extends Pick<PeerNetwork, "publish" | "admit" | "dial" | "syncNow"> {
+  connections(): readonly Pick<PeerConnection, "peerId">[];
+}
+
 export interface MeshLoopPorts {
   readonly state: MeshState;
   readonly proofs: Proofs;
-  readonly store: RecordStore;
+  readonly store: Pick<RecordStore, "accept" | "remove">;
   readonly keyring: Keyring;
   /** Late, as the network is made with the loop as its listener. */
-  readonly network: () => PeerNetwork;
+  readonly network: () => LoopNetwork;
   readonly orderRow: (order: RowOrder) => void;
   readonly onEvent: (event: MeshEvent) => void;
   /** Something that is retried by itself went wrong; for the log. */
@@ -42,19 +47,40 @@ export interface MeshLoopPorts {
   readonly nowMs: () => number;
 }
 
+/** What the simulator has its own of: a step that it watches, and virtual time. */
+export interface LoopSeams {
+  /** May end between two effects, as a process does. */
+  readonly step: (...given: Parameters<typeof step>) => Iterable<Effect>;
+  /** Returns what ends it. */
+  readonly every: (intervalMs: number, happen: () => void) => () => void;
+  /** Gives sockets, timers and the admin API their turn. */
+  readonly giveWay: () => Promise<void>;
+}
+
+const REAL: LoopSeams = {
+  step,
+  every: (intervalMs, happen) => {
+    const timer = setInterval(happen, intervalMs);
+    return () => clearInterval(timer);
+  },
+  giveWay: setImmediate,
+};
+
 export class MeshLoop {
   /** Rejects when the core broke one of its own rules. Never resolves. */
   readonly failed: Promise<never>;
   readonly #fail: (error: unknown) => void;
   readonly #ports: MeshLoopPorts;
+  readonly #seams: LoopSeams;
   readonly #queue = new InputQueue();
   readonly #waiting = new Map<Ticket, (answer: Answer) => void>();
   #lastTicket: Ticket = 0;
-  #ticker: NodeJS.Timeout | undefined;
+  #endTicks: (() => void) | undefined;
   #running: Promise<void> | undefined;
 
-  constructor(ports: MeshLoopPorts) {
+  constructor(ports: MeshLoopPorts, seams: LoopSeams = REAL) {
     this.#ports = ports;
+    this.#seams = seams;
     const { promise, reject } = Promise.withResolvers<never>();
     this.failed = promise;
     this.#fail = reject;
@@ -62,13 +88,13 @@ export class MeshLoop {
   }
 
   start(): void {
-    this.#ticker = setInterval(() => this.put({ kind: "tick" }), TICK_MS);
+    this.#endTicks = this.#seams.every(TICK_MS, () => this.put({ kind: "tick" }));
     this.#running = this.#run().catch(this.#fail);
   }
 
   /** Ends after the input under way; who still waits is told that the daemon stops. */
   async stop(): Promise<void> {
-    clearInterval(this.#ticker);
+    this.#endTicks?.();
     this.#queue.close();
     await this.#running;
     const answer: Answer = { kind: "failed", failure: "NOT_READY", message: "the daemon stops" };
@@ -98,8 +124,8 @@ export class MeshLoop {
       const input = await this.#queue.take();
       if (input === undefined) return;
       await this.#handle(input);
-      // Sockets, timers and the admin API get their turn however many records wait.
-      if (input.kind === "record-received") await setImmediate();
+      // However many records wait.
+      if (input.kind === "record-received") await this.#seams.giveWay();
     }
   }
 
@@ -108,12 +134,12 @@ export class MeshLoop {
     for (let turn = 0; input !== undefined; turn += 1) {
       if (turn > FOLLOW_UPS_MAX) throw new Error(`endless follow-ups of ${first.kind}`);
       const { state, nowMs, proofs } = this.#ports;
-      input = await this.#carryOut(step(state, input, nowMs(), proofs));
+      input = await this.#carryOut(this.#seams.step(state, input, nowMs(), proofs));
     }
   }
 
   /** Carries effects out in order. Returns the outcome that must be the next input, if any. */
-  async #carryOut(effects: readonly Effect[]): Promise<Input | undefined> {
+  async #carryOut(effects: Iterable<Effect>): Promise<Input | undefined> {
     let next: Input | undefined;
     for (const effect of effects) next = (await this.#perform(effect)) ?? next;
     return next;

@@ -1,8 +1,7 @@
 /** The table of proofs says of every history what real certificates and signatures say of it. */
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { signBlock as signByTable } from "../../simulations/world/signer.ts";
-import { TableProofs } from "../../simulations/world/table-proofs.ts";
+import { TableProofs, toSvid } from "../../simulations/world/table-proofs.ts";
 import { type Block, encodeEnvelope } from "../../src/core/record/envelope.ts";
 import { recordId } from "../../src/core/record/preimages.ts";
 import type { Proofs } from "../../src/core/record/proofs.ts";
@@ -10,6 +9,7 @@ import type { RefusalCode } from "../../src/core/record/refusal.ts";
 import { type State, encodeState, noLineage } from "../../src/core/record/state.ts";
 import { type VerifiedRecord, readRecord, verifyRecord } from "../../src/core/record/verify.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { signBlock as signByTable } from "../../src/keys/publisher.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
 import { VALID_FROM_S, makeAuthority } from "../arbitraries/authority.ts";
 import { NOW_S, makeNodeKey, mintSvid, signBlock } from "../arbitraries/record.ts";
@@ -163,11 +163,11 @@ function tableSide(): Side {
     nodes: nodes.map(({ publicKey }) => publicKey),
     sign: (recordId, { node, svids, isStolen, signedAtS }) => {
       const stolen = isStolen ? made.at(-1) : undefined;
-      const chosen = pick(made, svids).map(({ svid: { facts, key } }) => ({
-        facts,
-        key: stolen?.svid.key ?? key,
-      }));
-      return signByTable({ recordId, recovery: [] }, nodes[node], chosen, signedAtS);
+      const chosen = pick(made, svids).map(({ svid: { facts, key } }) =>
+        toSvid({ facts, key: stolen?.svid.key ?? key }),
+      );
+      const parts = { nodeKey: nodes[node], signAsSvid: proofs.sign };
+      return signByTable({ recordId, recovery: [] }, parts, chosen, signedAtS);
     },
   };
 }

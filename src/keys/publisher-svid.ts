@@ -6,7 +6,7 @@ import { type KeyObject, createPublicKey, sign } from "node:crypto";
 import { type ChainFacts, judgeChain, readChain } from "../core/record/chain.ts";
 import type { Chain } from "../core/record/envelope.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
-import { concatBytes, equalBytes } from "../core/std/bytes.ts";
+import { concatBytes, equalBytes, toUtf8 } from "../core/std/bytes.ts";
 import { CHAIN_CERTIFICATES_MAX, SVID_TTL_S } from "../core/std/limits.ts";
 import { type Result, no, ok } from "../core/std/result.ts";
 import { sha256Hex } from "../core/std/sha256.ts";
@@ -21,6 +21,9 @@ const SVID_LIFE_S_MAX = SVID_TTL_S + 60;
 /** The order of P-256's base point (SP 800-186, 3.2.1.3). */
 const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 const SCALAR_BYTES = 32;
+
+/** Signed once on reading, and no preimage of a record: those begin with a name of their own. */
+const PROBE = toUtf8("spire-mesh probes a private key");
 
 export interface PublisherSvid {
   /** DER, leaf first, without the root. */
@@ -37,7 +40,7 @@ export interface PublisherSvid {
 /**
  * Reads a chain and its key.
  * @returns The reason, in words, when the chain is not one of this trust domain's publisher, was not
- *   valid when it began, or the key is not the leaf's.
+ *   valid when it began, or the key is not the leaf's or does not sign for it.
  */
 export function readPublisherSvid(
   chain: Chain,
@@ -58,7 +61,12 @@ export function readPublisherSvid(
   if (!judged.ok) return no(judged.reason.detail);
   const spki = createPublicKey(privateKey).export({ type: "spki", format: "der" });
   if (!equalBytes(spki, leaf.key.spki)) return no("the private key is not the leaf's");
-  return ok({ chain, facts, privateKey, anchorId: anchorIdOf(facts), notBeforeS, notAfterS });
+  const svid = { chain, facts, privateKey, anchorId: anchorIdOf(facts), notBeforeS, notAfterS };
+  // OpenSSL believes a key file that names a public point which its scalar does not give (measured).
+  if (!x509Proofs.verifiesSvid(leaf.key, PROBE, signAsSvid(svid, PROBE))) {
+    return no("the private key does not sign for the leaf's: its scalar is damaged");
+  }
+  return ok(svid);
 }
 
 export function isValidAt({ notBeforeS, notAfterS }: PublisherSvid, timeS: number): boolean {

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { statfsSync } from "node:fs";
 import {
   chmod,
@@ -23,11 +23,13 @@ import type { SvidCachePolicy } from "../../src/keys/svid-files.ts";
 import type { Keyring } from "../../src/ports/keyring.ts";
 import { type KeyringUnderTest, Publishing } from "../compliance/keyring.ts";
 import { IMPOSTORS } from "../private-files/impostors.ts";
+import { secretOf } from "../secrets/forms.ts";
 import { RotatingSpire } from "./rotating-spire.ts";
 
 const TRUST_DOMAIN = "alpha.test" as TrustDomain;
 const START_S = 1_790_000_000;
 const TMPFS = "/dev/shm";
+const PRIVATE_KEY = /^-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n/;
 
 let dataDir: string;
 let runtimeDir: string;
@@ -165,6 +167,7 @@ describe("kept SVIDs", () => {
     ["is too large", async (file) => await writeFile(file, "-".repeat(70_000))],
     ["can be read by others", async (file) => await chmod(file, 0o644)],
     ["has a key that is not the chain's", async (file) => await swapKey(file)],
+    ["has a key whose scalar is damaged", async (file) => await damageScalar(file)],
     ["is a link", async (file) => await replaceByLink(file)],
   ])("are not used when a file %s; it is told and left", async (_, spoil) => {
     const before = await publishThenRotate("disk");
@@ -243,8 +246,20 @@ describe("kept SVIDs", () => {
 async function swapKey(file: string): Promise<void> {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const foreign = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-  const key = /^-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n/;
-  await writeFile(file, (await readFile(file, "utf8")).replace(key, foreign));
+  await writeFile(file, (await readFile(file, "utf8")).replace(PRIVATE_KEY, foreign));
+}
+
+/** Changes the secret of the key, and not the public point that stands beside it. */
+async function damageScalar(file: string): Promise<void> {
+  const text = await readFile(file, "utf8");
+  const key = createPrivateKey(text);
+  const der = key.export({ type: "pkcs8", format: "der" });
+  const scalar = secretOf(key);
+  const at = der.indexOf(scalar) + scalar.length - 1;
+  der[at] = (der[at] ?? 0) ^ 1;
+  const body = der.toString("base64").replaceAll(/.{64}/g, "$&\n");
+  const damaged = `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`;
+  await writeFile(file, text.replace(PRIVATE_KEY, damaged));
 }
 
 async function replaceByLink(file: string): Promise<void> {

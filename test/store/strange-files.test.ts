@@ -1,5 +1,5 @@
 /** What else than the daemon's own files may lie in data_dir, and values that it never wrote. */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdir, readFile, readdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
@@ -66,6 +66,18 @@ describe("the store", () => {
     ),
   )("is not opened where $name is $is", async ({ name, make }) => {
     await make(join(dataDir, name));
+    expect(await open()).toEqual(DAMAGED);
+  });
+
+  test.each<[string, string]>([
+    ["names no store", "format 1\n"],
+    ["names a store that is none", "format 1\nstore zz\nwrites 1\n"],
+    ["counts nothing", `format 1\nstore ${"ab".repeat(16)}\n`],
+    ["counts what is no number", `format 1\nstore ${"ab".repeat(16)}\nwrites -1\n`],
+    ["is of no format", "\n"],
+  ])("is not opened where FORMAT %s, whatever its hash says", async (_, body) => {
+    const hash = createHash("sha256").update(body).digest("hex");
+    await writeFile(join(dataDir, "FORMAT"), `${body}sha256 ${hash}\n`);
     expect(await open()).toEqual(DAMAGED);
   });
 

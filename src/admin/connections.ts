@@ -26,6 +26,7 @@ export class Connections {
 
   /** The whole request has arrived. Throws `BUSY` when too much waits to be read already. */
   beginAnswer(socket: Socket): void {
+    if (socket.destroyed) return; // The caller is gone: no `close` would end what begins here.
     let unread = 0;
     for (const { writableLength } of this.#answered) unread += writableLength;
     if (unread > this.#limits.unreadBytesMax) {
@@ -36,9 +37,13 @@ export class Connections {
     socket.once("close", () => this.#answered.delete(socket));
   }
 
-  /** The whole answer goes out: from now on it is for the caller to read it. */
+  /**
+   * The whole answer goes out: from now on it is for the caller to read it. A daemon that stops does
+   * not wait for that.
+   */
   endAnswer(socket: Socket): void {
-    const timer = setTimeout(() => socket.destroy(), this.#limits.replyDeadlineMs);
+    if (socket.destroyed) return;
+    const timer = setTimeout(() => socket.destroy(), this.#limits.replyDeadlineMs).unref();
     socket.once("close", () => clearTimeout(timer));
   }
 }

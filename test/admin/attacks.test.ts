@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
-import { type Socket, connect } from "node:net";
+import { Socket, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
@@ -13,6 +13,7 @@ import { callAdmin } from "../../src/admin-contract/client.ts";
 import { ErrorReply } from "../../src/admin-contract/error-reply.ts";
 import { WATCH_PATH } from "../../src/admin-contract/routes.ts";
 import { AdminServer } from "../../src/admin/admin-server.ts";
+import { Connections } from "../../src/admin/connections.ts";
 import { ADMIN_LIMITS, type AdminLimits } from "../../src/admin/limits.ts";
 import { Fault } from "../../src/fault.ts";
 import { OperationsInMemory, partner } from "./operations-in-memory.ts";
@@ -92,6 +93,11 @@ async function expectHonestCall(): Promise<void> {
   expect(performance.now() - startMs).toBeLessThan(SOON_MS / 4);
 }
 
+/** Timers that keep the process alive. */
+function activeTimers(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+}
+
 function post(path: string, body: string, headers = ""): string {
   const length = headers.includes("-encoding") ? "" : `content-length: ${body.length}\r\n`;
   const json = headers.includes("content-type") ? "" : "content-type: application/json\r\n";
@@ -166,6 +172,40 @@ describe("a caller who is slow", () => {
     await vi.waitFor(expectHonestCall, SOON_MS); // They are closed, and room is made.
     for (const socket of deaf) socket.resume();
     await vi.waitFor(() => expect(deaf.every((socket) => socket.closed)).toBe(true), SOON_MS);
+  });
+
+  test("to read its answer does not hold the process, nor does one who is gone by then", async () => {
+    operations.bundle = () => "x".repeat(4 * MIB);
+    await start();
+    const before = activeTimers();
+    const show =
+      "GET /v1/bundles/show?trust_domain=bravo.test&format=pem HTTP/1.1\r\nhost: x\r\n\r\n";
+    const deaf = caller(show);
+    await once(deaf, "data");
+    deaf.pause();
+    expect(activeTimers()).toBeLessThanOrEqual(before);
+
+    const held = Promise.withResolvers<void>();
+    operations.delay = held.promise;
+    const impatient = caller(post("/v1/export", "{}"));
+    await vi.waitFor(() => expect(operations.changesUnderWay).toBe(1), SOON_MS);
+    impatient.destroy();
+    await expectHonestCall();
+    held.resolve();
+    await vi.waitFor(() => expect(operations.changesUnderWay).toBe(0), SOON_MS);
+    await expectHonestCall();
+    expect(activeTimers()).toBeLessThanOrEqual(before);
+  });
+
+  test("to be answered, and gone, is not waited for", () => {
+    vi.useFakeTimers();
+    const connections = new Connections(ADMIN_LIMITS);
+    const gone = new Socket().destroy();
+    connections.beginAnswer(gone);
+    connections.endAnswer(gone);
+    const timers = vi.getTimerCount();
+    vi.useRealTimers();
+    expect([timers, gone.listenerCount("close")]).toEqual([0, 0]);
   });
 
   test("to follow events is dropped, and others are answered meanwhile", async () => {

@@ -115,14 +115,8 @@ export function encodeRecords(envelopes: readonly Uint8Array[]): Uint8Array {
 export function decodeRequest(frame: Uint8Array): Result<SyncRequest, string> {
   const isFetch = frame[1] === FETCH;
   if (isFetch && frame.length > FETCH_BYTES_MAX) return no("sync request: a fetch too long");
-  if (!hasItemsWithin(frame, isFetch ? FETCH_ITEMS_MAX : COMPARE_ITEMS_MAX)) return TOO_MANY_ITEMS;
-  const read = shape.readCbor(frame, "sync request", (value, at): SyncRequest => {
-    if (Array.isArray(value) && value[0] === FETCH) {
-      return { kind: "fetch", wants: readFetch(value, at)[1].map(toWant) };
-    }
-    const [, wanted, root] = readCompare(value, at);
-    return { kind: "compare", wanted: wanted.map((name) => name as TrustDomain), root };
-  });
+  const itemsMax = isFetch ? FETCH_ITEMS_MAX : COMPARE_ITEMS_MAX;
+  const read = shape.readCbor(frame, "sync request", toRequest, itemsMax);
   if (read.ok && read.value.kind === "fetch" && !read.value.wants.every(asksOneThing)) {
     return no("sync request: a want is for steps or for one record");
   }
@@ -131,20 +125,17 @@ export function decodeRequest(frame: Uint8Array): Result<SyncRequest, string> {
 
 /** Reads the reply to a comparison. */
 export function decodeComparison(frame: Uint8Array): Result<SyncComparison, string> {
-  if (!hasItemsWithin(frame, ENTRIES_ITEMS_MAX)) return TOO_MANY_ITEMS;
-  return shape.readCbor(frame, "sync comparison", (value, at): SyncComparison => {
-    if (Array.isArray(value) && value[0] === SAME) {
-      readSame(value, at);
-      return { kind: "same" };
-    }
-    return { kind: "entries", entries: readEntries(value, at)[1].map(toEntry) };
-  });
+  return shape.readCbor(frame, "sync comparison", toComparison, ENTRIES_ITEMS_MAX);
 }
 
 /** Reads the reply to a fetch: envelopes of at most 128 KiB each, not looked into. */
 export function decodeRecords(frame: Uint8Array): Result<readonly Uint8Array[], string> {
-  if (!hasItemsWithin(frame, RECORDS_ITEMS_MAX)) return TOO_MANY_ITEMS;
-  return shape.readCbor(frame, "sync records", (value, at) => readRecords(value, at)[1]);
+  return shape.readCbor(
+    frame,
+    "sync records",
+    (value, at) => readRecords(value, at)[1],
+    RECORDS_ITEMS_MAX,
+  );
 }
 
 const name = shape.textLike(/^[a-z0-9._-]{1,255}$/);
@@ -185,6 +176,22 @@ const readRecords = shape.tuple(
   shape.literal(RECORDS),
   shape.arrayOf(shape.bytesBetween(1, ENVELOPE_BYTES_MAX), 0, REPLY_RECORDS_MAX),
 );
+
+function toRequest(value: CborValue, at: string): SyncRequest {
+  if (Array.isArray(value) && value[0] === FETCH) {
+    return { kind: "fetch", wants: readFetch(value, at)[1].map(toWant) };
+  }
+  const [, wanted, root] = readCompare(value, at);
+  return { kind: "compare", wanted: wanted.map((each) => each as TrustDomain), root };
+}
+
+function toComparison(value: CborValue, at: string): SyncComparison {
+  if (Array.isArray(value) && value[0] === SAME) {
+    readSame(value, at);
+    return { kind: "same" };
+  }
+  return { kind: "entries", entries: readEntries(value, at)[1].map(toEntry) };
+}
 
 function entryValue({ trustDomain, version, recordIds }: SyncEntry): CborValue {
   return [STATE_ENTRY, trustDomain, ...versionValue(version), recordIds];
@@ -227,25 +234,4 @@ function sortedByName<Item extends { readonly trustDomain: TrustDomain }>(
   items: readonly Item[],
 ): readonly Item[] {
   return [...items].sort((left, right) => (left.trustDomain < right.trustDomain ? -1 : 1));
-}
-
-const TOO_MANY_ITEMS = no("sync frame: more items than its kind may hold");
-const MAJOR_BYTES = 2;
-const MAJOR_TEXT = 3;
-
-/** Counts CBOR heads (RFC 8949, 3) without looking at what is wrong with them: that comes after. */
-function hasItemsWithin(frame: Uint8Array, itemsMax: number): boolean {
-  let at = 0;
-  for (let items = 0; at < frame.length; items += 1) {
-    if (items === itemsMax) return false;
-    const first = frame[at] ?? 0;
-    const major = first >> 5;
-    const lengthBytes = (first & 0x1f) < 24 ? 0 : 1 << ((first & 0x1f) - 24);
-    let argument = lengthBytes === 0 ? first & 0x1f : 0;
-    for (const byte of frame.subarray(at + 1, at + 1 + Math.min(lengthBytes, 8))) {
-      argument = argument * 256 + byte;
-    }
-    at += 1 + lengthBytes + (major === MAJOR_BYTES || major === MAJOR_TEXT ? argument : 0);
-  }
-  return true;
 }

@@ -155,6 +155,13 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
     },
     beyond: "nested too deep",
   },
+  CBOR_ITEMS_MAX: {
+    said: (items) => {
+      const decoded = decodeCbor(encodeCbor(Array.from({ length: items - 1 }, () => [])));
+      return decoded.ok ? "passes" : decoded.reason;
+    },
+    beyond: "more items than it may hold",
+  },
   X509_AUTHORITIES_MAX: {
     said: (count) =>
       readState({ x509Authorities: many(count, 8).map((der) => ({ der, tainted: false })) }),

@@ -9,7 +9,7 @@
  */
 import { decode, encode } from "cborg";
 import { equalBytes } from "./bytes.ts";
-import { CBOR_DEPTH_MAX } from "./limits.ts";
+import { CBOR_DEPTH_MAX, CBOR_ITEMS_MAX } from "./limits.ts";
 import { type Result, no, ok } from "./result.ts";
 
 /** Decoded integers are `number` up to 2^53 − 1 and `bigint` above; both may be encoded. */
@@ -20,9 +20,17 @@ export function encodeCbor(value: CborValue): Uint8Array {
   return Uint8Array.from(encode(value));
 }
 
-/** Decodes exactly one value that fills `bytes`. The reason says what is wrong, for a log. */
-export function decodeCbor(bytes: Uint8Array): Result<CborValue, string> {
-  const problem = scan(bytes);
+/**
+ * Decodes exactly one value that fills `bytes`. The reason says what is wrong, for a log.
+ *
+ * @param itemsMax Items in all: a decoder makes an object of each, and 128 KiB may hold as many as
+ *   bytes. More are refused by the scan.
+ */
+export function decodeCbor(
+  bytes: Uint8Array,
+  itemsMax = CBOR_ITEMS_MAX,
+): Result<CborValue, string> {
+  const problem = scan(bytes, itemsMax);
   if (problem !== undefined) return no(problem);
   let value: CborValue;
   try {
@@ -41,10 +49,13 @@ const FALSE = 0xf4;
 const TRUE = 0xf5;
 
 /** Walks the heads of all items, reading each byte once, and says what the protocol does not have. */
-function scan(bytes: Uint8Array): string | undefined {
+function scan(bytes: Uint8Array, itemsMax: number): string | undefined {
   const openArrays: number[] = []; // Items still to come in each array we are in.
   let position = 0;
+  let items = 0;
   do {
+    if (items === itemsMax) return "more items than it may hold";
+    items += 1;
     const first = bytes[position];
     if (first === undefined) return "ends too early";
     position += 1;

@@ -15,13 +15,14 @@ function mismatch(at: string, wanted: string): never {
   throw new ShapeMismatch(`${at}: not ${wanted}`);
 }
 
-/** Decodes `bytes` strictly and reads the value; the reason is in words, for a log. */
+/** Decodes `bytes` strictly (`decodeCbor`) and reads the value; the reason is in words, for a log. */
 export function readCbor<Value>(
   bytes: Uint8Array,
   name: string,
   reader: Reader<Value>,
+  itemsMax?: number,
 ): Result<Value, string> {
-  const decoded = decodeCbor(bytes);
+  const decoded = decodeCbor(bytes, itemsMax);
   if (!decoded.ok) return no(`${name}: ${decoded.reason}`);
   try {
     return ok(reader(decoded.value, name));

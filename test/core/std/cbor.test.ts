@@ -94,7 +94,7 @@ describe("CBOR", () => {
     "gives %i bytes, characters and items back",
     (n) => {
       const value = [new Uint8Array(n), "a".repeat(n), Array.from({ length: n }, () => 0), true];
-      expect(decodeCbor(encodeCbor(value))).toEqual({ ok: true, value });
+      expect(decodeCbor(encodeCbor(value), n + 5)).toEqual({ ok: true, value });
     },
   );
 
@@ -164,5 +164,27 @@ describe("CBOR", () => {
     const before = process.memoryUsage().rss;
     for (let times = 0; times < 1_000; times += 1) decodeCbor(fromHex("9a7fffffff0000"));
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 * 1024);
+  });
+});
+
+describe("a value of many items", () => {
+  test("is refused at the first too many, however the arrays are nested", () => {
+    const bytes = encodeCbor(Array.from({ length: 10 }, () => [0, new Uint8Array(3), ["a"]]));
+    const items = 1 + 10 * 5;
+    expect(decodeCbor(bytes, items).ok).toBe(true);
+    expect(decodeCbor(bytes, items - 1)).toEqual({
+      ok: false,
+      reason: "more items than it may hold",
+    });
+  });
+
+  test("is one of 1,024 where nothing else is said", () => {
+    for (const [zeros, isTaken] of [
+      [1_023, true],
+      [1_024, false],
+    ] as const) {
+      const bytes = encodeCbor(Array.from({ length: zeros }, () => 0));
+      expect(decodeCbor(bytes).ok).toBe(isTaken);
+    }
   });
 });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import type { Effect } from "../../src/core/mesh/effect.ts";
 import type { Input } from "../../src/core/mesh/input.ts";
+import type { MeshState } from "../../src/core/mesh/mesh-state.ts";
 import { type Version, compareVersions } from "../../src/core/record/state.ts";
 import type { TrustBundle } from "../../src/core/spiffe/trust-bundle.ts";
 import { sameAuthorities } from "../../src/core/spiffe/trust-bundle.ts";
@@ -10,7 +11,7 @@ import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { toHex } from "../../src/core/std/bytes.ts";
 import { STEP_RECORDS_MAX } from "../../src/core/std/limits.ts";
 import type { StoredRecord } from "../../src/ports/record-store.ts";
-import { type Site, heldBy } from "../world/daemon.ts";
+import type { Site } from "../world/daemon.ts";
 import type { Rogue } from "../world/rogue.ts";
 
 export class Laws {
@@ -133,4 +134,10 @@ export class Laws {
     const { own, partners, findings } = daemon.state;
     assert(own.reads.size <= 64 && findings.size <= 16 * (partners.size + 1), "over its caps");
   }
+}
+
+/** All that a refused record must leave as it was. Slots and pins are values. */
+export function heldBy({ own, partners }: MeshState): unknown {
+  const rows = [...partners.values()].map(({ pin, slot, row }) => [pin, slot, { ...row }]);
+  return [own.slot, own.signing, own.settled, rows];
 }

@@ -2,38 +2,45 @@
  * One daemon in virtual time: core, loop, keyring and the rooms beside SPIRE as they are, with a
  * made-up disk, network and SPIRE Server. It may die between any two effects.
  */
-import type { Answer, Effect } from "../../src/core/mesh/effect.ts";
-import type { Ticket, Input } from "../../src/core/mesh/input.ts";
+import type { Effect } from "../../src/core/mesh/effect.ts";
 import { type MeshState, type Stored, newMeshState } from "../../src/core/mesh/mesh-state.ts";
 import { step } from "../../src/core/mesh/step.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
-import { fromHex } from "../../src/core/std/bytes.ts";
+import { fromHex, toHex } from "../../src/core/std/bytes.ts";
 import { createPeerEvents } from "../../src/daemon/peer-events.ts";
 import { createSyncSource } from "../../src/daemon/sync-source.ts";
 import { Publisher } from "../../src/keys/publisher.ts";
-import type { SvidCache } from "../../src/keys/svid-cache.ts";
+import { SvidCache } from "../../src/keys/svid-cache.ts";
 import type { PeerNetworkEvents, SyncSource } from "../../src/ports/peer-network.ts";
 import { MeshLoop } from "../../src/runtime/mesh-loop.ts";
 import { BundleWatcher } from "../../src/spire/bundle-watcher.ts";
 import { RowWatcher } from "../../src/spire/row-watcher.ts";
 import { RowWriter } from "../../src/spire/row-writer.ts";
-import type { Disk } from "./disk.ts";
-import type { Spire } from "./spire.ts";
+import { heldBy } from "../checkers/invariants.ts";
+import { Disk } from "./disk.ts";
+import { Spire } from "./spire.ts";
 import { type SigningKey, toSvid } from "./table-proofs.ts";
 import type { World } from "./world.ts";
 
 /** What of a trust domain stands when its daemon dies. */
-export interface Site {
+export class Site {
   readonly trustDomain: TrustDomain;
   readonly spire: Spire;
-  readonly disk: Disk;
   readonly node: SigningKey;
   readonly nodeHex: string;
-  readonly svids: SvidCache;
+  readonly disk = new Disk();
+  readonly svids = new SvidCache(undefined);
   /** Partners that the operator wants, and those that were forgotten. */
-  readonly approved: Set<TrustDomain>;
-  readonly forgotten: Set<TrustDomain>;
+  readonly approved = new Set<TrustDomain>();
+  readonly forgotten = new Set<TrustDomain>();
   daemon: Daemon | undefined;
+
+  constructor(index: number, { timeline, proofs }: World) {
+    this.trustDomain = `td${index}.example` as TrustDomain;
+    this.spire = new Spire(this.trustDomain, timeline, proofs);
+    this.node = proofs.newKey("ed25519");
+    this.nodeHex = toHex(this.node.publicKey);
+  }
 }
 
 /** Thrown in the midst of effects. */
@@ -45,13 +52,13 @@ const MINT_CHECK_MS = 10_000;
 
 export class Daemon {
   readonly state: MeshState;
+  readonly loop: MeshLoop;
   readonly peers: PeerNetworkEvents;
   readonly spire: ReturnType<Spire["connect"]>;
-  source: SyncSource;
+  readonly source: SyncSource;
   /** Effects and steps until it dies. */
   crashIn = Number.POSITIVE_INFINITY;
-  #isAlive = true;
-  readonly #loop: MeshLoop;
+  readonly #isAlive = (): boolean => this.crashIn >= 0;
   readonly #rooms: readonly (RowWriter | RowWatcher | BundleWatcher)[];
 
   constructor(site: Site, stored: Stored, world: World) {
@@ -61,7 +68,7 @@ export class Daemon {
     const self = { trustDomain, nodePublicKey: node.publicKey, unmanaged: new Set<TrustDomain>() };
     this.state = newMeshState(self, stored, nowMs());
     this.source = createSyncSource(this.state, disk);
-    const spire = site.spire.connect(() => this.#isAlive);
+    const spire = site.spire.connect(this.#isAlive);
     this.spire = spire;
     const keyring = new Publisher({
       trustDomain,
@@ -73,8 +80,8 @@ export class Daemon {
     });
     const every = (intervalMs: number, happen: () => void): (() => void) => {
       pace.every(intervalMs, () => {
-        if (this.#isAlive) happen();
-        return this.#isAlive;
+        if (this.#isAlive()) happen();
+        return this.#isAlive();
       });
       return () => undefined;
     };
@@ -103,7 +110,7 @@ export class Daemon {
         giveWay: async () => undefined,
       },
     );
-    this.#loop = loop;
+    this.loop = loop;
     loop.failed.catch((error: unknown) => world.onEnd(site, error));
     this.peers = createPeerEvents(loop, fromHex);
     const rows = new RowWatcher({ pace }, spire, {
@@ -128,17 +135,13 @@ export class Daemon {
   }
 
   start(): void {
-    for (const room of [...this.#rooms, this.#loop]) room.start();
+    for (const room of [...this.#rooms, this.loop]) room.start();
   }
 
   /** Nothing of it comes after. */
   stop(): void {
-    this.#isAlive = false;
-    for (const room of [...this.#rooms, this.#loop]) void room.stop();
-  }
-
-  async ask(makeInput: (ticket: Ticket) => Input): Promise<Answer | undefined> {
-    return await this.#loop.ask(makeInput);
+    this.crashIn = -1;
+    for (const room of [...this.#rooms, this.loop]) void room.stop();
   }
 
   *#mortal(effects: readonly Effect[]): Generator<Effect> {
@@ -150,12 +153,6 @@ export class Daemon {
 
   #mayDie(): void {
     this.crashIn -= 1;
-    if (this.crashIn < 0) throw new Crash();
+    if (!this.#isAlive()) throw new Crash();
   }
-}
-
-/** All that a refused record must leave as it was. Slots and pins are values. */
-export function heldBy({ own, partners }: MeshState): unknown {
-  const rows = [...partners.values()].map(({ pin, slot, row }) => [pin, slot, { ...row }]);
-  return [own.slot, own.signing, own.settled, rows];
 }

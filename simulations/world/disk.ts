@@ -36,7 +36,7 @@ export class Disk implements RecordStore {
     for (const part of [this.pins, this.domains, this.steps]) part.delete(trustDomain);
   };
 
-  readonly stepsAbove: RecordStore["stepsAbove"] = async (trustDomain, above, limit) =>
+  stepsAbove: RecordStore["stepsAbove"] = async (trustDomain, above, limit) =>
     (this.steps.get(trustDomain) ?? [])
       .filter((step) => compareVersions(step, above) > 0)
       .slice(0, limit);

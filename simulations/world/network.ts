@@ -63,7 +63,7 @@ export class Network {
   /** Its connections end with its daemon. */
   leave(site: Site): void {
     this.#admitted.delete(site);
-    for (const peer of this.peersOf(site)) this.#disconnect(site, peer);
+    for (const peer of this.#sites) this.#connected.delete(pair(site, peer));
   }
 
   /** One message of gossip, which the peer passes on if it accepts it. */
@@ -123,22 +123,11 @@ export class Network {
     const isBlocked = this.blocked.has(way(left, right)) && this.blocked.has(way(right, left));
     const admits = (one: Site, other: Site) => this.#admitted.get(one)?.has(other.nodeHex) === true;
     const may = admits(left, right) && admits(right, left) && !isBlocked;
-    if (may === this.#connected.has(pair(left, right))) return;
-    if (!may) {
-      this.#disconnect(left, right);
-      return;
-    }
+    if (!may) this.#connected.delete(pair(left, right));
+    if (!may || this.#connected.has(pair(left, right))) return;
     this.#connected.add(pair(left, right));
-    left.daemon?.peers.onPeerConnected(right.nodeHex);
-    right.daemon?.peers.onPeerConnected(left.nodeHex);
     this.#sync(left, right);
     this.#sync(right, left);
-  }
-
-  #disconnect(left: Site, right: Site): void {
-    this.#connected.delete(pair(left, right));
-    left.daemon?.peers.onPeerLost(right.nodeHex);
-    right.daemon?.peers.onPeerLost(left.nodeHex);
   }
 }
 

@@ -19,15 +19,19 @@ async function attempt(at: Site, { trustDomain, daemon: theirs }: Site): Promise
   const isImported = daemon?.state.partners.has(trustDomain) === true;
   if (daemon === undefined || isImported === approved.has(trustDomain)) return;
   if (isImported) {
-    const answer = await daemon.ask((ticket) => ({ kind: "forget-asked", ticket, trustDomain }));
+    const answer = await daemon.loop.ask((ticket) => ({
+      kind: "forget-asked",
+      ticket,
+      trustDomain,
+    }));
     if (answer?.kind === "done" && !approved.has(trustDomain)) forgotten.add(trustDomain);
     return;
   }
-  const exported = await theirs?.ask((ticket) => ({ kind: "export-asked", ticket }));
+  const exported = await theirs?.loop.ask((ticket) => ({ kind: "export-asked", ticket }));
   const row = await daemon.spire.readFederatedBundle(trustDomain);
   if (exported?.kind !== "exported" || !approved.has(trustDomain)) return;
   forgotten.delete(trustDomain);
-  await daemon.ask((ticket) => ({
+  await daemon.loop.ask((ticket) => ({
     kind: "import-asked",
     ticket,
     envelope: exported.envelope,

@@ -8,7 +8,7 @@ import { type State, decodeState, encodeState } from "../../src/core/record/stat
 import { equalBytes, toHex } from "../../src/core/std/bytes.ts";
 import type { PublisherSvid } from "../../src/keys/publisher-svid.ts";
 import { signBlock } from "../../src/keys/publisher.ts";
-import type { Daemon, Site } from "./daemon.ts";
+import type { Site } from "./daemon.ts";
 import { type Certified, type SigningKey, toSvid } from "./table-proofs.ts";
 import type { World } from "./world.ts";
 
@@ -21,30 +21,26 @@ export class Rogue {
   readonly #world: World;
   /** It stole one factor of the victim: the node key or the X509-SVIDs, never both. */
   readonly #hasNode: boolean;
-  readonly #lying = new WeakSet<Daemon>();
 
   constructor(world: World, site: Site, victim: Site) {
     this.site = site;
     this.victim = victim;
     this.#world = world;
     this.#hasNode = world.timeline.happens(50);
+    const { stepsAbove } = site.disk;
+    site.disk.stepsAbove = async (...asked) => {
+      const slipped = { epoch: 0, rev: 0, sequence: 0n, recordId: "", envelope: this.#make() };
+      return [slipped, ...(await stepsAbove(...asked))].toReversed();
+    };
   }
 
-  /** Gossips something to a peer, and slips something into what it answers to a sync. */
+  /** Gossips something to a peer. Something else slips into whatever it answers to a sync. */
   act(): void {
     const { network, timeline } = this.#world;
     const peer = timeline.oneOf(network.peersOf(this.site));
-    if (peer !== undefined) {
-      network.push(this.site, peer, this.#make());
-      network.push(this.site, peer, this.#underTainted(peer));
-    }
-    const { daemon } = this.site;
-    if (daemon === undefined || this.#lying.has(daemon)) return;
-    this.#lying.add(daemon);
-    const { source } = daemon;
-    const records: typeof source.records = async (wants) =>
-      [this.#make(), ...(await source.records(wants))].toReversed();
-    daemon.source = { ...source, records };
+    if (peer === undefined) return;
+    network.push(this.site, peer, this.#make());
+    network.push(this.site, peer, this.#underTainted(peer));
   }
 
   /** A record that it once held, as it was or with a byte changed, or a new one of somebody. */
@@ -60,13 +56,13 @@ export class Rogue {
     const state = held.ok ? decodeState(held.value.payload) : held;
     if (!held.ok || !state.ok) return JUNK;
     const nodes = this.#hasNode ? [this.site.node, this.victim.node] : [this.site.node];
-    const stolen = this.#hasNode ? [] : this.victim.svids.validAt(this.#nowS());
+    const stolen = this.#hasNode ? [] : this.victim.svids.validAt(this.#world.timeline.nowS());
     // The certificate under a record is public; its key is not.
     const seen = proofs.readCertificate(held.value.blocks[0]?.chains[0]?.[0] ?? JUNK);
     return this.#forge(state.value, timeline.between(0, 2), nodes, (ca) => {
       const svids = [
         this.#mint(ca, state.value.trustDomain),
-        ...this.site.svids.validAt(this.#nowS()),
+        ...this.site.svids.validAt(this.#world.timeline.nowS()),
         ...stolen,
       ];
       if ("der" in seen) svids.push(toSvid({ facts: seen, key: ca.key }));
@@ -94,7 +90,7 @@ export class Rogue {
   ): Uint8Array {
     const { timeline, proofs } = this.#world;
     const { trustDomain, version, x509Authorities } = state;
-    const ca = proofs.issue(trustDomain, this.#nowS(), LIFE_S);
+    const ca = proofs.issue(trustDomain, this.#world.timeline.nowS(), LIFE_S);
     if (trustDomain === this.site.trustDomain) this.site.spire.published.add(toHex(ca.facts.der));
     const nodeKey = timeline.oneOf(nodes) ?? this.site.node;
     const forged = { der: ca.facts.der, tainted: false };
@@ -106,15 +102,11 @@ export class Rogue {
     });
     const order = { recordId: recordId(1, payload), recovery: [] };
     const parts = { nodeKey, signAsSvid: proofs.sign };
-    const blocks = [signBlock(order, parts, chains(ca), this.#nowS())];
+    const blocks = [signBlock(order, parts, chains(ca), this.#world.timeline.nowS())];
     return encodeEnvelope({ kind: 1, payload, blocks, recovery: [] });
   }
 
   #mint(ca: Certified, trustDomain = this.victim.trustDomain): PublisherSvid {
-    return toSvid(this.#world.proofs.issue(trustDomain, this.#nowS(), LIFE_S, ca));
-  }
-
-  #nowS(): number {
-    return Math.floor(this.#world.timeline.nowMs() / 1_000);
+    return toSvid(this.#world.proofs.issue(trustDomain, this.#world.timeline.nowS(), LIFE_S, ca));
   }
 }

@@ -20,7 +20,7 @@ const DEADLINE_MS = 5_000;
  */
 const CACHE_MS = 3_000;
 
-const WELL = { isDown: false, latencyMs: 5, isStale: false, lostReplies: 0, refusals: 0 };
+export const WELL = { isDown: false, latencyMs: 5, isStale: false, lostReplies: 0, refusals: 0 };
 
 type Calls = Omit<SpireServer, "mintX509Svid" | "isServing" | "close">;
 
@@ -32,7 +32,7 @@ export class Spire {
   readonly tainted: Certified[] = [];
   bundle: TrustBundle;
   /** What ails it; lost replies and refused writes in percent. */
-  ills = { ...WELL };
+  ills = WELL;
   /** Those in the bundle, oldest first. */
   #cas: readonly Certified[] = [];
   #active: Certified;
@@ -48,10 +48,6 @@ export class Spire {
     this.bundle = { trustDomain, sequenceNumber: 0n, x509Authorities: [], jwtAuthorities: [] };
     this.#active = this.#addCa();
     this.#before = this.bundle;
-  }
-
-  heal(): void {
-    this.ills = { ...WELL };
   }
 
   /** The next step of a rotation: prepare, activate, taint, revoke. */
@@ -113,8 +109,7 @@ export class Spire {
   }
 
   #issue(lifeS: number, issuer?: Certified): Certified {
-    const nowS = Math.floor(this.#timeline.nowMs() / 1_000);
-    return this.#proofs.issue(this.bundle.trustDomain, nowS - 10, lifeS, issuer);
+    return this.#proofs.issue(this.bundle.trustDomain, this.#timeline.nowS() - 10, lifeS, issuer);
   }
 
   #addCa(): Certified {

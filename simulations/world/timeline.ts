@@ -28,6 +28,7 @@ export class Timeline implements Pace {
   }
 
   readonly nowMs = (): number => this.#nowMs;
+  readonly nowS = (): number => Math.floor(this.#nowMs / 1_000);
   readonly between = (from: number, to: number): number => uniformInt(this.#generator, from, to);
   readonly random = (): number => this.between(0, 2 ** 20 - 1) / 2 ** 20;
   readonly happens = (percent: number): boolean => this.between(1, 100) <= percent;

@@ -2,19 +2,13 @@
  * A small world: N trust domains, each with SPIRE, a daemon and a disk, between them a network, all
  * in virtual time from one seed. After every event the laws are checked.
  */
-import { hash } from "node:crypto";
 import type { Effect } from "../../src/core/mesh/effect.ts";
 import type { Input } from "../../src/core/mesh/input.ts";
-import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
-import { toHex } from "../../src/core/std/bytes.ts";
-import { SvidCache } from "../../src/keys/svid-cache.ts";
 import { loadStored } from "../../src/runtime/stored-slot.ts";
 import { Laws } from "../checkers/invariants.ts";
-import { Crash, Daemon, type Site } from "./daemon.ts";
-import { Disk } from "./disk.ts";
+import { Crash, Daemon, Site } from "./daemon.ts";
 import { Network } from "./network.ts";
 import { operate } from "./operator.ts";
-import { Spire } from "./spire.ts";
 import { TableProofs } from "./table-proofs.ts";
 import { Timeline } from "./timeline.ts";
 
@@ -30,7 +24,7 @@ export class World {
 
   constructor(seed: number, size: number) {
     this.timeline = new Timeline(seed);
-    this.sites = Array.from({ length: size }, (_, index) => this.#newSite(index));
+    this.sites = Array.from({ length: size }, (_, index) => new Site(index, this));
     this.network = new Network(this.sites, this.timeline);
     this.laws = new Laws(this.sites);
     for (const site of this.sites) {
@@ -39,11 +33,6 @@ export class World {
       operate(site, partners, this.timeline);
       void this.boot(site);
     }
-  }
-
-  /** SHA-256 of all that happened. */
-  get digest(): string {
-    return hash("sha256", this.log.join("\n"));
   }
 
   /** Starts a daemon on what its disk holds. */
@@ -80,21 +69,5 @@ export class World {
     site.daemon?.stop();
     site.daemon = undefined;
     this.network.leave(site);
-  }
-
-  #newSite(index: number): Site {
-    const trustDomain = `td${index}.example` as TrustDomain;
-    const node = this.proofs.newKey("ed25519");
-    return {
-      trustDomain,
-      spire: new Spire(trustDomain, this.timeline, this.proofs),
-      disk: new Disk(),
-      node,
-      nodeHex: toHex(node.publicKey),
-      svids: new SvidCache(undefined),
-      approved: new Set(),
-      forgotten: new Set(),
-      daemon: undefined,
-    };
   }
 }

@@ -14,7 +14,7 @@ interface Import {
 /** The room a path belongs to, the one with the longest name that fits. */
 export function roomOf(path: string): Room | undefined {
   const fitting = ROOMS.filter(({ name }) => {
-    const place = name.startsWith("peers") ? name : `src/${name}`;
+    const place = /^(?:peers|simulations)/.test(name) ? name : `src/${name}`;
     return path.replace(/\.(?:ts|js|d\.ts)$/, "") === place || path.startsWith(`${place}/`);
   });
   return fitting.toSorted((left, right) => right.name.length - left.name.length)[0];

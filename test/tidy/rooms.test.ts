@@ -7,7 +7,7 @@ import { impurities } from "./purity.ts";
 import { ROOMS, SHARED_PACKAGES } from "./rooms.ts";
 import { repositoryFiles, ROOT, type SourceFile } from "./source.ts";
 
-const files = repositoryFiles(/^(?:src|peers)\/.*\.(?:ts|js)$/);
+const files = repositoryFiles(/^(?:src|peers|simulations)\/.*\.(?:ts|js)$/);
 const source = (path: string, text: string): SourceFile => ({ path, text });
 
 describe("rooms", () => {
@@ -69,6 +69,9 @@ describe("rooms", () => {
     ["src/cli/run.ts", 'const { x } = await import("../daemon/daemon.ts");', 0],
     ["src/cli/status.ts", "const x = await import(name);", 1],
     ["src/daemon/a.ts", 'import { x } from "../../peers/demo/b.ts";', 1],
+    ["src/daemon/a.ts", 'import { x } from "../../simulations/world/b.ts";', 1],
+    ["simulations/world/a.ts", 'import { x } from "../../src/runtime/b.ts";', 0],
+    ["simulations/world/a.ts", 'import { x } from "../../src/p2p/b.ts";', 1],
     ["src/attic/a.ts", "export const x = 1;", 1],
   ])("%s with `%s` breaks the rules %i times", (path, text, count) => {
     expect(forbiddenImports(source(path, text))).toHaveLength(count);

@@ -7,7 +7,7 @@
  */
 
 export interface Room {
-  /** Folder or file below src/, or a folder `peers/…`. The longest name that fits a path is its room. */
+  /** Folder or file below src/, or `peers…`, `simulations`. The longest name that fits a path is its room. */
   readonly name: string;
   readonly holds: string;
   readonly imports: readonly string[];
@@ -265,6 +265,13 @@ export const ROOMS: readonly Room[] = [
     imports: ["fault", "admin-contract", "peers"],
     packages: ["log-update"],
     node: ["node:child_process", "node:fs", "node:process"],
+  },
+  {
+    name: "simulations",
+    holds: "a small mesh in virtual time, from a seed: faults, a rogue, the laws that must hold",
+    imports: [...IO, "spire", "keys", "runtime", "daemon"],
+    packages: ["pure-rand", "tinyqueue"],
+    node: ["node:crypto#createSecretKey", "node:crypto#hash", "node:crypto#KeyObject"],
   },
 ];
 

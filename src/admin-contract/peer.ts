@@ -13,5 +13,9 @@ export const Peer = z.object({
   latency_ms: z.number().min(0).nullable(),
   /** Messages of this peer that no honest peer sends. */
   rejected: Count,
+  /** Messages beyond its budget, which were not looked at. Sync repairs what that costs. */
+  over_budget: Count,
+  /** Its gossip is not looked at now, because of what it sent; sync goes on. */
+  graylisted: z.boolean(),
 });
 export type Peer = z.infer<typeof Peer>;

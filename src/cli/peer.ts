@@ -5,6 +5,17 @@ import { printResult } from "./output.ts";
 import { table } from "./table.ts";
 import type { Session } from "./session.ts";
 
+const HEAD = [
+  "peer id",
+  "trust domain",
+  "direction",
+  "latency",
+  "rejected",
+  "over budget",
+  "since",
+  "address",
+];
+
 export async function listPeers({ socketPath, format }: Session): Promise<number> {
   printResult(format, await callAdmin(socketPath, "peers", {}), renderPeers);
   return 0;
@@ -19,10 +30,10 @@ function renderPeers(peers: readonly Peer[]): string {
     each.trust_domain ?? "not known",
     each.direction,
     each.latency_ms === null ? "" : `${each.latency_ms.toFixed(1)} ms`,
-    each.rejected,
+    each.graylisted ? `${each.rejected}, graylisted` : each.rejected,
+    each.over_budget,
     each.connected_since,
     each.addresses[0] ?? "",
   ]);
-  const head = ["peer id", "trust domain", "direction", "latency", "rejected", "since", "address"];
-  return table(head, rows);
+  return table(HEAD, rows);
 }

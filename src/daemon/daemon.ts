@@ -204,7 +204,7 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
   );
   const monitoring = createMonitoring(config, {
     state,
-    connectedPeers: () => network.connections().length,
+    network,
     isStopping,
     log: log.child("telemetry"),
     nowMs,

@@ -2,6 +2,7 @@
 import type { Config } from "../config/config.ts";
 import type { MeshEvent } from "../core/mesh/effect.ts";
 import type { MeshState } from "../core/mesh/mesh-state.ts";
+import type { Libp2pNetwork } from "../p2p/libp2p-network.ts";
 import { HttpListener } from "../telemetry/http-listener.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { type MetricSources, type Metrics, createMetrics } from "../telemetry/metrics.ts";
@@ -10,7 +11,7 @@ import { healthOf } from "./status.ts";
 
 interface MonitoringPorts {
   readonly state: MeshState;
-  readonly connectedPeers: () => number;
+  readonly network: Pick<Libp2pNetwork, "connections" | "edgeCounts" | "gossipCounts">;
   readonly isStopping: () => boolean;
   readonly log: Logger;
   readonly nowMs: () => number;
@@ -49,10 +50,17 @@ export function createMonitoring(
   };
 }
 
-function metricSources({ state, connectedPeers, nowMs }: MonitoringPorts): MetricSources {
+function metricSources({ state, network, nowMs }: MonitoringPorts): MetricSources {
   return {
     isSpireUp: () => state.own.read !== undefined && state.spireAway === undefined,
-    connectedPeers,
+    connectedPeers: () => network.connections().length,
+    graylistedPeers: () => network.connections().filter(({ graylisted }) => graylisted).length,
+    edgeCounts: () => ({
+      connection_refused: network.edgeCounts.refused,
+      connection_cut_off: network.edgeCounts.cutOff,
+      message_over_budget: network.gossipCounts.overBudget,
+      message_overload: network.gossipCounts.overload,
+    }),
     findings: () => state.findings.values(),
     ownSequenceNumber: () => state.own.slot?.held.record.state.version.sequence,
     rowProvenEqualAgeS: function* () {

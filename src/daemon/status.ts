@@ -101,6 +101,8 @@ export function peerList(
       direction: connection.direction,
       latency_ms: connection.latencyMs ?? null,
       rejected: connection.rejected,
+      over_budget: connection.overBudget,
+      graylisted: connection.graylisted,
     };
   });
 }

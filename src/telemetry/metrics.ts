@@ -20,10 +20,23 @@ const LABELLED_DOMAINS_MAX = PINNED_DOMAINS_MAX;
 const OTHER_DOMAINS = "(other)";
 const PREFIX = "spire_mesh_";
 
+/** What was turned away at the edge before the core saw it. */
+const EDGE_COUNTS = [
+  "connection_refused",
+  "connection_cut_off",
+  "message_over_budget",
+  "message_overload",
+] as const;
+export type EdgeCount = (typeof EDGE_COUNTS)[number];
+
 /** The states, as they are when asked. Must not throw or wait. */
 export interface MetricSources {
   isSpireUp(): boolean;
   connectedPeers(): number;
+  /** Connected daemons whose gossip is not looked at now. */
+  graylistedPeers(): number;
+  /** Since the start, by what became of it. */
+  edgeCounts(): Readonly<Record<EdgeCount, number>>;
   /** Those that stand now. */
   findings(): Iterable<{ readonly code: FindingCode }>;
   /** Of the own published record; undefined before there is one. Above 2^53 it loses digits. */
@@ -92,6 +105,20 @@ export function createMetrics(sources: MetricSources): Metrics {
     sources.isSpireUp() ? 1 : 0,
   );
   gauge("connected_peers", "Daemons connected now.", () => sources.connectedPeers());
+  gauge("graylisted_peers", "Connected daemons whose gossip is not looked at now.", () =>
+    sources.graylistedPeers(),
+  );
+  void new Counter({
+    name: `${PREFIX}turned_away_total`,
+    help: "Connections and messages that were not looked at, for what their peer did.",
+    labelNames: ["what"],
+    registers,
+    collect() {
+      this.reset();
+      const counts = sources.edgeCounts();
+      for (const what of EDGE_COUNTS) this.inc({ what }, counts[what]);
+    },
+  });
   gauge("own_record_sequence_number", "Sequence number of the own published record.", () => {
     const sequence = sources.ownSequenceNumber();
     return sequence === undefined ? undefined : Number(sequence);

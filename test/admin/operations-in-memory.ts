@@ -142,6 +142,8 @@ export class OperationsInMemory implements Operations {
       direction: "outbound",
       latency_ms: 1.5,
       rejected: 0,
+      over_budget: 0,
+      graylisted: false,
     }));
   }
 

@@ -37,6 +37,13 @@ describe("GET /metrics", () => {
     const metrics = createMetrics({
       isSpireUp: () => true,
       connectedPeers: () => 2,
+      graylistedPeers: () => 0,
+      edgeCounts: () => ({
+        connection_refused: 0,
+        connection_cut_off: 0,
+        message_over_budget: 0,
+        message_overload: 0,
+      }),
       findings: () => [],
       ownSequenceNumber: () => undefined,
       rowProvenEqualAgeS: () => [],

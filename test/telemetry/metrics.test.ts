@@ -12,6 +12,13 @@ const DOMAINS_MAX = 10_000;
 class States implements MetricSources {
   up = true;
   peers = 0;
+  graylisted = 0;
+  edge = {
+    connection_refused: 0,
+    connection_cut_off: 0,
+    message_over_budget: 0,
+    message_overload: 0,
+  };
   codes: FindingCode[] = [];
   sequence: bigint | undefined;
   ages = new Map<TrustDomain, number>();
@@ -21,6 +28,12 @@ class States implements MetricSources {
   }
   connectedPeers(): number {
     return this.peers;
+  }
+  graylistedPeers(): number {
+    return this.graylisted;
+  }
+  edgeCounts(): ReturnType<MetricSources["edgeCounts"]> {
+    return this.edge;
   }
   findings(): Iterable<{ readonly code: FindingCode }> {
     return this.codes.map((code) => ({ code }));
@@ -47,6 +60,21 @@ async function samplesOf(metrics: Metrics): Promise<ReadonlyMap<string, number>>
 }
 
 describe("metrics", () => {
+  test("say who is not heard, and what was turned away at the edge", async () => {
+    const states = new States();
+    const metrics = createMetrics(states);
+    expect((await samplesOf(metrics)).get("graylisted_peers")).toBe(0);
+    states.graylisted = 1;
+    states.edge = { ...states.edge, connection_cut_off: 2, message_over_budget: 31 };
+    for (let collections = 0; collections < 2; collections += 1) {
+      const samples = await samplesOf(metrics);
+      expect(samples.get("graylisted_peers")).toBe(1);
+      expect(samples.get('turned_away_total{what="connection_cut_off"}')).toBe(2);
+      expect(samples.get('turned_away_total{what="message_over_budget"}')).toBe(31);
+      expect(samples.get('turned_away_total{what="connection_refused"}')).toBe(0);
+    }
+  });
+
   test("count what happened, by trust domain or code", async () => {
     const metrics = createMetrics(new States());
     metrics.recordAccepted(ALPHA);

@@ -11,6 +11,13 @@ import { temporaryDirectory } from "../store/temporary-directory.ts";
 
 const PEER = `/p2p/12D3KooW${"a".repeat(44)}`;
 
+/** What takes each with each needs half a minute and more for so many. */
+const MANY = 20_000;
+const LINEAR_MS = 10_000;
+
+const numbered = (before: string, after: string): string =>
+  Array.from({ length: MANY }, (_, index) => `${before}${index}${after}`).join("");
+
 async function load(
   text: string,
   environment: Record<string, string> = {},
@@ -173,6 +180,31 @@ describe("a configuration file", () => {
     const text = (path: string) => `trust_domain: a.test\n${line.replace("SOCKET", path)}`;
     expect((await problemsOf(text(`/${"ä".repeat(54)}`)))[0]).toContain(problem);
     expect(await problemsOf(text(`/${"a".repeat(90)}`))).toEqual([]);
+  });
+
+  test.each<[string, string]>([
+    ["unknown keys", numbered("k", ": 1\n")],
+    ["keys that stand twice", "a: 1\n".repeat(MANY)],
+    ["aliases", `a: &a 1\nb: [${"*a,".repeat(MANY)}]`],
+    ["bad values", `trust_domain: a\npolicy: { unmanaged: [${"A,".repeat(10_000)}] }`],
+    ["rules", `trust_domain: a\npolicy: { firewall: {${numbered("k", ": 1, ")}} }`],
+  ])("with many %s shows fifty problems, and takes no longer than its size", async (_, text) => {
+    const startMs = performance.now();
+    const problems = await problemsOf(text);
+    expect(performance.now() - startMs).toBeLessThan(LINEAR_MS);
+    expect(problems).toHaveLength(51);
+    expect(problems.at(-1)).toMatch(/^ and \d+ more$/);
+  });
+
+  test("may list as many as the schema lets it, and no byte above 512 KiB", async () => {
+    const name = "partner".padEnd(40, "x");
+    const lines = ["trust_domain: a.test", "policy:", "  unmanaged:"];
+    for (let index = 0; index < 10_000; index += 1)
+      lines.push(`    - ${index}${name}`.slice(0, 46));
+    lines.push("peers:", ...Array.from({ length: 256 }, () => `- /dns4/b.test/tcp/7843${PEER}`));
+    const text = `${lines.join("\n")}\n`.padEnd(512 * 1024, "#");
+    expect((await load(text)).policy.unmanaged).toHaveLength(10_000);
+    expect(await problemsOf(`${text}#`)).toEqual([expect.stringContaining("is larger than")]);
   });
 
   test("that is missing is CONFIG_INVALID and not read as empty", async () => {

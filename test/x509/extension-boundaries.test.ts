@@ -71,6 +71,21 @@ describe("an extension on the list", () => {
   });
 });
 
+describe("a subjectAltName", () => {
+  const REFUSED = "critical subjectAltName of directory names alone";
+  test.each<readonly [string, boolean, readonly Buffer[], string]>([
+    ["a directory", true, [directory], REFUSED],
+    ["directories", true, [directory, directory], REFUSED],
+    ["a directory and a URI", true, [directory, uri], "taken"],
+    ["a URI and a directory", true, [uri, directory], "taken"],
+    ["a URI", true, [uri], "taken"],
+    ["a directory", false, [directory], "taken"],
+  ])("of %s, critical %s: %s", (_, critical, names, said) => {
+    const answer = outcome(extension("2.5.29.17", sequence(...names), critical));
+    expect(typeof answer === "string" ? answer : "taken").toBe(said);
+  });
+});
+
 describe("an extension that is not on the list", () => {
   test.each([
     ["1.3.6.1.4.1.311.20.2", false, true],

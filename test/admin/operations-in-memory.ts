@@ -56,6 +56,7 @@ export function partner(trustDomain: string, changes: Partial<TrustDomainStatus>
 export class OperationsInMemory implements Operations {
   /** What is wrong with the daemon; empty when it is ready. */
   problems: readonly string[] = [];
+  spireState: Status["spire"]["state"] = "serving";
   /** Set to break every call in the way of a defect or a fault. */
   failure: Error | undefined;
   /** Changes wait for this, as for a slow SPIRE Server. */
@@ -83,7 +84,7 @@ export class OperationsInMemory implements Operations {
       trust_domain: "alpha.test",
       version: "0.1.0",
       started_at: NOW,
-      spire: { state: "serving", sequence_number: "7", last_read_at: NOW, last_error: null },
+      spire: { state: this.spireState, sequence_number: "7", last_read_at: NOW, last_error: null },
       node: { peer_id: "12D3KooWAlpha", addresses: ["/ip4/127.0.0.1/tcp/7843"], connections: 1 },
       own: {
         lineage: PUBLISHED.recordId,

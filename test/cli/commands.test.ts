@@ -181,6 +181,23 @@ describe("verify", () => {
     });
   });
 
+  test.each([
+    { spireState: "away", expected: 2 },
+    { spireState: "away", expected: 0 },
+    { spireState: "unknown", expected: 2 },
+  ] as const)("of $expected ends with 1 while SPIRE is $spireState", async (row) => {
+    operations.spireState = row.spireState;
+    const { ended, json } = await runJson("verify", "-expect", String(row.expected));
+    expect(ended.exitCode).toBe(1);
+    expect(json).toMatchObject({
+      expected: row.expected,
+      verified: 0,
+      spire_state: row.spireState,
+      not_verified: [{ trust_domain: "bravo.test" }, { trust_domain: "charlie.test" }],
+    });
+    expect(ended.stderr).toMatch(/^NOT_VERIFIED: SPIRE Server is (?:away|unknown)/);
+  });
+
   test("lists what is not so", async () => {
     operations.partners.set("bravo.test", partner("bravo.test", { spire_row: "missing" }));
     const { stdout, stderr } = await run("verify", "--expect", "2");

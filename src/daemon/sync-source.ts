@@ -17,15 +17,11 @@ export function createSyncSource(state: MeshState, store: RecordStore): SyncSour
       const envelopes: Uint8Array[] = [];
       let bytes = 0;
       for (const want of wants) {
-        for (const envelope of await find(
-          state,
-          store,
-          want,
-          SYNC_REPLY_RECORDS_MAX - envelopes.length,
-        )) {
+        const room = SYNC_REPLY_RECORDS_MAX - envelopes.length;
+        if (room === 0) break;
+        for (const envelope of await find(state, store, want, room)) {
           bytes += envelope.length;
-          if (bytes > SYNC_REPLY_BYTES_MAX || envelopes.length === SYNC_REPLY_RECORDS_MAX)
-            return envelopes;
+          if (bytes > SYNC_REPLY_BYTES_MAX) return envelopes;
           envelopes.push(envelope);
         }
       }

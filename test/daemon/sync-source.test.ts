@@ -1,0 +1,69 @@
+/** What a peer that asks for records is given, and what its asking costs. */
+import { expect, onTestFinished, test, vi } from "vitest";
+import { newMeshState } from "../../src/core/mesh/mesh-state.ts";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { SYNC_REPLY_BYTES_MAX, SYNC_REPLY_RECORDS_MAX } from "../../src/core/std/limits.ts";
+import { createSyncSource } from "../../src/daemon/sync-source.ts";
+import type { RecordStore } from "../../src/ports/record-store.ts";
+import { openRecordStore } from "../../src/store/level-record-store.ts";
+import { domainNamed, stored } from "../compliance/record-store.ts";
+import { temporaryDirectory } from "../store/temporary-directory.ts";
+
+const BRAVO = "bravo.test" as TrustDomain;
+const ABOVE_NOTHING = { epoch: 0, rev: 0, sequence: 0n };
+/** Everything that Bravo's steps can give, asked for as often as one frame can ask. */
+const WANTS = Array.from({ length: 64 }, () => ({
+  trustDomain: BRAVO,
+  above: ABOVE_NOTHING,
+  recordId: undefined,
+}));
+
+/** A store with steps of Bravo on a real disk. */
+async function storeOf(steps: number, envelopeBytes: number): Promise<RecordStore> {
+  const store = await openRecordStore(await temporaryDirectory());
+  onTestFinished(async () => await store.close());
+  const record = (sequence: number) =>
+    stored(BigInt(sequence), { envelope: new Uint8Array(envelopeBytes).fill(7) });
+  for (let sequence = 1; sequence <= steps; sequence += 1) {
+    const base = sequence === 1 ? undefined : record(sequence - 1);
+    await store.accept(domainNamed(BRAVO, record(sequence), base), undefined);
+  }
+  return store;
+}
+
+const sourceOf = (store: RecordStore) => {
+  const self = {
+    trustDomain: "alpha.test" as TrustDomain,
+    nodePublicKey: new Uint8Array(32),
+    unmanaged: new Set<TrustDomain>(),
+  };
+  return createSyncSource(newMeshState(self, { own: undefined, partners: [] }, 0), store);
+};
+
+test("a reply that is full of records asks the store no more", async () => {
+  const store = await storeOf(40, 100);
+  const lookUp = vi.spyOn(store, "stepsAbove");
+  expect(await sourceOf(store).records(WANTS)).toHaveLength(SYNC_REPLY_RECORDS_MAX);
+  expect(lookUp.mock.calls.map(([, , limit]) => limit)).toEqual([64, 24]);
+});
+
+test("a reply that is full of bytes ends before the record that is too much", async () => {
+  const envelopeBytes = 100_000;
+  const store = await storeOf(8, envelopeBytes);
+  const lookUp = vi.spyOn(store, "stepsAbove");
+  const envelopes = await sourceOf(store).records(WANTS);
+  expect(envelopes).toHaveLength(Math.floor(SYNC_REPLY_BYTES_MAX / envelopeBytes));
+  expect(lookUp).toHaveBeenCalledTimes(2);
+});
+
+test("nothing is held of a stranger", async () => {
+  const source = sourceOf(await storeOf(1, 100));
+  const stranger = "stranger.test" as TrustDomain;
+  const recordId = new Uint8Array(32);
+  expect(
+    await source.records([
+      { trustDomain: stranger, above: ABOVE_NOTHING, recordId: undefined },
+      { trustDomain: stranger, above: undefined, recordId },
+    ]),
+  ).toEqual([]);
+});

@@ -7,31 +7,39 @@ import type { Timeline } from "./timeline.ts";
 
 const RETRY_MS = 2_000;
 
+/** Of what is as it should be, in percent: who is not sure does it once more. */
+const REPEATS = 10;
+
 export function operate(at: Site, partners: readonly Site[], timeline: Timeline): void {
   timeline.every(RETRY_MS, () => {
-    for (const partner of partners) attempt(at, partner).catch(() => undefined); // SPIRE is away.
+    for (const partner of partners) {
+      const isApproved = at.approved.has(partner.trustDomain);
+      const isDone = at.daemon?.state.partners.has(partner.trustDomain) === isApproved;
+      if (isDone && !timeline.happens(REPEATS)) continue;
+      (isApproved ? approve : forget)(at, partner).catch(() => undefined); // SPIRE is away.
+    }
     return true;
   });
 }
 
-async function attempt(at: Site, { trustDomain, daemon: theirs }: Site): Promise<void> {
+async function forget({ daemon, approved, forgotten }: Site, { trustDomain }: Site): Promise<void> {
+  const answer = await daemon?.loop.ask((ticket) => ({
+    kind: "forget-asked",
+    ticket,
+    trustDomain,
+  }));
+  const isGone =
+    answer?.kind === "done" || (answer?.kind === "failed" && answer.failure === "NOT_FOUND");
+  if (isGone && !approved.has(trustDomain)) forgotten.add(trustDomain);
+}
+
+async function approve(at: Site, { trustDomain, daemon: theirs }: Site): Promise<void> {
   const { daemon, approved, forgotten } = at;
-  const isImported = daemon?.state.partners.has(trustDomain) === true;
-  if (daemon === undefined || isImported === approved.has(trustDomain)) return;
-  if (isImported) {
-    const answer = await daemon.loop.ask((ticket) => ({
-      kind: "forget-asked",
-      ticket,
-      trustDomain,
-    }));
-    if (answer?.kind === "done" && !approved.has(trustDomain)) forgotten.add(trustDomain);
-    return;
-  }
   const exported = await theirs?.loop.ask((ticket) => ({ kind: "export-asked", ticket }));
-  const row = await daemon.spire.readFederatedBundle(trustDomain);
+  const row = await daemon?.spire.readFederatedBundle(trustDomain);
   if (exported?.kind !== "exported" || !approved.has(trustDomain)) return;
   forgotten.delete(trustDomain);
-  await daemon.loop.ask((ticket) => ({
+  await daemon?.loop.ask((ticket) => ({
     kind: "import-asked",
     ticket,
     envelope: exported.envelope,

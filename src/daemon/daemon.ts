@@ -193,7 +193,7 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
   const p2pLog = log.child("p2p");
   const network = await createPeerNetwork(
     {
-      nodeKeySeed: nodeKey.seed,
+      nodeKeySeed: () => nodeKey.seed,
       listen: config.listen,
       announce: config.announce,
       peers: config.peers,

@@ -27,8 +27,8 @@ import { INBOUND_SYNC_STREAMS_MAX, SYNC_PROTOCOL, Sync } from "./sync.ts";
 import { type EdgeCounts, Wires } from "./wire.ts";
 
 export interface PeerNetworkOptions {
-  /** Ed25519 seed of the node key. 32 bytes. */
-  readonly nodeKeySeed: Uint8Array;
+  /** Ed25519 seed of the node key, 32 bytes. A function, so that whoever prints this shows no secret. */
+  readonly nodeKeySeed: () => Uint8Array;
   /** Multiaddrs such as `/ip4/0.0.0.0/tcp/7843`; port 0 takes a free one. None: dials only. */
   readonly listen: readonly string[];
   /** What others shall dial, when that differs from `listen`. */
@@ -66,7 +66,7 @@ export async function createPeerNetwork(
 ): Promise<Libp2pNetwork> {
   const { listen, announce, peers, log, nowMs = () => performance.now() } = options;
   const configured = readConfigured([...listen, ...announce], peers);
-  const privateKey = await nodePrivateKey(options.nodeKeySeed);
+  const privateKey = await nodePrivateKey(options.nodeKeySeed());
   const admission = new Admission(peerIdFromPrivateKey(privateKey), nowMs);
   const strangers = new Strangers(options.strangerMs ?? STRANGER_MS);
   const gossip = new Gossip({ nowMs, log }, admission, events.onGossip.bind(events));

@@ -10,7 +10,7 @@ import { createPeerNetwork } from "../../src/p2p/libp2p-network.ts";
 export async function startListener(): Promise<number> {
   const network = await createPeerNetwork(
     {
-      nodeKeySeed: Uint8Array.from(randomBytes(32)),
+      nodeKeySeed: () => Uint8Array.from(randomBytes(32)),
       listen: ["/ip4/127.0.0.1/tcp/0"],
       announce: [],
       peers: [],

@@ -139,7 +139,7 @@ describe("gossip from a member", () => {
     const nowMs = 0; // The clock stands still, so no token is earned.
     const peer = new BookPeer([TD]);
     const seed = randomBytes(32);
-    const options = { ...OPTIONS, nodeKeySeed: seed, nowMs: () => nowMs };
+    const options = { ...OPTIONS, nodeKeySeed: () => seed, nowMs: () => nowMs };
     const network = await createPeerNetwork(options, peer, peer.book);
     await network.start();
     try {
@@ -323,7 +323,7 @@ describe("sync with a member that does not keep to the protocol", () => {
 
 async function create(options: Partial<PeerNetworkOptions>): Promise<Libp2pNetwork> {
   const peer = new BookPeer([TD]);
-  const nodeKeySeed = randomBytes(32);
+  const nodeKeySeed = () => randomBytes(32);
   return await createPeerNetwork({ ...OPTIONS, nodeKeySeed, ...options }, peer, peer.book);
 }
 
@@ -375,10 +375,10 @@ describe("addresses", () => {
   test("configured peers are dialed once they are admitted", async () => {
     const ours = await start();
     const peer = new BookPeer([TD]);
-    const nodeKeySeed = randomBytes(32);
-    const options = { ...OPTIONS, nodeKeySeed, peers: ours.network.addresses() };
+    const seed = randomBytes(32);
+    const options = { ...OPTIONS, nodeKeySeed: () => seed, peers: ours.network.addresses() };
     const network = await createPeerNetwork(options, peer, peer.book);
-    ours.network.admit([(await nodePrivateKey(nodeKeySeed)).publicKey.raw]);
+    ours.network.admit([(await nodePrivateKey(seed)).publicKey.raw]);
     network.admit([ours.node]);
     await network.start();
     try {

@@ -13,7 +13,7 @@ export const OPTIONS: Omit<PeerNetworkOptions, "nodeKeySeed"> = {
 export const making =
   (more: Partial<PeerNetworkOptions> = {}): MakeNetwork =>
   async ({ seed, ...timing }, events, source) => {
-    const options = { ...OPTIONS, ...timing, ...more, nodeKeySeed: seed };
+    const options = { ...OPTIONS, ...timing, ...more, nodeKeySeed: () => seed };
     const network = await createPeerNetwork(options, events, source);
     return { network, node: (await nodePrivateKey(seed)).publicKey.raw };
   };

@@ -27,7 +27,8 @@ const options = {
 };
 const networks = await Promise.all(
   seeds.map(
-    async (nodeKeySeed) => await createPeerNetwork({ ...options, nodeKeySeed }, events, source),
+    async (seed) =>
+      await createPeerNetwork({ ...options, nodeKeySeed: () => seed }, events, source),
   ),
 );
 const nodes = await Promise.all(

@@ -8,9 +8,12 @@ import { type TrustDomain, publisherId } from "../../src/core/spiffe/trust-domai
 import { openNodeKey } from "../../src/keys/node-key.ts";
 import { openPublisher } from "../../src/keys/publisher.ts";
 import { readPublisherSvid } from "../../src/keys/publisher-svid.ts";
+import { createPeerNetwork } from "../../src/p2p/libp2p-network.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 import { requestSvid } from "../../src/x509/csr.ts";
+import { BookPeer } from "../compliance/peer-network.ts";
 import { RotatingSpire } from "../keys/rotating-spire.ts";
+import { OPTIONS } from "../p2p/libp2p-peers.ts";
 import { temporaryDirectory } from "../store/temporary-directory.ts";
 import { formIn, secretOf, secretsOfPem } from "./forms.ts";
 
@@ -60,6 +63,17 @@ describe("what is printed of it does not show the secret:", () => {
     for (const held of [options, keyring]) {
       expect(formIn(printed(held), nodeKey.seed)).toBeUndefined();
     }
+  });
+
+  test("the peer network, and its options", async () => {
+    const { seed } = await openNodeKey(await temporaryDirectory());
+    const options = { ...OPTIONS, nodeKeySeed: () => seed };
+    const peer = new BookPeer([ALPHA]);
+    const network = await createPeerNetwork(options, peer, peer.book);
+    for (const held of [options, { options }, network]) {
+      expect(formIn(printed(held), seed)).toBeUndefined();
+    }
+    await network.stop();
   });
 });
 

@@ -4,7 +4,7 @@ import { medianOf, spreadOf } from "./spread.ts";
 
 export interface Figure {
   readonly what: string;
-  readonly unit: "ms" | "MB" | "%" | "a second" | "calls" | "MiB/h" | "open";
+  readonly unit: "ms" | "MB" | "%" | "a second" | "calls" | "MiB/h" | "open" | "s" | "peers";
   /** In the order in which they were measured. */
   readonly values: readonly number[];
   /** Measured in the same run; the medians' ratio is shown. */

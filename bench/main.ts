@@ -9,7 +9,9 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { findSpire } from "../peers/site.ts";
 import { measureApply } from "./apply.ts";
+import { measureAttackCost } from "./attack-cost.ts";
 import { type Part, showPart } from "./figure.ts";
+import { measureFlood } from "./flood.ts";
 import { measureIdle } from "./idle.ts";
 import { measureRotation } from "./rotation.ts";
 import { measureSoak } from "./soak.ts";
@@ -35,10 +37,12 @@ const PARTS: Readonly<Record<string, (options: Options) => Promise<Part>>> = {
   writes: measureWrites,
   idle: measureIdle,
   rotation: measureRotation,
+  flood: measureFlood,
+  attacks: measureAttackCost,
   soak: measureSoak,
 };
-/** Only when named: it takes half an hour. */
-const LONG: ReadonlySet<string> = new Set(["soak"]);
+/** Only when named: they take from minutes to half an hour. */
+const LONG: ReadonlySet<string> = new Set(["flood", "attacks", "soak"]);
 
 // Processes of a part end with this one, however it ends: see peers/child.ts.
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));

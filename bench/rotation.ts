@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { activate, prepare, revoke, taintOld } from "../peers/rotation.ts";
+import type { TrustBundle } from "../src/core/spiffe/trust-bundle.ts";
 import { Federation } from "./federation.ts";
 import type { Figure, Part, Target } from "./figure.ts";
 import { Floor } from "./floor.ts";
@@ -48,17 +49,8 @@ async function measureIn(sites: Sites, options: RotationOptions): Promise<Part> 
     // Later than the last poll by a random part of the interval.
     await sleep(SETTLED_MS + Math.random() * POLL_INTERVAL_MS);
     stages.reset();
-    const authorityId = await prepare(alpha.api);
-    const preparedAtMs = performance.now();
-    const preparedAtUnixMs = Date.now();
-    const bundle = await alpha.spire.readBundle();
-    const arrivals = await Promise.all(
-      partners.map(async (partner) => await rowArrival(partner, bundle, LIMIT_MS)),
-    );
-    all.push(Math.max(...arrivals) - preparedAtMs);
-    await activate(alpha.api, authorityId);
-    await revoke(alpha.api, await taintOld(alpha.api));
-    await untilEqual([alpha, ...partners]);
+    const { arrivedAfterMs, preparedAtUnixMs, bundle } = await rotate(alpha, partners, LIMIT_MS);
+    all.push(arrivedAfterMs);
     noteStages(stages, parts, preparedAtUnixMs, alpha, partners);
     const [partner = alpha] = partners;
     await floor.measure(alpha, partner, bundle);
@@ -75,6 +67,32 @@ async function measureIn(sites: Sites, options: RotationOptions): Promise<Part> 
       "the stages are told by the daemons to 1 ms; the slower partner counts",
     ],
   };
+}
+
+interface Rotated {
+  /** Until the slower partner's SPIRE Server answered the prepared authority. */
+  readonly arrivedAfterMs: number;
+  readonly preparedAtUnixMs: number;
+  readonly bundle: TrustBundle;
+}
+
+/** Prepares an authority, waits for it at the partners, and completes the rotation. */
+export async function rotate(
+  from: Bench,
+  partners: readonly Bench[],
+  limitMs: number,
+): Promise<Rotated> {
+  const authorityId = await prepare(from.api);
+  const preparedAtMs = performance.now();
+  const preparedAtUnixMs = Date.now();
+  const bundle = await from.spire.readBundle();
+  const arrivals = await Promise.all(
+    partners.map(async (partner) => await rowArrival(partner, bundle, limitMs)),
+  );
+  await activate(from.api, authorityId);
+  await revoke(from.api, await taintOld(from.api));
+  await untilEqual([from, ...partners], limitMs);
+  return { arrivedAfterMs: Math.max(...arrivals) - preparedAtMs, preparedAtUnixMs, bundle };
 }
 
 /** Trials until the rotations are over, and at least so many as say something. */

@@ -92,7 +92,7 @@ export async function startPartners(
 }
 
 /** Export and import with fingerprints, both ways for each pair. */
-async function meet(benches: readonly Bench[]): Promise<void> {
+export async function meet(benches: readonly Bench[]): Promise<void> {
   for (const from of benches) {
     const exported = await callAdmin(from.site.adminSocket, "export", {});
     for (const to of benches) {
@@ -107,17 +107,17 @@ async function meet(benches: readonly Bench[]): Promise<void> {
 }
 
 /** Waits until every SPIRE Server holds what each other one says is its own bundle. */
-export async function untilEqual(benches: readonly Bench[]): Promise<void> {
+export async function untilEqual(benches: readonly Bench[], limitMs = SOON_MS): Promise<void> {
   for (const of of benches) {
     const bundle = await of.spire.readBundle();
     for (const at of benches) {
-      if (at !== of) await untilHolds(at, bundle);
+      if (at !== of) await untilHolds(at, bundle, limitMs);
     }
   }
 }
 
-async function untilHolds(at: Bench, bundle: TrustBundle): Promise<void> {
-  const deadlineMs = performance.now() + SOON_MS;
+async function untilHolds(at: Bench, bundle: TrustBundle, limitMs: number): Promise<void> {
+  const deadlineMs = performance.now() + limitMs;
   while (!(await holds(at, bundle))) {
     if (performance.now() > deadlineMs) {
       throw new Error(`${at.trustDomain} did not get the bundle of ${bundle.trustDomain}`);

@@ -6,9 +6,9 @@ import { readdir } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { rotateAtOnce } from "../peers/rotation.ts";
-import { freePort } from "../peers/site.ts";
 import { callAdmin } from "../src/admin-contract/client.ts";
 import type { Figure, Part } from "./figure.ts";
+import { type Watched, metricsOf, startWatched } from "./monitored.ts";
 import { usageOf } from "./process-usage.ts";
 import { type Bench, Sites, startPartners, untilEqual } from "./sites.ts";
 import { medianOf } from "./spread.ts";
@@ -30,11 +30,6 @@ interface Sample {
   readonly heapMib: number;
   readonly descriptors: number;
   readonly timers: number;
-}
-
-/** A daemon that is never restarted, and where its metrics are. */
-interface Watched extends Bench {
-  readonly metricsPort: number;
 }
 
 export async function measureSoak({ minutes }: { readonly minutes: number }): Promise<Part> {
@@ -67,14 +62,6 @@ export async function measureSoak({ minutes }: { readonly minutes: number }): Pr
       ],
     };
   });
-}
-
-async function startWatched(sites: Sites, name: string): Promise<Watched> {
-  const metricsPort = await freePort();
-  const extraConfig = `telemetry: { prometheus: { host: 127.0.0.1, port: ${metricsPort} } }\n`;
-  const [bench] = await startPartners(sites, [name], { extraConfig });
-  if (bench === undefined) throw new Error("no site");
-  return { ...bench, metricsPort };
 }
 
 /** Rotates, then one of: restarts charlie's daemon, forgets and imports it, lets strangers knock. */
@@ -115,13 +102,11 @@ async function knock({ site }: Bench, times: number): Promise<void> {
   }
 }
 
-async function sampleOf({ site, metricsPort }: Watched): Promise<Sample> {
-  const pid = site.daemon?.pid;
-  if (pid === undefined) throw new Error(`the daemon of ${site.trustDomain} is gone`);
+async function sampleOf(at: Watched): Promise<Sample> {
   const [usage, descriptors, page] = await Promise.all([
-    usageOf(pid),
-    readdir(`/proc/${pid}/fd`),
-    fetch(`http://127.0.0.1:${metricsPort}/metrics`).then(async (answer) => await answer.text()),
+    usageOf(at.pid),
+    readdir(`/proc/${at.pid}/fd`),
+    metricsOf(at),
   ]);
   return {
     atMs: performance.now(),

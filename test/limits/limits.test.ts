@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { NodeMeter } from "../../src/core/mesh/node-meter.ts";
+import { Meter } from "../../src/core/mesh/meter.ts";
 import { encodeEnvelope } from "../../src/core/record/envelope.ts";
 import type { RecoverySignature } from "../../src/core/record/preimages.ts";
 import type { State } from "../../src/core/record/state.ts";
@@ -114,11 +114,11 @@ async function lastImport(count: number): Promise<string> {
 
 /** The last of so many records of one node: at once, or in the second after it had none left. */
 function lastTaken(count: number, laterMs: number): string {
-  const meter = new NodeMeter();
+  const meter = new Meter();
   const take = (nowMs: number): boolean => meter.takes("aa", "record", nowMs);
   if (laterMs > 0) while (take(0));
   const taken = Array.from({ length: count }, () => take(laterMs));
-  return taken.at(-1) === true ? "passes" : "NODE_OVER_BUDGET";
+  return taken.at(-1) === true ? "passes" : "OVER_BUDGET";
 }
 
 const numbered = (index: number): string => `n${String(index).padStart(6, "0")}.test`;
@@ -231,10 +231,22 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
   CLOCK_SKEW_S: { said: (seconds) => judgedAt(NOW_S + seconds), beyond: "SIGNED_IN_FUTURE" },
   SIGNED_AT_SLACK_S: { said: (seconds) => judgedAt(NOW_S - seconds), beyond: "SIGNED_TOO_EARLY" },
   PINNED_DOMAINS_MAX: { said: lastImport, beyond: "NOT_READY" },
-  NODE_RECORDS_AT_ONCE_MAX: { said: (count) => lastTaken(count, 0), beyond: "NODE_OVER_BUDGET" },
+  NODE_RECORDS_AT_ONCE_MAX: { said: (count) => lastTaken(count, 0), beyond: "OVER_BUDGET" },
   NODE_RECORDS_A_SECOND_MAX: {
     said: (count) => lastTaken(count, 1_000),
-    beyond: "NODE_OVER_BUDGET",
+    beyond: "OVER_BUDGET",
+  },
+  SIGNATURE_CHECKS_MAX: {
+    file: "test/core/record/effort.test.ts",
+    test: "ends with the check after ${SIGNATURE_CHECKS_MAX}, which is answered with no",
+  },
+  DOMAIN_WORK_AT_ONCE_MAX: {
+    file: "test/core/mesh/meter.test.ts",
+    test: "lets it work 1,024 units at once, and then waits until they are earned",
+  },
+  DOMAIN_WORK_A_SECOND_MAX: {
+    file: "test/core/mesh/meter.test.ts",
+    test: "earns sixteen a second",
   },
   ADDRESS_HINTS_MAX: {
     file: "test/core/mesh/operator.test.ts",

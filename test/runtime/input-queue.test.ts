@@ -44,6 +44,41 @@ describe("the input queue", () => {
     );
   });
 
+  test("gives what the daemon's own rooms say before anything of a peer", async () => {
+    const queue = new InputQueue();
+    queue.put(received(1));
+    queue.put(lost(1));
+    queue.put(received(2));
+    queue.put(lost(2));
+    const taken = [await queue.take(), await queue.take(), await queue.take(), await queue.take()];
+    expect(taken).toEqual([lost(1), lost(2), received(1), received(2)]);
+  });
+
+  test("gives forwarders their turns, each in its own order", async () => {
+    const of = fc.array(fc.constantFrom("aa", "bb", "cc"), { maxLength: 40 });
+    await fc.assert(
+      fc.asyncProperty(of, async (forwarders) => {
+        const queue = new InputQueue();
+        for (const [ticket, from] of forwarders.entries()) {
+          queue.put({ kind: "record-received", envelope, carrier: "sync", from, ticket });
+        }
+        const taken: [string, number][] = [];
+        for (const _ of forwarders) {
+          const input = await queue.take();
+          if (input?.kind === "record-received") taken.push([input.from, input.ticket]);
+        }
+        for (const from of ["aa", "bb", "cc"]) {
+          const tickets = taken.filter(([each]) => each === from).map(([, ticket]) => ticket);
+          expect(tickets).toEqual(tickets.toSorted((left, right) => left - right));
+        }
+        // The first of everybody comes before the second of anybody.
+        const firsts = taken.slice(0, new Set(forwarders).size).map(([from]) => from);
+        expect(new Set(firsts)).toEqual(new Set(forwarders));
+        expect(taken).toHaveLength(forwarders.length);
+      }),
+    );
+  });
+
   test("holds 1,024 inputs of peers, and room comes back with each that is taken", async () => {
     const queue = new InputQueue();
     expect(fill(queue)).toBe(REMOTE_MAX);
@@ -86,8 +121,8 @@ describe("the input queue", () => {
     const queue = new InputQueue();
     fill(queue);
     for (let node = 0; node < 5_000; node += 1) expect(queue.put(lost(node))).toBe(true);
-    for (let taken = 0; taken < REMOTE_MAX; taken += 1) await queue.take();
-    expect(await queue.take()).toEqual(lost(0));
+    for (let node = 0; node < 5_000; node += 1) expect(await queue.take()).toEqual(lost(node));
+    expect(await queue.take()).toEqual(received(0));
   });
 
   test("ends with undefined for who waits and for who comes later", async () => {

@@ -8,9 +8,10 @@
  */
 import assert from "node:assert/strict";
 import { equalBytes, toHex } from "../std/bytes.ts";
-import { ADDRESS_HINTS_MAX, PARKED_TRIES_MAX } from "../std/limits.ts";
+import { ADDRESS_HINTS_MAX, PARKED_TRIES_MAX, SIGNATURE_CHECKS_MAX } from "../std/limits.ts";
 import { ok } from "../std/result.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
+import { Effort } from "../record/effort.ts";
 import type { Proofs } from "../record/proofs.ts";
 import { type Judged, type Refusal, refuse } from "../record/refusal.ts";
 import {
@@ -32,7 +33,7 @@ import {
 import type { Effect } from "./effect.ts";
 import type { Input, Ticket } from "./input.ts";
 import { type MeshState, raise } from "./mesh-state.ts";
-import type { Budget, NodeMeter } from "./node-meter.ts";
+import type { Budget, Meter } from "./meter.ts";
 import { waitsForAStep } from "./parked.ts";
 import type { Partner, Pin } from "./partner.ts";
 import { doubtOwnRecord } from "./own-record.ts";
@@ -117,33 +118,39 @@ function judgeRecord(
   slot: Slot,
   relation: Relation,
   record: SignedRecord,
-  meter: NodeMeter,
+  meter: Meter,
   arrival: Arrival,
 ): Judged<VerifiedRecord | "held"> {
   const beside = besideHeld(relation, record);
   if (beside !== undefined) return { ok: false, reason: beside };
   if (relation === "same" && holdsBlocks(slot, record)) return ok("held");
   const held = judgedBy(slot, relation);
-  const budget = relation === "same" ? "block" : "record";
-  const paid = payFor(record, held, budget, meter, arrival);
-  return paid.ok ? verifyRecord(record, held, toSeconds(arrival.nowMs), arrival.proofs) : paid;
+  return verifyPaid(record, held, relation === "same" ? "block" : "record", meter, arrival);
 }
 
-/** Step 6, and what was gossiped is paid for by its node: no certificate was read until here. */
-function payFor(
+/** Steps 6 to 10 for what its node and its trust domain may make us verify. */
+function verifyPaid(
   record: SignedRecord,
   held: VerifiedRecord | undefined,
   budget: Budget,
-  meter: NodeMeter,
-  { carrier, nowMs }: Arrival,
-): Judged<undefined> {
-  const signers = judgeSigners(record, held);
+  meter: Meter,
+  { carrier, nowMs, proofs }: Arrival,
+): Judged<VerifiedRecord> {
+  const signers = judgeSigners(record, held); // No certificate was read until here.
   if (!signers.ok) return signers;
   for (const { nodePublicKey } of carrier === "gossip" ? signers.value : []) {
     if (meter.takes(toHex(nodePublicKey), budget, nowMs)) continue;
-    return refuse("NODE_OVER_BUDGET", "more than its node may make us verify; sync brings it");
+    return refuse("OVER_BUDGET", "more than its node may make us verify; sync brings it");
   }
-  return ok(undefined);
+  if (!meter.isPaid(nowMs) && carrier !== "file") {
+    return refuse("OVER_BUDGET", "its trust domain made us work too much; sync comes again");
+  }
+  const effort = new Effort(proofs);
+  const verified = verifyRecord(record, held, toSeconds(nowMs), effort);
+  meter.charge(effort.work);
+  return !verified.ok && effort.isExhausted
+    ? refuse("OVER_BUDGET", `more than ${SIGNATURE_CHECKS_MAX} signature checks`)
+    : verified;
 }
 
 /** Keeps a gossiped record that may lack nothing but a step before it. */
@@ -176,7 +183,9 @@ export function onParkedWoken(
       continue;
     }
     if (judgeSigners(record, partner.slot.held).ok) tries += 1;
-    const verified = verifyRecord(record, partner.slot.held, toSeconds(nowMs), proofs);
+    // Its node paid when it came.
+    const arrival: Arrival = { ...parked, carrier: "sync", ...NOBODY_WAITS, nowMs, proofs };
+    const verified = verifyPaid(record, partner.slot.held, "record", partner.meter, arrival);
     if (verified.ok) {
       const next = advance(partner.slot, verified.value);
       effects = storeSlot(state, partner.pin, next, "newer", record, undefined);
@@ -186,6 +195,8 @@ export function onParkedWoken(
   }
   return effects;
 }
+
+const NOBODY_WAITS = { ticket: undefined, addressHints: [] } as const;
 
 /** The newest hints come first, and the oldest go. Same pin: nothing is new. */
 function withHints(pin: Pin, hints: readonly string[]): Pin {
@@ -200,12 +211,11 @@ function takeFirstRecord(
   state: MeshState,
   record: SignedRecord,
   pin: Pin,
-  meter: NodeMeter,
+  meter: Meter,
   arrival: Arrival,
 ): Effect[] {
-  const { ticket, nowMs, proofs } = arrival;
-  const paid = payFor(record, undefined, "record", meter, arrival);
-  const verified = paid.ok ? verifyRecord(record, undefined, toSeconds(nowMs), proofs) : paid;
+  const { ticket } = arrival;
+  const verified = verifyPaid(record, undefined, "record", meter, arrival);
   if (!verified.ok) return refused(verified.reason, record, ticket);
   return storeSlot(state, pin, startSlot(verified.value), "newer", record, ticket);
 }

@@ -10,7 +10,7 @@ import type { State } from "../record/state.ts";
 import type { Effect, MeshEvent } from "./effect.ts";
 import { FINDINGS, type Finding, type FindingCode } from "./finding.ts";
 import type { Ticket } from "./input.ts";
-import { NodeMeter } from "./node-meter.ts";
+import { Meter } from "./meter.ts";
 import { ParkedRecords } from "./parked.ts";
 import { type Partner, type Pin, newPartner } from "./partner.ts";
 
@@ -48,7 +48,7 @@ export interface Own {
   wentBackSinceMs: number | undefined;
   /** A higher own record that this daemon never read from SPIRE. */
   suspect: { readonly record: VerifiedRecord; readonly sinceMs: number } | undefined;
-  readonly meter: NodeMeter;
+  readonly meter: Meter;
   /** Who waits for the first record. */
   readonly exports: Ticket[];
 }
@@ -98,7 +98,7 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
       retryAtMs: 0,
       wentBackSinceMs: undefined,
       suspect: undefined,
-      meter: new NodeMeter(),
+      meter: new Meter(),
       exports: [],
     },
     partners: new Map(

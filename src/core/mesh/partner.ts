@@ -3,7 +3,7 @@ import type { Version } from "../record/state.ts";
 import type { Slot } from "../resolver/slot.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Ticket } from "./input.ts";
-import { NodeMeter } from "./node-meter.ts";
+import { Meter } from "./meter.ts";
 
 /** An operator's approval of a partner. */
 export interface Pin {
@@ -38,7 +38,7 @@ export interface Partner {
   pin: Pin;
   slot: Slot;
   readonly row: Row;
-  readonly meter: NodeMeter;
+  readonly meter: Meter;
   /** When one of its nodes last answered a sync. */
   lastHeardAtMs: number | undefined;
   /** Which of our versions its node named then. */
@@ -76,7 +76,7 @@ export function newPartner(pin: Pin, slot: Slot): Partner {
     pin,
     slot,
     row: newRow(),
-    meter: new NodeMeter(),
+    meter: new Meter(),
     lastHeardAtMs: undefined,
     holdsOurs: undefined,
     forgetting: undefined,

@@ -59,7 +59,7 @@ export function storeSlot(
   return [{ kind: "store-domain", domain: { trustDomain, slot, pin } }];
 }
 
-/** By way of the queue, so that others have their turn between the steps of one trust domain. */
+/** By way of the queue, so that other rooms have their turn between the steps of one trust domain. */
 function wakeParked(state: MeshState, trustDomain: TrustDomain): Effect[] {
   return state.parked.has(trustDomain) ? [{ kind: "wake-parked", trustDomain }] : [];
 }

@@ -27,7 +27,7 @@ export const REFUSALS = {
   // Step 6: who signed.
   NODE_NOT_LISTED: "ignore",
   NODE_REMOVED: "ignore",
-  NODE_OVER_BUDGET: "ignore",
+  OVER_BUDGET: "ignore",
   LEAF_KEY_IS_NODE_KEY: "ignore",
   REV_JUMP: "ignore",
   EPOCH_CHANGE_NOT_BUILT: "ignore",

@@ -27,4 +27,9 @@ export class TokenBucket {
     this.#tokens -= count;
     return true;
   }
+
+  /** Takes tokens that there may not be: nothing is to be had until the debt is earned. */
+  owe(count: number): void {
+    this.#tokens -= count;
+  }
 }

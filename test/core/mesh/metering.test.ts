@@ -142,7 +142,7 @@ describe("a listed node", () => {
       const said = daemon.receive(unproven(BigInt(10 + index)), "gossip");
       expect(said).toBe("OLD_AUTHORITY_MISSING");
     }
-    expect(daemon.receive(prepared, "gossip")).toBe("NODE_OVER_BUDGET");
+    expect(daemon.receive(prepared, "gossip")).toBe("OVER_BUDGET");
     daemon.nowMs += 1_000;
     expect(daemon.receive(prepared, "gossip")).toBe("taken");
   });
@@ -188,7 +188,7 @@ describe("a listed node", () => {
     for (let index = 1; index <= 10; index += 1) {
       expect(daemon.receive(again(NOW_S + index), "gossip")).toBe("taken");
     }
-    expect(daemon.receive(again(NOW_S + 11), "gossip")).toBe("NODE_OVER_BUDGET");
+    expect(daemon.receive(again(NOW_S + 11), "gossip")).toBe("OVER_BUDGET");
     expect(daemon.receive(prepared, "gossip")).toBe("taken");
   });
 
@@ -204,7 +204,7 @@ describe("a listed node", () => {
       daemon.receive(variant(NOW_S - index), "gossip"),
     );
     expect(said.slice(0, 10).every((each) => each === "SVID_SIGNATURE_INVALID")).toBe(true);
-    expect(said[10]).toBe("NODE_OVER_BUDGET");
+    expect(said[10]).toBe("OVER_BUDGET");
     expect(daemon.receive(anew.genesis, "sync")).toBe("taken");
   });
 
@@ -213,5 +213,40 @@ describe("a listed node", () => {
     const before = daemon.snapshot();
     expect(readingsOf(() => expect(daemon.receive(genesis, "gossip")).toBe("unchanged"))).toBe(0);
     expect(daemon.snapshot()).toEqual(before);
+  });
+});
+
+/** Higher records that nothing held speaks for, until the domain is over its budget. */
+function workedOut(daemon: TestDaemon): number {
+  let records = 0;
+  while (daemon.receive(unproven(BigInt(1_000 + records))) !== "OVER_BUDGET") records += 1;
+  return records;
+}
+
+describe("a trust domain", () => {
+  test("pays for the work of its records, also when they come by sync", async () => {
+    const daemon = await holding();
+    expect(workedOut(daemon)).toBe(513); // Two readings and no check each.
+    expect(daemon.receive(prepared)).toBe("OVER_BUDGET");
+    daemon.nowMs += 1_000;
+    expect(daemon.receive(prepared)).toBe("taken");
+  });
+
+  test("over its budget costs nobody else, and an operator may import its file", async () => {
+    const charlie = makePublisher("charlie.test");
+    const daemon = await holding();
+    daemon.import(charlie.genesis);
+    workedOut(daemon);
+    expect(daemon.receive(charlie.next(charlie.genesis))).toBe("taken");
+    expect(daemon.import(prepared)).toBe("taken");
+  });
+
+  test("that was away for 64 steps is led forward at once", async () => {
+    const daemon = await holding();
+    let last = genesis;
+    for (let step = 0; step < 64; step += 1) {
+      last = alpha.next(last, { x509Authorities: [untainted(ca), untainted(alpha.newCa())] });
+      expect(daemon.receive(last)).toBe("taken");
+    }
   });
 });

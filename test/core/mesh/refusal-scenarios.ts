@@ -188,7 +188,7 @@ export const SCENARIOS: Readonly<Record<RefusalCode, Scenario>> = {
   DUPLICATE: { by: ["gossip", "sync"], record: () => bravo.genesis },
   NODE_NOT_LISTED: { parks: true, record: () => wrong({}, { node: makeNodeKey() }) },
   NODE_REMOVED: { record: () => wrong({ removed: [node.publicKey] }) },
-  NODE_OVER_BUDGET: {
+  OVER_BUDGET: {
     by: ["gossip"],
     before: spendBudget,
     record: () => following,

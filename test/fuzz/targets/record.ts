@@ -166,7 +166,7 @@ function floods(world: World): Maker[] {
       ({ expected, syncOnly }) => codes.includes(expected) && syncOnly !== true,
     );
   return [
-    ...of(paid).map((mutant) => flood(mutant, "NODE_OVER_BUDGET")),
+    ...of(paid).map((mutant) => flood(mutant, "OVER_BUDGET")),
     ...of(free).map((mutant) => flood(mutant, mutant.expected)),
   ];
 }

@@ -1,0 +1,59 @@
+/**
+ * What one trust domain may make us verify (docs/protocol.md 3). Two prices, because each alone is
+ * open to somebody:
+ *
+ * - *a node pays for a gossiped record* after step 6, when the record is known to be signed by a
+ *   listed node and before a certificate is read: nobody can spend another's budget. Old blocks of
+ *   the held record, which a relay may repeat, are paid from a budget of their own.
+ * - *the trust domain pays for the work* that its records made, by whatever carrier, after it was
+ *   done: one valid record may cost fifty times what another does, and sixteen nodes sixteen times
+ *   what one does. Only what its listed nodes signed is work, so a relay cannot spend this either.
+ */
+import {
+  DOMAIN_WORK_AT_ONCE_MAX,
+  DOMAIN_WORK_A_SECOND_MAX,
+  NODES_MAX,
+  NODE_RECORDS_AT_ONCE_MAX,
+  NODE_RECORDS_A_SECOND_MAX,
+} from "../std/limits.ts";
+import { type Rate, TokenBucket } from "../std/token-bucket.ts";
+
+const NODE_RATE: Rate = {
+  perSecond: NODE_RECORDS_A_SECOND_MAX,
+  burst: NODE_RECORDS_AT_ONCE_MAX,
+};
+const WORK_RATE: Rate = {
+  perSecond: DOMAIN_WORK_A_SECOND_MAX,
+  burst: DOMAIN_WORK_AT_ONCE_MAX,
+};
+
+/** What a gossiped record is paid from: a higher version or a sibling, or a block of the held one. */
+export type Budget = "record" | "block";
+
+export class Meter {
+  /** By node in hex and budget; the oldest go first. */
+  readonly #buckets = new Map<string, TokenBucket>();
+  #work: TokenBucket | undefined;
+
+  /** Whether the node may make us verify one more gossiped record. */
+  takes(node: string, budget: Budget, nowMs: number): boolean {
+    const key = `${node} ${budget}`;
+    const bucket = this.#buckets.get(key) ?? new TokenBucket(NODE_RATE, nowMs);
+    this.#buckets.set(key, bucket);
+    // Only listed nodes come here, so what goes belongs to one that left.
+    const [oldest] = this.#buckets.keys();
+    if (this.#buckets.size > 2 * NODES_MAX && oldest !== undefined) this.#buckets.delete(oldest);
+    return bucket.take(nowMs);
+  }
+
+  /** Whether the trust domain has paid for all work so far. */
+  isPaid(nowMs: number): boolean {
+    this.#work ??= new TokenBucket(WORK_RATE, nowMs);
+    return this.#work.take(nowMs, 0);
+  }
+
+  /** Work was done for the trust domain: signatures checked, certificates and keys read. */
+  charge(work: number): void {
+    this.#work?.owe(work);
+  }
+}

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { fromHex } from "../../src/core/std/bytes.ts";
 import { TAG, type DerCursor, readDer, readingDer } from "../../src/x509/der.ts";
 import { readNameConstraints } from "../../src/x509/name-constraints.ts";
-import { readGeneralName, readName, readSubject } from "../../src/x509/names.ts";
+import { readGeneralName, readGeneralNames, readName, readSubject } from "../../src/x509/names.ts";
 import { readString } from "../../src/x509/text.ts";
 import { readValidity } from "../../src/x509/validity.ts";
 import { oid, sequence, set, tlv } from "../arbitraries/der.ts";
@@ -177,6 +177,14 @@ describe("a URI", () => {
 });
 
 describe("a GeneralName", () => {
+  test("is returned with its kind and its content as it stands", () => {
+    const der = Uint8Array.from(sequence(tlv(0x82, "a.b"), tlv(0x86, "c:d")));
+    expect(readDer(der, readGeneralNames)).toEqual([
+      { kind: "dns", content: Uint8Array.from(Buffer.from("a.b")) },
+      { kind: "uri", content: Uint8Array.from(Buffer.from("c:d")) },
+    ]);
+  });
+
   const directory = sequence(set(sequence(oid("2.5.4.3"), tlv(TAG.utf8String, "a"))));
 
   test.each([
@@ -360,6 +368,7 @@ describe("a validity", () => {
     [utc("700101000060Z"), "time does not exist"],
     [utc("230229000000Z"), "time does not exist"],
     [generalized("21000229000000Z"), "time does not exist"],
+    [generalized("2050"), FULL],
     [generalized("205001010000Z"), FULL],
     [generalized("20500101000000.0Z"), FULL],
     [generalized("20491231235959Z"), "a year before 2050 is not written as UTCTime"],
@@ -388,6 +397,7 @@ describe("name constraints", () => {
     [0x86, "a.test", "taken"],
     [0x86, ".a.test", "taken"],
     [0x86, "..a", "URI constraint is no host or domain"],
+    [0x86, "a..b", "URI constraint is no host or domain"],
     [0x86, ".", "URI constraint is no host or domain"],
     [0x86, "1.2.3.4", "URI constraint is no host or domain"],
     [0x86, "::1", "URI constraint is no host or domain"],
@@ -397,6 +407,7 @@ describe("name constraints", () => {
     [0x82, ".a.test", "taken"],
     [0x82, "", "taken"],
     [0x82, "..a", "name constraint is no domain"],
+    [0x82, "a..b", "name constraint is no domain"],
     [0x82, "a b", "name constraint is no domain"],
     [0x82, "*.a", "name constraint is no domain"],
     [0x81, "a.test", "taken"],

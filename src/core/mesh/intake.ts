@@ -42,8 +42,8 @@ import { accepted, answer, refused, storeSlot } from "./slot-store.ts";
 
 /** How a record came, and who waits for what becomes of it. */
 export interface Arrival {
-  /** What came by gossip was pushed at us, and is metered. */
-  readonly carrier: "gossip" | "sync" | "file";
+  /** What came by gossip was pushed at us, and is metered; what was parked is paid for. */
+  readonly carrier: "gossip" | "sync" | "file" | "parked";
   /** The forwarder's node in hex; undefined for a file. */
   readonly from: string | undefined;
   /** Size of the envelope. */
@@ -52,6 +52,8 @@ export interface Arrival {
   readonly ticket: Ticket | undefined;
   /** Where an operator says the partner is; remembered unless the record is refused. */
   readonly addressHints: readonly string[];
+  /** When it came first. */
+  readonly sinceMs: number;
   readonly nowMs: number;
   readonly proofs: Proofs;
 }
@@ -64,8 +66,16 @@ export function onRecordReceived(
 ): Effect[] {
   const read = readRecord(envelope, carrier, proofs);
   if (!read.ok) return refused(read.reason, undefined, ticket);
-  const bytes = envelope.length;
-  const arrival: Arrival = { carrier, from, bytes, ticket, addressHints: [], nowMs, proofs };
+  const arrival: Arrival = {
+    carrier,
+    from,
+    bytes: envelope.length,
+    ticket,
+    addressHints: [],
+    sinceMs: nowMs,
+    nowMs,
+    proofs,
+  };
   return takeRecord(state, read.value, arrival);
 }
 
@@ -90,7 +100,7 @@ export function takeRecord(state: MeshState, record: SignedRecord, arrival: Arri
   const verified = judgeRecord(slot, relation, record, partner.meter, arrival);
   if (!verified.ok) {
     if (relation === "newer" && park(state, record, verified.reason, arrival)) {
-      return refused(verified.reason, record, ticket);
+      return arrival.carrier === "parked" ? [] : refused(verified.reason, record, ticket);
     }
     return [
       ...refused(verified.reason, record, ticket),
@@ -98,14 +108,8 @@ export function takeRecord(state: MeshState, record: SignedRecord, arrival: Arri
     ];
   }
   const next = verified.value === "held" ? slot : nextSlot(slot, relation, verified.value);
-  if (next === slot) {
-    if (relation === "fork") {
-      const detail = "one sibling is kept as evidence already";
-      return refused({ code: "FORK", detail }, record, ticket);
-    }
-    if (pin === partner.pin) {
-      return answer(ticket, { kind: "unchanged", trustDomain, recordId: record.idHex });
-    }
+  if (next === slot && pin === partner.pin) {
+    return answer(ticket, { kind: "unchanged", trustDomain, recordId: record.idHex });
   }
   return storeSlot(state, pin, next, relation, record, ticket);
 }
@@ -121,7 +125,7 @@ function judgeRecord(
   meter: Meter,
   arrival: Arrival,
 ): Judged<VerifiedRecord | "held"> {
-  const beside = besideHeld(relation, record);
+  const beside = besideHeld(slot, relation, record);
   if (beside !== undefined) return { ok: false, reason: beside };
   if (relation === "same" && holdsBlocks(slot, record)) return ok("held");
   const held = judgedBy(slot, relation);
@@ -158,10 +162,10 @@ function park(
   state: MeshState,
   record: SignedRecord,
   { code }: Refusal,
-  { carrier, from, bytes, nowMs }: Arrival,
+  { carrier, from, bytes, sinceMs }: Arrival,
 ): boolean {
-  if (carrier !== "gossip" || from === undefined || !waitsForAStep(code)) return false;
-  state.parked.park({ record, bytes, from, sinceMs: nowMs });
+  if (carrier === "sync" || from === undefined || !waitsForAStep(code)) return false;
+  state.parked.park({ record, bytes, from, sinceMs });
   return true;
 }
 
@@ -172,31 +176,22 @@ export function onParkedWoken(
   nowMs: number,
   proofs: Proofs,
 ): Effect[] {
-  const partner = state.partners.get(trustDomain);
+  const slot = state.partners.get(trustDomain)?.slot;
+  const effects: Effect[] = [];
   let tries = 0;
-  let effects: Effect[] = [];
   for (const parked of state.parked.takeAll(trustDomain)) {
     const { record } = parked;
-    if (partner === undefined || relate(partner.slot, record) !== "newer") continue;
+    if (slot === undefined || relate(slot, record) !== "newer") continue;
     if (state.pending !== undefined || tries === PARKED_TRIES_MAX) {
       state.parked.park(parked);
       continue;
     }
-    if (judgeSigners(record, partner.slot.held).ok) tries += 1;
-    // Its node paid when it came.
-    const arrival: Arrival = { ...parked, carrier: "sync", ...NOBODY_WAITS, nowMs, proofs };
-    const verified = verifyPaid(record, partner.slot.held, "record", partner.meter, arrival);
-    if (verified.ok) {
-      const next = advance(partner.slot, verified.value);
-      effects = storeSlot(state, partner.pin, next, "newer", record, undefined);
-    } else if (waitsForAStep(verified.reason.code)) {
-      state.parked.park(parked);
-    }
+    if (judgeSigners(record, slot.held).ok) tries += 1;
+    const again = { carrier: "parked", ticket: undefined, addressHints: [] } as const;
+    effects.push(...takeRecord(state, record, { ...parked, ...again, nowMs, proofs }));
   }
   return effects;
 }
-
-const NOBODY_WAITS = { ticket: undefined, addressHints: [] } as const;
 
 /** The newest hints come first, and the oldest go. Same pin: nothing is new. */
 function withHints(pin: Pin, hints: readonly string[]): Pin {
@@ -247,7 +242,10 @@ function takeOwnRecord(state: MeshState, record: SignedRecord, arrival: Arrival)
 }
 
 /** Step 5: what needs no verification, as it cannot become the held record. */
-function besideHeld(relation: Relation, record: SignedRecord): Refusal | undefined {
+function besideHeld(slot: Slot, relation: Relation, record: SignedRecord): Refusal | undefined {
+  if (relation === "fork" && slot.sibling !== undefined) {
+    return refuse("FORK", "one sibling is kept as evidence already").reason;
+  }
   if (relation === "other-lineage") {
     return refuse("WRONG_LINEAGE", `another lineage of ${record.state.trustDomain}`).reason;
   }

@@ -31,7 +31,7 @@ const WORK_RATE: Rate = {
 export type Budget = "record" | "block";
 
 export class Meter {
-  /** By node in hex and budget; the oldest go first. */
+  /** By node in hex and budget. Only listed nodes come here; above the bound it is one that left. */
   readonly #buckets = new Map<string, TokenBucket>();
   #work: TokenBucket | undefined;
 
@@ -39,8 +39,8 @@ export class Meter {
   takes(node: string, budget: Budget, nowMs: number): boolean {
     const key = `${node} ${budget}`;
     const bucket = this.#buckets.get(key) ?? new TokenBucket(NODE_RATE, nowMs);
+    this.#buckets.delete(key); // It goes behind the others: the first was not heard for the longest.
     this.#buckets.set(key, bucket);
-    // Only listed nodes come here, so what goes belongs to one that left.
     const [oldest] = this.#buckets.keys();
     if (this.#buckets.size > 2 * NODES_MAX && oldest !== undefined) this.#buckets.delete(oldest);
     return bucket.take(nowMs);

@@ -10,10 +10,10 @@ import type { Effect, Failure } from "./effect.ts";
 import type { Input, Ticket } from "./input.ts";
 import { takeRecord } from "./intake.ts";
 import { desiredRow } from "../policy/row.ts";
-import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
+import { type MeshState, clear, tell } from "./mesh-state.ts";
 import type { Partner, Pin } from "./partner.ts";
 import type { RowOutcome } from "./row-order.ts";
-import { admitNodes, refused, storeSlot } from "./slot-store.ts";
+import { admitNodes, refused, sayAwaited, storeSlot } from "./slot-store.ts";
 import { NO_ROW, reconcileRow, rowDigest } from "./rows.ts";
 
 /** gRPC status FAILED_PRECONDITION: registration entries name the trust domain (read in SPIRE). */
@@ -57,6 +57,7 @@ export function onImportAsked(
       bytes: asked.envelope.length,
       ticket,
       addressHints: asked.addressHints,
+      sinceMs: nowMs,
       nowMs,
       proofs,
     });
@@ -154,14 +155,6 @@ export function onPinAsked(
     onFailed: (message) => failed(ticket, "STORE_FULL", message),
   };
   return [{ kind: "store-domain", domain: { trustDomain, slot, pin } }];
-}
-
-/** A record that was named and is not here yet; whoever mistyped its id finds it here. */
-export function sayAwaited(state: MeshState, { pin }: Partner, nowMs: number): Effect[] {
-  const { trustDomain, awaitedRecordId } = pin;
-  if (awaitedRecordId === undefined) return clear(state, "PIN_AWAITED", trustDomain);
-  const message = `${trustDomain} starts anew with record ${awaitedRecordId} when it arrives; what is held stays applied until then`;
-  return raise(state, "PIN_AWAITED", trustDomain, message, nowMs);
 }
 
 /** The undo of an import: the row goes first (RESTRICT), then what is stored. */

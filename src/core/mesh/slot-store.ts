@@ -45,7 +45,7 @@ export function storeSlot(
         accepted(record),
         ...clear(state, "FORK", trustDomain),
         ...clear(state, "CONTINUITY_GAP", trustDomain),
-        ...clear(state, "PIN_AWAITED", trustDomain),
+        ...sayAwaited(state, partner, nowMs),
         admitNodes(state),
         ...reconcileRow(state, partner, nowMs),
         ...wakeParked(state, trustDomain),
@@ -62,6 +62,14 @@ export function storeSlot(
 /** By way of the queue, so that other rooms have their turn between the steps of one trust domain. */
 function wakeParked(state: MeshState, trustDomain: TrustDomain): Effect[] {
   return state.parked.has(trustDomain) ? [{ kind: "wake-parked", trustDomain }] : [];
+}
+
+/** A record that was named and is not here yet; whoever mistyped its id finds it here. */
+export function sayAwaited(state: MeshState, { pin }: Partner, nowMs: number): Effect[] {
+  const { trustDomain, awaitedRecordId } = pin;
+  if (awaitedRecordId === undefined) return clear(state, "PIN_AWAITED", trustDomain);
+  const message = `${trustDomain} starts anew with record ${awaitedRecordId} when it arrives; what is held stays applied until then`;
+  return raise(state, "PIN_AWAITED", trustDomain, message, nowMs);
 }
 
 /** The publisher contradicted itself: what is held stays applied, the sibling is the proof. */

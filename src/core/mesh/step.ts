@@ -19,7 +19,6 @@ import {
   onImportAsked,
   onPinAsked,
   onRowDeleted,
-  sayAwaited,
 } from "./operator.ts";
 import {
   onExportAsked,
@@ -28,7 +27,7 @@ import {
   onRecordSigned,
   publishIfChanged,
 } from "./publishing.ts";
-import { admitNodes, sayFork } from "./slot-store.ts";
+import { admitNodes, sayAwaited, sayFork } from "./slot-store.ts";
 import { onRowEnded, onRowsRead, reconcileRow } from "./rows.ts";
 
 /** How long a start waits for a peer, who may hold something higher, before it writes or publishes. */

@@ -225,6 +225,8 @@ describe("a fork", () => {
     expect(daemon.findings).toEqual(["FORK"]);
     expect(daemon.orders).toEqual([]);
     expect(daemon.receive(sibling)).toBe("FORK");
+    const third = alpha.next(genesis, {}, [svid], { signedAtS: 0 });
+    expect(daemon.receive(third), "a third is not even verified").toBe("FORK");
     expect(daemon.receive(alpha.next(genesis, { removed: [makeNodeKey().publicKey] }))).toBe(
       "FORK",
     );

@@ -24,14 +24,26 @@ describe("a trust domain's meter", () => {
     expect(meter.isPaid(1_001)).toBe(true);
   });
 
+  test("forgets who was not heard for the longest time", () => {
+    const meter = new Meter();
+    const spend = (node: string): void => {
+      while (meter.takes(node, "record", 0)) meter.takes(node, "block", 0);
+    };
+    for (let node = 0; node < NODES_MAX; node += 1) spend(`${node}`);
+    for (const budget of ["record", "block"] as const) meter.takes("0", budget, 0); // Heard again.
+    spend("another");
+    expect(meter.takes("0", "record", 0)).toBe(false);
+    expect(meter.takes("1", "record", 0)).toBe(true);
+  });
+
   test("remembers both budgets of sixteen nodes, and no more", () => {
     const meter = new Meter();
     const spend = (node: string): void => {
       while (meter.takes(node, "record", 0)) meter.takes(node, "block", 0);
     };
     for (let node = 0; node < NODES_MAX; node += 1) spend(`${node}`);
-    expect(meter.takes("0", "record", 0)).toBe(false);
     spend("another");
+    expect(meter.takes("1", "record", 0)).toBe(false);
     expect(meter.takes("0", "record", 0), "it was forgotten, and begins anew").toBe(true);
   });
 });

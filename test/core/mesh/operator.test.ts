@@ -368,6 +368,30 @@ describe("a pin", () => {
     expect(awaited(daemon)).toBe(broken.idHex);
   });
 
+  test("that waits is still a finding when the domain goes on meanwhile", async () => {
+    const daemon = await holding();
+    daemon.pin(trustDomain, "ab".repeat(32));
+    expect(daemon.receive(second)).toBe("taken");
+    expect(daemon.partner(trustDomain).pin.awaitedRecordId).toBe("ab".repeat(32));
+    expect(daemon.findings).toEqual(["PIN_AWAITED"]);
+  });
+
+  test("is met by its record when that is parked already", async () => {
+    const daemon = await holding();
+    const other = newCa();
+    const both = alpha.next(genesis, { x509Authorities: [untainted(ca), untainted(other)] });
+    const last = alpha.next(both, { x509Authorities: [untainted(other)] }, [alpha.mint(other)]);
+    expect(daemon.receive(last, "gossip")).toBe("OLD_AUTHORITY_MISSING");
+    daemon.pin(trustDomain, last.idHex);
+    expect(daemon.receive(both, "gossip")).toBe("taken");
+    expect(daemon.stored(trustDomain)?.held.recordId).toBe(last.idHex);
+    expect(daemon.partner(trustDomain).pin).toMatchObject({
+      approvedRecordId: last.idHex,
+      awaitedRecordId: undefined,
+    });
+    expect(daemon.findings).toEqual([]);
+  });
+
   test("that cannot be stored is none", async () => {
     const daemon = await holding();
     daemon.disk.fails = true;

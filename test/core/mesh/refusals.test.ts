@@ -99,11 +99,14 @@ describe.each(cases)("%s by %s", (code, carrier, scenario) => {
 
   test("changes nothing, and says no more than that", () => {
     const before = { state: daemon.snapshot(), disk: onDisk(daemon), findings: daemon.findings };
+    const wasParked = daemon.state.parked.has(alpha.trustDomain);
     const { orders, signing, effects } = daemon;
     const counts = [orders.length, signing.length, effects.length];
     expect(refused()).toBe(code);
     expect(daemon.snapshot()).toEqual(before.state);
     expect(onDisk(daemon)).toEqual(before.disk);
+    const isParked = scenario.parks === true && carrier === "gossip";
+    expect(daemon.state.parked.has(alpha.trustDomain)).toBe(wasParked || isParked);
     expect([orders.length, signing.length]).toEqual(counts.slice(0, 2));
     expect(inWords(effects.slice(counts[2]))).toEqual(allowed(scenario, code, carrier));
     const raised = raisedBy(scenario, carrier);

@@ -13,9 +13,10 @@ const endWithLauncher = fileURLToPath(new URL("end-with-launcher.js", import.met
 
 /**
  * Node's options for our own programs. The young generation is kept at 4 MB: at V8's own 16 MB and
- * more an idle daemon holds 44 MB of garbage, and takes no less CPU (measured).
+ * more an idle daemon holds 44 MB of garbage, and takes no less CPU (measured). SIGUSR1 would open a
+ * debugger on a port that asks nobody who they are: any local user could read the node key with it.
  */
-const nodeOptions = ["--max-semi-space-size=4", "--import", endWithLauncher];
+const nodeOptions = ["--max-semi-space-size=4", "--disable-sigusr1", "--import", endWithLauncher];
 
 /**
  * Hands over to one of our own programs.
@@ -36,6 +37,7 @@ export function handOver(command, args) {
   const child = spawn(command, args, { stdio: ["inherit", "inherit", "inherit", "ipc"] });
   const passOn = (signal) => child.kill(signal);
   for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR2"]) process.on(signal, passOn);
+  process.on("SIGUSR1", () => {}); // Else Node opens its debugger.
   process.on("SIGINT", () => {
     // A terminal's Ctrl-C reaches the whole process group by itself, so it is not sent twice.
     if (!process.stdin.isTTY) passOn("SIGINT");

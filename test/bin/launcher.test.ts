@@ -20,6 +20,12 @@ const orders: Record<string, () => void> = {
   die: () => process.kill(process.pid, "SIGKILL"),
   node: () => console.log(process.version),
   nothing: () => undefined,
+  poke: () => {
+    process.on("SIGTERM", () => process.exit(7));
+    process.kill(process.pid, "SIGUSR1");
+    setTimeout(() => console.log("poked"), 200); // Node would have begun to listen by then.
+    setTimeout(() => process.exit(9), 60_000);
+  },
   wait: () => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2"]) {
       process.on(signal, () => {
@@ -81,6 +87,15 @@ describe("the launcher", () => {
     child.kill(signal);
     expect(await ended).toBe(7);
     expect(await output).toBe(`waiting\n${signal}\n`);
+  });
+
+  test("opens no debugger, to which every local user could talk, whoever is sent SIGUSR1", async () => {
+    const { child, complaint, ended, says } = launch("poke");
+    await says("poked");
+    child.kill("SIGUSR1"); // The program sent it to itself before it said so.
+    child.kill("SIGTERM");
+    expect(await ended).toBe(7);
+    expect(await complaint).toBe("");
   });
 
   test("takes the program with it when it is killed", async () => {

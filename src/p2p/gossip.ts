@@ -1,7 +1,10 @@
 /**
  * Push (docs/protocol.md 5): gossipsub on one topic, unsigned, as records prove themselves. Each
- * message passes, in this order, the size bound, its forwarder's budget, the bound on validations
- * under way, and the core's verdict, which decides whether it travels on.
+ * message passes, in this order, its forwarder's budget, the bound on validations under way, the
+ * size bound, and the core's verdict, which decides whether it travels on.
+ *
+ * gossipsub drops what it has seen for two minutes. What we leave for reasons of our own is not
+ * seen: otherwise whoever forwards a record when nobody looks keeps every other copy of it from us.
  *
  * gossipsub is given a registrar of ours in place of libp2p's: it sees streams of admitted peers
  * only, and learns of a peer when we attach it. So a stranger costs it nothing, a peer that is
@@ -17,9 +20,10 @@ import {
 } from "@libp2p/gossipsub";
 import { createTopicScoreParams } from "@libp2p/gossipsub/score";
 import type { Connection, PeerId, Stream, Topology } from "@libp2p/interface";
+import { toHex } from "../core/std/bytes.ts";
 import { ENVELOPE_BYTES_MAX } from "../core/std/limits.ts";
 import { sha256 } from "../core/std/sha256.ts";
-import type { PeerNetworkEvents } from "../ports/peer-network.ts";
+import type { Verdict } from "../ports/peer-network.ts";
 import type { Admission, Member } from "./admission.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { LengthPrefixes } from "./length-prefixes.ts";
@@ -27,7 +31,7 @@ import { readPeerId } from "./node-identity.ts";
 
 export const STATE_TOPIC = "/spire-mesh/state/1";
 
-/** Validations waiting for the core. Above: ignored, sync brings the record later. */
+/** Validations waiting for the core. Above: left, the forwarder is asked for a round of sync. */
 const VALIDATIONS_MAX = 256;
 /**
  * One RPC. An answer to IWANT carries many messages, so a bound of one envelope would break the
@@ -62,6 +66,19 @@ export interface GossipCounts {
   overload: number;
 }
 
+/**
+ * The core's verdict; `unjudged` when it did not look, for reasons of its own: the record is taken
+ * from whoever brings it next, and its forwarder is asked for a round of sync.
+ */
+type OnGossip = (envelope: Uint8Array, peerId: string) => Promise<Verdict | "unjudged">;
+
+export interface GossipEvents {
+  /** A peer has learned that we want what it publishes: what came before is sync's business. */
+  onAttached(peerId: PeerId): void;
+  /** We left what this peer gossiped, and not for anything it did. */
+  onLeft(peerId: PeerId): void;
+}
+
 export interface GossipOptions {
   /** A clock that never goes backwards. */
   readonly nowMs: () => number;
@@ -72,18 +89,14 @@ export class Gossip {
   readonly counts: GossipCounts = { overBudget: 0, overload: 0 };
   readonly #options: GossipOptions;
   readonly #admission: Admission;
-  readonly #onGossip: PeerNetworkEvents["onGossip"];
+  readonly #onGossip: OnGossip;
   /** What gossipsub wants to be told about peers. The same object for each of its protocols. */
   readonly #topologies = new Set<Topology>();
   #pubsub: MeshGossip | undefined;
-  #onAttached: (peerId: PeerId) => void = () => {};
+  #events: GossipEvents | undefined;
   #validating = 0;
 
-  constructor(
-    options: GossipOptions,
-    admission: Admission,
-    onGossip: PeerNetworkEvents["onGossip"],
-  ) {
+  constructor(options: GossipOptions, admission: Admission, onGossip: OnGossip) {
     this.#options = options;
     this.#admission = admission;
     this.#onGossip = onGossip;
@@ -102,6 +115,7 @@ export class Gossip {
     const pubsub = withInsides(gossipsub({ ...GOSSIPSUB, scoreParams })(parts));
     this.#pubsub = pubsub;
     this.#meterRpcs(pubsub);
+    this.#leaveMessages(pubsub);
     pubsub.topicValidators.set(
       STATE_TOPIC,
       async (forwarder, message) => await this.#validate(forwarder, message),
@@ -109,12 +123,9 @@ export class Gossip {
     return pubsub;
   }
 
-  /**
-   * Once libp2p has started. `onAttached` is told whenever a peer has learned that we want what it
-   * publishes: what it published before is sync's business.
-   */
-  start(onAttached: (peerId: PeerId) => void): void {
-    this.#onAttached = onAttached;
+  /** Once libp2p has started. */
+  start(events: GossipEvents): void {
+    this.#events = events;
     this.#pubsub?.subscribe(STATE_TOPIC);
   }
 
@@ -163,35 +174,61 @@ export class Gossip {
     };
   }
 
-  async #validate(forwarder: PeerId, { data }: Message): Promise<TopicValidatorResult> {
+  /**
+   * Decides what is looked at before gossipsub takes it for seen, which it does ahead of the
+   * validator. Copies of what was seen are only counted by gossipsub, and cost no budget.
+   */
+  #leaveMessages(pubsub: MeshGossip): void {
+    const handle = pubsub.handleReceivedMessage.bind(pubsub);
+    pubsub.handleReceivedMessage = async (from, message) => {
+      if (pubsub.seenCache.has(messageId(message.data))) return await handle(from, message);
+      if (!this.#mayLook(from)) return;
+      this.#validating += 1;
+      try {
+        await handle(from, message);
+      } finally {
+        this.#validating -= 1;
+      }
+    };
+  }
+
+  #mayLook(forwarder: PeerId): boolean {
     const member = this.#admission.member(forwarder);
-    if (member === undefined) return TopicValidatorResult.Ignore; // No longer admitted.
+    if (member === undefined) return false; // No longer admitted.
     const nowMs = this.#options.nowMs();
-    if (data.length > ENVELOPE_BYTES_MAX) {
-      this.#reject(member);
-      return TopicValidatorResult.Reject;
-    }
     if (!member.gossipBudget.take(nowMs)) {
       this.counts.overBudget += 1;
       member.overBudget += 1;
       member.conduct.onOverBudget(nowMs);
-      return TopicValidatorResult.Ignore;
+      return false;
     }
     if (this.#validating === VALIDATIONS_MAX) {
       this.counts.overload += 1;
-      return TopicValidatorResult.Ignore;
+      this.#events?.onLeft(forwarder);
+      return false;
     }
-    this.#validating += 1;
+    return true;
+  }
+
+  async #validate(forwarder: PeerId, { data }: Message): Promise<TopicValidatorResult> {
+    const member = this.#admission.member(forwarder);
+    if (member === undefined) return TopicValidatorResult.Ignore; // No longer admitted.
+    if (data.length > ENVELOPE_BYTES_MAX) {
+      this.#reject(member);
+      return TopicValidatorResult.Reject;
+    }
     try {
       // A copy: what the core keeps of it must not keep a whole RPC of a peer in memory.
       const verdict = await this.#onGossip(new Uint8Array(data), forwarder.toString());
       if (verdict === "reject") this.#reject(member);
+      if (verdict === "unjudged") {
+        this.#pubsub?.seenCache.entries.delete(messageId(data));
+        this.#events?.onLeft(forwarder);
+      }
       return VERDICTS[verdict];
     } catch (error) {
       this.#options.log("error", "gossip: no verdict", { reason: String(error) });
       return TopicValidatorResult.Ignore;
-    } finally {
-      this.#validating -= 1;
     }
   }
 
@@ -221,7 +258,7 @@ export class Gossip {
       const stream = await connection.newStream(protocols, options);
       if (stream.status !== "open") throw new Error("the peer closed the stream at once");
       // gossipsub sends our subscription before anything else happens.
-      setImmediate(() => this.#onAttached(connection.remotePeer));
+      setImmediate(() => this.#events?.onAttached(connection.remotePeer));
       return stream;
     };
     return Object.create(connection, { newStream: { value: newStream } }) as Connection;
@@ -268,15 +305,26 @@ interface Rpc {
   >;
 }
 
-/** With what is public in gossipsub's class, but not in the interface that its factory declares. */
+/** With insides of gossipsub's class that the interface of its factory does not declare. */
 interface MeshGossip extends GossipSub {
   handleReceivedRpc(from: PeerId, rpc: Rpc): Promise<void>;
+  handleReceivedMessage(from: PeerId, message: { readonly data?: Uint8Array }): Promise<void>;
+  /** By message id as text. */
+  readonly seenCache: { has(id: string): boolean; readonly entries: Map<string, unknown> };
   getScore(id: string): number;
 }
 
 function withInsides(pubsub: GossipSub): MeshGossip {
-  assert("handleReceivedRpc" in pubsub && "getScore" in pubsub, "another gossipsub than 17.1.1");
+  const insides = ["handleReceivedRpc", "handleReceivedMessage", "getScore", "seenCache"];
+  assert(
+    insides.every((each) => each in pubsub),
+    "another gossipsub than 17.1.1",
+  );
   return pubsub as MeshGossip;
+}
+
+function messageId(data: Uint8Array = new Uint8Array()): string {
+  return toHex(sha256(data));
 }
 
 function workOf({ subscriptions, messages, control = {} }: Rpc): number {
@@ -289,6 +337,7 @@ const VERDICTS = {
   accept: TopicValidatorResult.Accept,
   ignore: TopicValidatorResult.Ignore,
   reject: TopicValidatorResult.Reject,
+  unjudged: TopicValidatorResult.Ignore,
 } as const;
 
 /** gossipsub's own default, which its options do not tell. */
@@ -297,6 +346,7 @@ const GRAYLIST_THRESHOLD = -80;
 const GOSSIPSUB = {
   globalSignaturePolicy: "StrictNoSign",
   msgIdFn: ({ data }) => sha256(data),
+  msgIdToStrFn: toHex,
   allowedTopics: [STATE_TOPIC],
   fallbackToFloodsub: false,
   doPX: false,

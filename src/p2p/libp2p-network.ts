@@ -202,7 +202,10 @@ export class Libp2pNetwork implements PeerNetwork {
     });
     await startMeshNode(node, this.#listen);
     this.#running = true;
-    gossip.start((peerId) => void this.#sync.now(peerId));
+    gossip.start({
+      onAttached: (peerId) => void this.#sync.now(peerId),
+      onLeft: (peerId) => this.#sync.repair(peerId),
+    });
     this.#sync.start();
     this.#tendTimer = setInterval(() => {
       for (const { peerId, synced } of this.#present.values()) {
@@ -232,9 +235,9 @@ export class Libp2pNetwork implements PeerNetwork {
     if (this.#running) await this.#parts.gossip.publish(envelope);
   }
 
-  admit(nodes: readonly Uint8Array[]): void {
+  admit(trustDomain: string, nodes: readonly Uint8Array[]): void {
     const { admission, strangers } = this.#parts;
-    const { added, removed } = admission.admit(nodes);
+    const { added, removed } = admission.admit(trustDomain, nodes);
     for (const { peerId } of removed) {
       this.#settle(peerId);
       this.#cut(peerId, "no longer admitted");

@@ -323,8 +323,9 @@ describe("sync with a member that does not keep to the protocol", () => {
 
 async function create(options: Partial<PeerNetworkOptions>): Promise<Libp2pNetwork> {
   const peer = new BookPeer([TD]);
-  const nodeKeySeed = () => randomBytes(32);
-  return await createPeerNetwork({ ...OPTIONS, nodeKeySeed, ...options }, peer, peer.book);
+  const seed = randomBytes(32);
+  const keyed = { ...OPTIONS, nodeKeySeed: () => seed, ...options };
+  return await createPeerNetwork(keyed, peer, peer.book);
 }
 
 describe("addresses", () => {

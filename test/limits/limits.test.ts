@@ -128,6 +128,8 @@ const hash = new Uint8Array(32);
 const frame = (read: { readonly ok: boolean }): string => (read.ok ? "passes" : "refused");
 
 const OF_STORE = "test/compliance/record-store.ts";
+const OF_METERING = "test/core/mesh/metering.test.ts";
+const TWENTY_AT_ONCE = "may gossip twenty records at once with all its nodes, then two a second";
 const OF_PARKED = "test/core/mesh/parked.test.ts";
 const OF_NETWORK = "test/p2p/libp2p-network.test.ts";
 const OF_QUEUE = "test/runtime/input-queue.test.ts";
@@ -240,6 +242,8 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
     file: "test/core/record/effort.test.ts",
     test: "ends with the check after ${SIGNATURE_CHECKS_MAX}, which is answered with no",
   },
+  DOMAIN_RECORDS_AT_ONCE_MAX: { file: OF_METERING, test: TWENTY_AT_ONCE },
+  DOMAIN_RECORDS_A_SECOND_MAX: { file: OF_METERING, test: TWENTY_AT_ONCE },
   DOMAIN_WORK_AT_ONCE_MAX: {
     file: "test/core/mesh/meter.test.ts",
     test: "lets it work 1,024 units at once, and then waits until they are earned",

@@ -153,6 +153,18 @@ export const LIMITS = {
     beyond: "blocks after it are left out; OVER_BUDGET when none was verified before",
     file: "core/record/effort.ts",
   },
+  DOMAIN_RECORDS_AT_ONCE_MAX: {
+    value: 20,
+    why: "gossiped records of all nodes of one trust domain; a forced rotation is four",
+    beyond: "OVER_BUDGET before any certificate is read; sync brings it",
+    file: "core/mesh/meter.ts",
+  },
+  DOMAIN_RECORDS_A_SECOND_MAX: {
+    value: 2,
+    why: "after the first ones: twice what one node may",
+    beyond: "OVER_BUDGET before any certificate is read; sync brings it",
+    file: "core/mesh/meter.ts",
+  },
   DOMAIN_WORK_AT_ONCE_MAX: {
     value: 1_024,
     why: "signature checks and readings for one trust domain: 64 steps of catching up take about 500",

@@ -255,4 +255,29 @@ describe("a trust domain", () => {
       expect(daemon.receive(last)).toBe("taken");
     }
   });
+
+  test("may gossip twenty records at once with all its nodes, then two a second", async () => {
+    const nodes = Array.from({ length: 16 }, () => makeNodeKey());
+    const keys = nodes.map(({ publicKey }) => publicKey).sort(compareBytes);
+    const wide = makePublisher("alpha.test", { nodes: keys });
+    const first = makeRecord(wide.genesis.state, [{ node: nodes[0] ?? node, svids: [wide.svid] }]);
+    const daemon = await holding(first);
+    let last = first;
+    const taken = nodes.concat(nodes).map((each) => {
+      const next = makeRecord(stateAfter(last), [{ node: each, svids: [wide.svid] }]);
+      const said = daemon.receive(next, "gossip");
+      if (said === "taken") last = next;
+      return said;
+    });
+    expect(taken.filter((said) => said === "taken")).toHaveLength(20);
+    expect(taken.at(-1)).toBe("OVER_BUDGET");
+    daemon.nowMs += 1_000;
+    const more = nodes.map((each) => {
+      const next = makeRecord(stateAfter(last), [{ node: each, svids: [wide.svid] }]);
+      const said = daemon.receive(next, "gossip");
+      if (said === "taken") last = next;
+      return said;
+    });
+    expect(more.filter((said) => said === "taken")).toHaveLength(2);
+  });
 });

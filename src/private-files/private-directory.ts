@@ -6,7 +6,9 @@
  *     └─ var/lib   links on the way are followed when root or we made them
  *        └─ spire-mesh   the last: ours, a directory and no link, nobody else may write in it
  *
- * Once the way is checked, others cannot change it, so what is looked at is what is used later.
+ * What is checked, others cannot take away or rename. In a sticky directory (/tmp) they can still add
+ * what is missing, so the way is checked again once everything on it is there; from then on what was
+ * looked at is what is used.
  *
  * Reading is another matter: every file that holds a secret is 0600 by itself, so a directory that
  * others may list (systemd makes StateDirectory 0755) gives nothing away but names.
@@ -36,14 +38,25 @@ const LINKS_MAX = 40;
  *   a link, another user's, or others can write to it or put another in its place.
  */
 export async function preparePrivateDirectory(path: string, what: string): Promise<void> {
-  await checkWay(path, what);
+  await makeWay(path, what);
   try {
-    await mkdir(path, { recursive: true, mode: OWNER_ONLY });
+    await mkdir(path, { mode: OWNER_ONLY });
   } catch (cause) {
-    // EEXIST: there is something that is no directory; the look at it says what.
     if (codeOf(cause) !== "EEXIST") throw cannotMake(path, what, cause);
   }
   await checkPrivateDirectory(path, what);
+}
+
+/** Makes what is missing above `path`, 0700, where the way allows it; then the way is as checked. */
+async function makeWay(path: string, what: string): Promise<void> {
+  if (await checkWay(path, what)) return;
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: OWNER_ONLY });
+  } catch (cause) {
+    throw cannotMake(path, what, cause);
+  }
+  // What was missing a moment ago may be another user's, or be taken away again by them.
+  if (!(await checkWay(path, what))) throw cannotMake(path, what, "ENOENT");
 }
 
 /** The same for a directory that must be there; the way to it was checked. Rejects when it is not. */
@@ -79,9 +92,10 @@ export async function checkPrivateDirectory(path: string, what: string): Promise
  * as the way exists: every directory above it, not `path` itself.
  *
  * @param path Absolute.
+ * @returns Whether all of the way exists.
  * @throws {Fault} `NOT_ALLOWED` that names the directory; `CANNOT_CREATE` when it cannot be followed.
  */
-export async function checkWay(path: string, what: string): Promise<void> {
+export async function checkWay(path: string, what: string): Promise<boolean> {
   const names = namesOf(dirname(resolve(path)));
   let links = 0;
   let at = "/";
@@ -99,10 +113,11 @@ export async function checkWay(path: string, what: string): Promise<void> {
         if (isAbsolute(target)) at = "/";
       } else at = next;
     }
+    return true;
   } catch (error) {
     if (error instanceof Fault) throw error;
     if (codeOf(error) !== "ENOENT") throw cannotMake(path, what, error);
-    // What is missing is made by us, where only root and we can make anything.
+    return false; // We can make what is missing; below a sticky directory others can as well.
   }
 }
 

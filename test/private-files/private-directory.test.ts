@@ -57,7 +57,7 @@ describe("a private directory", () => {
     ],
     [
       "is a dangling symbolic link",
-      "CANNOT_CREATE",
+      "NOT_ALLOWED",
       async () => await symlink(`${path}-target`, path),
     ],
     ["can be written by its group", "NOT_ALLOWED", async () => await mkdirMode(path, 0o770)],

@@ -73,7 +73,8 @@ export class MarkerFollower {
   #written: Marker;
   #wanted: Marker;
   #running: Promise<void> | undefined;
-  #problem: unknown;
+  /** Why the last write of FORMAT failed; then the file is behind. */
+  #problem: Error | undefined;
 
   constructor(dataDir: string, written: Marker) {
     this.#dataDir = dataDir;
@@ -92,11 +93,15 @@ export class MarkerFollower {
     this.#running ??= this.#follow();
   }
 
-  /** What kept an earlier count from being written, once; undefined when all went well. */
-  takeProblem(): unknown {
-    const problem = this.#problem;
-    this.#problem = undefined;
-    return problem;
+  /**
+   * Writes a count that could not be written earlier. What kept it from that may have passed:
+   * rejects only when it cannot be written now.
+   */
+  async catchUp(): Promise<void> {
+    if (this.#problem === undefined) return;
+    this.#running ??= this.#follow();
+    await this.#running;
+    if (this.#problem !== undefined) throw this.#problem;
   }
 
   /** Resolves when nothing is under way any more. */
@@ -110,9 +115,10 @@ export class MarkerFollower {
         const marker = this.#wanted;
         await writeMarker(this.#dataDir, marker);
         this.#written = marker;
+        this.#problem = undefined;
       }
     } catch (error) {
-      this.#problem = error;
+      this.#problem = storeFault(this.#dataDir, error);
     } finally {
       this.#running = undefined;
     }

@@ -212,8 +212,7 @@ class LevelRecordStore implements RecordStore {
     ) => WriteSet | Promise<WriteSet>,
   ): Promise<void> {
     const written = this.#writing.then(async () => {
-      const problem = this.#follower.takeProblem();
-      if (problem !== undefined) throw problem;
+      await this.#follower.catchUp();
       const database = await this.#usableDatabase();
       const meta = await readMeta(database);
       const { summed, plain } = await make(await database.getMany([...keys]), database);

@@ -1,6 +1,16 @@
 /** What else than the daemon's own files may lie in data_dir, and values that it never wrote. */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readFile, readdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  mkdir,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -15,6 +25,8 @@ const ALPHA = "alpha.test" as TrustDomain;
 const DAMAGED = expect.objectContaining({ code: "STORE_DAMAGED" });
 /** Reading 1 GiB, or waiting for a pipe, takes longer. */
 const QUICK_MS = 5_000;
+/** One write of FORMAT takes less time than so many batches. */
+const WRITES_MAX = 1_000n;
 
 let dataDir: string;
 
@@ -96,6 +108,28 @@ describe("the store", () => {
     await store.close();
     expect(await readFile(victim, "utf8")).toBe("precious");
     expect((await stat(join(dataDir, "FORMAT"))).mode & 0o7777).toBe(0o600);
+  });
+
+  test("refuses writes while FORMAT cannot follow, and takes the first one after", async () => {
+    const store = await openRecordStore(dataDir);
+    const accept = async (sequence: bigint): Promise<unknown> =>
+      await store.accept(domainNamed(ALPHA, stored(sequence), stored(1n)), undefined).then(
+        () => "accepted",
+        (error: unknown) => error,
+      );
+    await mkdir(join(dataDir, "FORMAT.new"));
+    let sequence = 2n;
+    while ((await accept(sequence)) === "accepted") {
+      expect(sequence).toBeLessThan(WRITES_MAX); // It follows without being waited for.
+      sequence += 1n;
+    }
+    for (let more = 0; more < 3; more += 1) expect(await accept(sequence)).toEqual(DAMAGED);
+    await rmdir(join(dataDir, "FORMAT.new"));
+    expect(await accept(sequence)).toBe("accepted");
+    await store.close();
+    const writes = `\nwrites ${sequence}\n`;
+    expect(await readFile(join(dataDir, "FORMAT"), "utf8")).toContain(writes);
+    expect(await open()).toMatchObject({ domains: [{ held: { sequence } }] });
   });
 
   test.each(["store/000099.ldb", "store/000003.log", "node.key", "svids/x.pem"])(

@@ -53,9 +53,9 @@ const EXPLAINED_BY_NAME: ReadonlySet<string> = new Set([
 ]);
 
 /** A bound or a deadline, not how often something is done. */
-const BOUND = /_(?:MAX|AT_ONCE|BUFFERED|DEADLINE_MS|TIMEOUT_MS)$/;
+const BOUND = /_(?:MAX|AT_ONCE|BUFFERED|DEADLINE_MS|TIMEOUT_MS)$|^(?:GRAYLISTED|BARRED)_MS$/;
 const OUTCOME =
-  /\b(?:Above|Below|After that|Then):|\b(?:refused?|dropped|closed|cut|cuts|ignored|forgotten|given up|left out|goes?|stays?|ends?|waits?|tried again|fails?|not read|never)\b/;
+  /\b(?:Above|Below|After that|Then):|\b(?:refused?|dropped|closed|cut|cuts|ignored|forgotten|given up|left out|goes?|stays?|ends?|waits?|tried again|fails?|not read|never|repairs|slower)\b/;
 /** Those that do not say it yet. Only ever fewer. */
 const SILENT: ReadonlySet<string> = new Set([
   "src/admin-contract/exchange.ts PEERS_MAX",
@@ -76,8 +76,12 @@ const SILENT: ReadonlySet<string> = new Set([
   "src/keys/publisher-svid.ts SVID_LIFE_S_MAX",
   "src/keys/svid-files.ts FILE_BYTES_MAX",
   "src/keys/svid-files.ts FILES_MAX",
+  "src/p2p/account.ts CONNECT_RATE",
+  "src/p2p/account.ts LOOKUP_RATE",
+  "src/p2p/account.ts REQUEST_RATE",
   "src/p2p/address.ts ADDRESS_LENGTH_MAX",
   "src/p2p/conduct.ts INVALID_MAX",
+  "src/p2p/conduct.ts WORK",
   "src/p2p/dialer.ts HINTS_A_PEER_MAX",
   "src/p2p/dialer.ts DIAL_DEADLINE_MS",
   "src/p2p/gossip.ts RPC_BYTES_MAX",
@@ -122,8 +126,11 @@ const own = ownLimits().filter(
 );
 
 describe("a limit of one file", () => {
-  test("is found", () => {
+  test("is found, a rate as well", () => {
     expect(own.length).toBeGreaterThan(100);
+    const rates = own.filter(({ isRate }) => isRate).map(({ name }) => name);
+    expect(rates).toEqual(expect.arrayContaining(["GOSSIP_RATE", "ANSWER_RATE", "WORK"]));
+    expect(rates.length).toBeGreaterThanOrEqual(7);
   });
 
   test("says why it is that one", () => {
@@ -132,7 +139,9 @@ describe("a limit of one file", () => {
   });
 
   test("says what happens beyond it", () => {
-    const silent = own.filter(({ name, said }) => BOUND.test(name) && !OUTCOME.test(said));
+    const silent = own.filter(({ name, said, isRate }) => {
+      return (isRate || BOUND.test(name)) && !OUTCOME.test(said);
+    });
     const unknown = silent
       .map(({ path, name }) => `${path} ${name}`)
       .filter((each) => !SILENT.has(each));

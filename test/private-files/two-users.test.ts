@@ -26,7 +26,7 @@ vi.mock(import("node:fs/promises"), async (importOriginal) => {
     await real.mkdir(path, options);
     after();
   };
-  return { ...real, mkdir: raced as typeof real.mkdir };
+  return { ...real, mkdir: raced };
 });
 
 let shared: string;

@@ -35,7 +35,7 @@ export function createSpireSide(config: Config, ports: SpireSidePorts): SpireSid
       const relationships = listed.map(({ trustDomain }) => trustDomain);
       put({ kind: "rows-read", rows: found, relationships });
     },
-    onRowsUnread: (fault) => onTrouble("Listing federated bundles", fault),
+    onRowsUnread: (fault) => put({ kind: "rows-unread", reason: fault.message }),
   });
   const bundles = new BundleWatcher({ pollIntervalMs: config.spire.pollIntervalMs }, spire, {
     onBundleRead: (bundle) => {

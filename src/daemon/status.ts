@@ -11,6 +11,7 @@ import type {
   TrustDomainStatus,
 } from "../admin-contract/status.ts";
 import { VERSION } from "../admin-contract/version.ts";
+import type { FindingCode } from "../core/mesh/finding.ts";
 import type { MeshState } from "../core/mesh/mesh-state.ts";
 import type { Partner } from "../core/mesh/partner.ts";
 import { NO_ROW, rowDigest } from "../core/mesh/rows.ts";
@@ -23,10 +24,17 @@ import type { PeerNetwork } from "../ports/peer-network.ts";
 
 /** A partner is `fresh` when one of its nodes answered a sync within this time. */
 const FRESH_MS = 5 * 60_000;
+/** Findings with which the daemon cannot do all of its work. */
+const DEGRADING: readonly FindingCode[] = [
+  "SPIRE_UNREACHABLE",
+  "ROWS_UNREAD",
+  "NODE_NOT_LISTED",
+  "STORE_FAILED",
+];
 
 export function statusOf(
   state: MeshState,
-  network: PeerNetwork,
+  network: Pick<PeerNetwork, "peerId" | "addresses" | "connections">,
   stopping: boolean,
   nowMs: number,
 ): Status {
@@ -109,10 +117,14 @@ export function peerList(
 
 function daemonState(state: MeshState, stopping: boolean): DaemonState {
   if (stopping) return "stopping";
-  const has = (code: string): boolean => state.findings.has(`${code} `);
   const read = state.own.read !== undefined && state.rowsReadAtMs !== undefined;
-  if (!read || has("NO_USABLE_CA")) return "starting";
-  return has("SPIRE_UNREACHABLE") || has("STORE_FAILED") ? "degraded" : "ready";
+  if (!read || stands(state, "NO_USABLE_CA")) return "starting";
+  return DEGRADING.some((code) => stands(state, code)) ? "degraded" : "ready";
+}
+
+/** Whether a finding about this daemon stands. */
+function stands(state: MeshState, code: FindingCode): boolean {
+  return state.findings.has(`${code} `);
 }
 
 function ownStatus({ own }: MeshState): OwnStatus {
@@ -164,14 +176,19 @@ function freshness(lastHeardAtMs: number | undefined, nowMs: number): "fresh" | 
   return nowMs - lastHeardAtMs <= FRESH_MS ? "fresh" : "stale";
 }
 
-/** As SPIRE's row was last read back against what it shall be; `missing` before the first read. */
+/**
+ * As SPIRE's row was last read back against what it shall be; `missing` before the first read and
+ * while rows cannot be read, as `equal` is never assumed.
+ */
 function spireRow(
   state: MeshState,
   { pin, slot, row }: Partner,
   nowMs: number,
 ): TrustDomainStatus["spire_row"] {
   if (state.self.unmanaged.has(pin.trustDomain)) return "unmanaged";
-  if (row.seen === undefined || row.seen === NO_ROW) return "missing";
+  if (row.seen === undefined || row.seen === NO_ROW || stands(state, "ROWS_UNREAD")) {
+    return "missing";
+  }
   const desired = desiredRow(slot.held, Math.floor(nowMs / 1_000));
   return desired !== undefined && rowDigest(desired) === row.seen ? "equal" : "different";
 }

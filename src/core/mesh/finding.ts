@@ -6,6 +6,14 @@ export const FINDINGS = {
     severity: "warning",
     next: "check that SPIRE Server runs and that spire.socket_path is its API socket",
   },
+  ROWS_UNREAD: {
+    severity: "warning",
+    next: "read SPIRE Server's log: it must answer ListFederatedBundles and ListFederationRelationships",
+  },
+  NODE_NOT_LISTED: {
+    severity: "critical",
+    next: "stop the daemon and put node.key back from a backup; without one start on an empty data_dir, `spire-mesh export`, and partners `spire-mesh bundle pin` its record",
+  },
   NO_USABLE_CA: {
     severity: "critical",
     next: "run `spire-server localauthority x509 show` and prepare and activate an authority",
@@ -52,7 +60,7 @@ export const FINDINGS = {
   },
   STORE_FAILED: {
     severity: "critical",
-    next: "free space on the disk of data_dir; nothing new is accepted meanwhile",
+    next: "see the message: free space on the disk of data_dir, make it writable or raise the limit of open files; nothing new is accepted meanwhile",
   },
 } as const satisfies Record<string, { severity: "warning" | "critical"; next: string }>;
 

@@ -22,6 +22,8 @@ export type Input =
       readonly rows: readonly TrustBundle[];
       readonly relationships: readonly TrustDomain[];
     }
+  /** They cannot be read any more; told once, until they are read again. */
+  | { readonly kind: "rows-unread"; readonly reason: string }
   | { readonly kind: "row-ended"; readonly order: RowOrder; readonly outcome: RowOutcome }
   | { readonly kind: "record-signed"; readonly outcome: SigningOutcome }
   | {

@@ -29,10 +29,17 @@ export function onRowsRead(
   state.rowsReadAtMs = nowMs;
   state.relationships = new Set(relationships);
   const digests = new Map(rows.map((row) => [row.trustDomain, rowDigest(row)]));
-  return [...state.partners].flatMap(([trustDomain, partner]) => {
+  const effects = [...state.partners].flatMap(([trustDomain, partner]) => {
     if (!partner.row.writing) partner.row.seen = digests.get(trustDomain) ?? NO_ROW;
     return reconcileRow(state, partner, nowMs);
   });
+  return [...clear(state, "ROWS_UNREAD", undefined), ...effects];
+}
+
+/** What was seen last still decides what is written, but is no longer shown as what SPIRE has. */
+export function onRowsUnread(state: MeshState, reason: string, nowMs: number): Effect[] {
+  const message = `SPIRE's federated bundles cannot be listed: ${reason}`;
+  return raise(state, "ROWS_UNREAD", undefined, message, nowMs);
 }
 
 /** Compares what the row is with what it shall be, and orders the difference. */

@@ -28,7 +28,7 @@ import {
   publishIfChanged,
 } from "./publishing.ts";
 import { admitNodes, sayAwaited, sayFork } from "./slot-store.ts";
-import { onRowEnded, onRowsRead, reconcileRow } from "./rows.ts";
+import { onRowEnded, onRowsRead, onRowsUnread, reconcileRow } from "./rows.ts";
 
 /** How long a start waits for a peer, who may hold something higher, before it writes or publishes. */
 const FIRST_SYNC_MS = 10_000;
@@ -47,7 +47,18 @@ export function start(state: MeshState): Effect[] {
     { kind: "dial", addresses: hints },
     { kind: "mint-ahead" },
     ...standing,
+    ...sayNotListed(state),
   ];
+}
+
+/** Another key than the one that made the own record: partners would refuse all that it signs. */
+function sayNotListed(state: MeshState): Effect[] {
+  const { own, self, startedAtMs } = state;
+  const nodes = own.slot?.held.record.state.nodes;
+  if (nodes === undefined || nodes.some((node) => equalBytes(node, self.nodePublicKey))) return [];
+  const listed = nodes.map(toHex).join(", ");
+  const message = `the own record lists the node key ${listed}, and node.key holds ${toHex(self.nodePublicKey)}`;
+  return raise(state, "NODE_NOT_LISTED", undefined, message, startedAtMs);
 }
 
 export function step(state: MeshState, input: Input, nowMs: number, proofs: Proofs): Effect[] {
@@ -67,6 +78,8 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
       return [tell({ kind: "spire-back" }), ...clear(state, "SPIRE_UNREACHABLE", undefined)];
     case "rows-read":
       return onRowsRead(state, input.rows, input.relationships, nowMs);
+    case "rows-unread":
+      return onRowsUnread(state, input.reason, nowMs);
     case "row-ended":
       return input.order.kind === "delete"
         ? onRowDeleted(state, input.order.trustDomain, input.outcome, nowMs)

@@ -238,6 +238,40 @@ describe("a change in SPIRE", () => {
   });
 });
 
+describe("a node key that the own record does not list", () => {
+  const other = { ...alpha, node: makeNodeKey() };
+
+  test("is found at the start, and publishes nothing", async () => {
+    const disk = new TestDisk();
+    await exported({ disk });
+    const daemon = await TestDaemon.start(other, { disk });
+    expect(daemon.findings).toEqual(["NODE_NOT_LISTED"]);
+    const [finding] = daemon.state.findings.values();
+    expect(finding).toMatchObject({ severity: "critical", trustDomain: undefined });
+    expect(told(daemon.effects)).toEqual(["finding-raised"]);
+    daemon.readBundle(bundleAt(2n, untainted(ca), untainted(newCa())));
+    daemon.sync();
+    daemon.wait(60);
+    if (daemon.signing.length > 0) daemon.sign();
+    expect(published(daemon)).toEqual([]);
+    expect(sequence(daemon)).toBe(1n);
+    expect(daemon.findings).toContain("NODE_NOT_LISTED");
+  });
+
+  test("is none where no own record was made yet", async () => {
+    const daemon = await TestDaemon.start(other);
+    expect(daemon.findings).toEqual([]);
+  });
+
+  test("is found no more once it is back", async () => {
+    const disk = new TestDisk();
+    await exported({ disk });
+    await TestDaemon.start(other, { disk });
+    const daemon = await TestDaemon.start(alpha, { disk });
+    expect(daemon.findings).toEqual([]);
+  });
+});
+
 describe("signing", () => {
   test("while SPIRE is away is tried again, and is no missing CA", async () => {
     const daemon = await exported();

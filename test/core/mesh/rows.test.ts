@@ -47,6 +47,30 @@ async function restarted(options: TestDaemonOptions = {}): Promise<TestDaemon> {
   return await TestDaemon.start(bravo, { disk, ...options });
 }
 
+describe("rows that cannot be read", () => {
+  const unread = { kind: "rows-unread", reason: "permission denied" } as const;
+
+  test("are found until they are read", async () => {
+    const daemon = await keeping();
+    const sinceMs = daemon.nowMs;
+    expect(told(daemon.send(unread))).toEqual(["finding-raised"]);
+    expect(daemon.findings).toEqual(["ROWS_UNREAD"]);
+    daemon.wait(60);
+    expect(told(daemon.send({ ...unread, reason: "no answer" }))).toEqual([]);
+    const [finding] = daemon.state.findings.values();
+    expect(finding).toMatchObject({ severity: "warning", trustDomain: undefined, sinceMs });
+    expect(told(daemon.readRows(bundleOf(genesis.state)))).toEqual(["finding-cleared"]);
+    expect(daemon.findings).toEqual([]);
+  });
+
+  test("are written nevertheless when their record changes", async () => {
+    const daemon = await keeping();
+    daemon.send(unread);
+    daemon.receive(withTwo);
+    expect(daemon.orders).toMatchObject([{ bundle: bundleOf(withTwo.state) }]);
+  });
+});
+
 describe("a row is written", () => {
   test("once for each change, and once read back it is left alone", async () => {
     const daemon = await TestDaemon.start(bravo);

@@ -44,8 +44,8 @@ async function expectMemberServed(ours: RunningPeer): Promise<void> {
 
 describe("connections that never become one", () => {
   test.each([
-    ["half-open", 2_000],
-    ["half-noise", 1_000],
+    ["half-open", 300],
+    ["half-noise", 300],
     ["tcp-garbage", 100],
   ] as const)(
     "%s, %d of them: members connect and sync meanwhile",

@@ -1,5 +1,6 @@
 /** What a member can make our sync do, as the one who asks and as the one who answers. */
 import { randomBytes } from "node:crypto";
+import process from "node:process";
 import type { Connection, Stream } from "@libp2p/interface";
 import { lpStream } from "@libp2p/utils";
 import { describe, expect, test } from "vitest";
@@ -153,6 +154,14 @@ describe("a member that asks", () => {
   });
 });
 
+/** CPU time of this thread: a machine may be busy with much else. */
+function cpuMs(times: number, work: () => void): number {
+  const before = process.threadCpuUsage();
+  for (let time = 0; time < times; time += 1) work();
+  const { user, system } = process.threadCpuUsage(before);
+  return (user + system) / 1_000;
+}
+
 describe("a request of the largest size that says nothing", () => {
   test.each([
     ["empty arrays", 0x80],
@@ -162,14 +171,13 @@ describe("a request of the largest size that says nothing", () => {
     const items = 256 * 1024;
     const head = Uint8Array.from([0x83, 0x01, 0x9a, 0, 4, 0, 0]);
     const frame = Buffer.concat([head, Buffer.alloc(items + 1, filler)]);
-    const beganMs = performance.now();
-    for (let time = 0; time < 100; time += 1) expect(decodeRequest(frame).ok).toBe(false);
-    const refusingMs = performance.now() - beganMs;
     // Every decoder encodes again and compares: that alone.
     const value = Array.from({ length: items }, () => (filler === 0x80 ? [] : ""));
-    const encodeBeganMs = performance.now();
-    for (let time = 0; time < 10; time += 1) encodeCbor(value);
-    expect(refusingMs).toBeLessThan(performance.now() - encodeBeganMs);
+    const isCheap = (): boolean => {
+      const refusingMs = cpuMs(100, () => expect(decodeRequest(frame).ok).toBe(false));
+      return refusingMs < cpuMs(10, () => encodeCbor(value));
+    };
+    expect(isCheap() || isCheap()).toBe(true); // The garbage of others may fall into the first.
   });
 });
 
@@ -197,7 +205,7 @@ async function answering(
         await frames.write(encodeRecords(give()));
       }
     } catch {
-      // The round is over.
+      await stream.close().catch(() => {}); // The round is over; who asked waits for this.
     }
   };
   await rogue.onStream(SYNC_PROTOCOL, (stream) => void answer(stream));
@@ -225,6 +233,27 @@ describe("a member that answers", () => {
     expect(ours.peer.count(`synced ${rogue.id}`)).toBeLessThanOrEqual(1);
     expect(ours.network.connections()).toHaveLength(1);
   }, 30_000);
+
+  test.each<readonly [string, readonly TrustDomain[]]>([
+    ["says that it holds nothing", []],
+    ["names what it holds and gives nothing", [TD as TrustDomain]],
+  ])("that %s keeps no record from us: another peer brings it", async (_, named) => {
+    const ours = await start();
+    const relay = await rogueNode();
+    await answering(relay, named, () => []);
+    const honest = await start();
+    honest.peer.book.put(bookRecord(TD, 1n));
+    ours.network.admit([relay.node, honest.node]);
+    const [address = ""] = ours.network.addresses();
+    await relay.dial(address);
+    await eventually(() => ours.network.connections().length === 1);
+    await ours.network.syncNow(relay.id);
+    expect(ours.peer.book.newest(TD)).toBeUndefined();
+    honest.network.admit([ours.node]);
+    honest.network.dial([address]);
+    await eventually(() => ours.peer.book.newest(TD)?.sequence === 1n, LIMIT_MS);
+    expect(ours.network.connections()).toHaveLength(2);
+  });
 
   test("honestly, with large records for many domains, is never stopped", async () => {
     const wanted = names(LONG ? 10_000 : 1_000);

@@ -23,6 +23,15 @@ export function meansAway(code: number): boolean {
   return AWAY.has(code);
 }
 
+/**
+ * Whether the connection itself may be what failed. A server that hangs keeps it open, and one that
+ * has had enough of it (HTTP/2's ENHANCE_YOUR_CALM, as Node's) refuses every later call on it.
+ */
+export function spoilsConnection(error: unknown): boolean {
+  const { code } = ConnectError.from(error);
+  return code === Code.DeadlineExceeded || code === Code.ResourceExhausted;
+}
+
 /** The fault of one failed call. `call` is the method's name, for people. */
 export async function spireFault(error: unknown, call: string, socketPath: string): Promise<Fault> {
   const { code, rawMessage, cause } = ConnectError.from(error);

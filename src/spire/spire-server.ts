@@ -9,14 +9,19 @@ import { readTrustDomain } from "../core/spiffe/trust-domain.ts";
 import { SPIRE_PAGE_ROWS } from "../core/std/limits.ts";
 import { Fault } from "../fault.ts";
 import type { RowOutcome, SpireServer } from "../ports/spire-server.ts";
-import { spireApi } from "../spire-api/client.ts";
+import { type SpireApi, spireApi } from "../spire-api/client.ts";
 import { Code, DeleteMode, ServingStatus, type Status } from "../spire-api/services.ts";
 import { toBundleMessage, toTrustBundle } from "./bundle-message.ts";
-import { meansAway, orFault, spireFault } from "./spire-fault.ts";
+import { meansAway, orFault, spireFault, spoilsConnection } from "./spire-fault.ts";
 import { WriteLane } from "./write-lane.ts";
 
 /** 40,000 rows, four times the partners that one daemon may have. Above: `SPIRE_REFUSED`. */
 const PAGES_MAX = 400;
+
+/** The deadline of every call twice: none is under way on a connection that was left so long ago. */
+const CALLS_END_MS = 10_000;
+/** Our guess: a server refuses each new connection too. Above: calls stay on the one that there is. */
+const CONNECTIONS_LEFT_MAX = 8;
 
 export interface SpireServerOptions {
   /** SPIRE Server's API socket; need not be there yet. */
@@ -30,15 +35,31 @@ export interface SpireServerOptions {
 /** Connects when the first call needs it, and again by path after the server was away. */
 export function connectSpireServer(options: SpireServerOptions): SpireServer {
   const { socketPath, onUnreadableName } = options;
-  const api = spireApi(options);
+  let api = spireApi(options);
+  /** Connections that were left, with the calls that are still under way there. */
+  const left = new Map<SpireApi, NodeJS.Timeout>();
   const lane = new WriteLane();
+  let isClosed = false;
 
   async function answerOf<Answer>(call: string, answer: Promise<Answer>): Promise<Answer> {
+    const asked = api;
     try {
       return await answer;
     } catch (error) {
+      if (spoilsConnection(error)) leave(asked);
       throw await spireFault(error, call, socketPath);
     }
+  }
+
+  /** The next call connects anew, by path: a server that hangs may have a successor there. */
+  function leave(asked: SpireApi): void {
+    if (asked !== api || isClosed || left.size >= CONNECTIONS_LEFT_MAX) return;
+    api = spireApi(options);
+    const close = (): void => {
+      left.delete(asked);
+      asked.close();
+    };
+    left.set(asked, setTimeout(close, CALLS_END_MS));
   }
 
   /** The rows whose name can be read, each with that name. */
@@ -125,7 +146,15 @@ export function connectSpireServer(options: SpireServerOptions): SpireServer {
       return status === ServingStatus.SERVING;
     },
 
-    close: () => api.close(),
+    close: () => {
+      isClosed = true;
+      api.close();
+      for (const [each, timer] of left) {
+        clearTimeout(timer);
+        each.close();
+      }
+      left.clear();
+    },
   };
 }
 

@@ -1,8 +1,8 @@
-import { chmod, link, mkdir, writeFile } from "node:fs/promises";
+import { chmod, link, mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { createServer as createSocketServer } from "node:net";
 import { once } from "node:events";
 import process from "node:process";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { readTrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import type { SpireServer } from "../../src/ports/spire-server.ts";
 import { connectSpireServer } from "../../src/spire/spire-server.ts";
@@ -108,6 +108,33 @@ describe("a server that is away", () => {
     await expect(server.readBundle()).rejects.toMatchObject({ code: "SPIRE_UNREACHABLE" });
     await spire.start();
     expect((await server.readBundle()).trustDomain).toBe("alpha.test");
+  });
+
+  test("hangs with its connection open, and another one listens at its path", async () => {
+    await spire.start();
+    await server.readBundle();
+    const { promise: never } = Promise.withResolvers<void>();
+    const { promise: asked, resolve: onAsked } = Promise.withResolvers<void>();
+    spire.before = async () => {
+      onAsked();
+      await never;
+    };
+    const inTime = expect.stringContaining("in time");
+    const first = expect(server.readBundle()).rejects.toMatchObject({ message: inTime });
+    await asked;
+    const second = expect(server.listFederatedBundles()).rejects.toMatchObject({
+      message: inTime, // And not cut off with the first.
+    });
+    await rename(spire.socketPath, `${spire.socketPath}.old`);
+    const other = await SpireStandIn.make();
+    onTestFinished(async () => await other.remove());
+    await other.start();
+    await symlink(other.socketPath, spire.socketPath);
+    await first;
+    expect((await server.readBundle()).trustDomain).toBe("alpha.test");
+    await second;
+    expect((await server.readBundle()).trustDomain).toBe("alpha.test");
+    expect(other.calls.map(({ method }) => method)).toEqual(["GetBundle", "GetBundle"]);
   });
 
   test("stops in the middle of a call", async () => {

@@ -1,8 +1,13 @@
 /** What a member can do to us at worst: it was let in, and keeps to no rule. */
+import { fork } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import type { Stream } from "@libp2p/interface";
 import { lpStream } from "@libp2p/utils";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { Libp2pNetwork } from "../../src/p2p/libp2p-network.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
 import { encodeRequest, syncRoot } from "../../src/p2p/sync-frames.ts";
@@ -126,6 +131,47 @@ describe("beside a member that floods, honest ones are served, and the flood end
     60_000,
   );
 });
+
+const ROGUE = fileURLToPath(new URL("../rogue/main.ts", import.meta.url));
+/** Far more than anybody takes: the kernel's buffers are full. */
+const FULL_SPEED = ["--seconds", "10", "--rate", "20000"];
+/** So often an honest member keeps below its budget. */
+const PACE_MS = 100;
+/** Without turns (wire.ts) 2,000 to 2,400; with them 85 to 310, at a load of 7 to 17 on two cores. */
+const LOOP_DELAY_MS_MAX = 1_000;
+const ARRIVAL_MS_MAX = 2_000;
+
+/** Floods from a process of its own. Aborted when it was cut off or its time is over. */
+function floodElsewhere(ours: RunningPeer, seed: Uint8Array): AbortSignal {
+  const key = Buffer.from(seed).toString("hex");
+  const orders = ["ignored-messages", addressOf(ours), "--seed", key, ...FULL_SPEED];
+  const rogue = fork(ROGUE, orders, { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  onTestFinished(() => void rogue.kill("SIGKILL"));
+  const over = new AbortController();
+  void once(rogue, "exit").then(() => over.abort());
+  return over.signal;
+}
+
+test("a member that sends faster than we work leaves everybody else a turn between its reads", async () => {
+  const { ours, honest, seed } = await besideHonest();
+  const delay = monitorEventLoopDelay({ resolution: 5 });
+  const over = floodElsewhere(ours, seed);
+  await eventually(() => ours.network.connections().length === 2, LIMIT_MS);
+  delay.enable();
+  const arrivalsMs: number[] = [];
+  for (let number = 1n; !over.aborted; number += 1n) {
+    const record = bookRecord(TD, number);
+    const beganMs = performance.now();
+    await honest.network.publish(encodeBookRecord(record));
+    await eventually(() => ours.peer.book.newest(TD)?.sequence === number, LIMIT_MS);
+    arrivalsMs.push(performance.now() - beganMs);
+    await sleep(PACE_MS);
+  }
+  delay.disable();
+  expect(arrivalsMs.length).toBeGreaterThan(1);
+  expect(delay.max / 1e6).toBeLessThan(LOOP_DELAY_MS_MAX);
+  expect(Math.max(...arrivalsMs)).toBeLessThan(ARRIVAL_MS_MAX);
+}, 60_000);
 
 /** A rogue that our side admits, with a gossip stream of its own. */
 async function gossiping(ours: RunningPeer, rogue: Rogue): Promise<Stream> {

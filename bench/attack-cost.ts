@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { REPLY_RECORDS_MAX } from "../src/p2p/sync-frames.ts";
+import { SYNC_REPLY_RECORDS_MAX } from "../src/core/std/limits.ts";
 import { callAdmin } from "../src/admin-contract/client.ts";
 import type { StrategyName } from "../test/rogue/strategies.ts";
 import type { Figure, Part } from "./figure.ts";
@@ -142,10 +142,10 @@ async function prepare(victim: Watched, seconds: number): Promise<Trial[]> {
     return { ...atOnce, envelopes: resigned(genesis, node, FLOOD_RECORDS) };
   });
   await add("sync: replies full of records of no use", (domain) => {
-    return { strategy: "sync-useless", envelopes: worst(domain, REPLY_RECORDS_MAX).envelopes };
+    return { strategy: "sync-useless", envelopes: worst(domain, SYNC_REPLY_RECORDS_MAX).envelopes };
   });
   const held = trials.flatMap(({ domain }) => domain?.trustDomain ?? []);
-  const names = held.slice(0, REPLY_RECORDS_MAX).map((name) => Buffer.from(name));
+  const names = held.slice(0, SYNC_REPLY_RECORDS_MAX).map((name) => Buffer.from(name));
   await add("sync: replies not read", () => ({ strategy: "sync-unread", envelopes: names }));
   for (const strategy of MEMBERS) await add(`member: ${strategy}`, () => ({ strategy }));
   for (const strategy of STRANGERS) {

@@ -21,8 +21,8 @@ export class Network {
   /** Pairs `from to` on which nothing arrives. */
   readonly blocked = new Set<string>();
   readonly #connected = new Set<string>();
-  /** Nodes in hex that a running daemon admits. */
-  readonly #admitted = new Map<Site, ReadonlySet<string>>();
+  /** Nodes in hex that a running daemon admits, by trust domain. */
+  readonly #admitted = new Map<Site, Map<string, readonly string[]>>();
   readonly #sites: readonly Site[];
   readonly #timeline: Timeline;
 
@@ -49,7 +49,10 @@ export class Network {
   portOf(site: Site): LoopNetwork {
     return {
       publish: async (envelope) => this.#gossip(site, envelope),
-      admit: (nodes) => void this.#admitted.set(site, new Set(nodes.map(toHex))),
+      admit: (trustDomain, nodes) => {
+        const admitted = this.#admitted.get(site) ?? new Map<string, readonly string[]>();
+        this.#admitted.set(site, admitted.set(trustDomain, nodes.map(toHex)));
+      },
       dial: () => undefined,
       connections: () => this.peersOf(site).map(({ nodeHex: peerId }) => ({ peerId })),
       syncNow: async (peerId) =>
@@ -121,7 +124,8 @@ export class Network {
   /** Connects two that admit each other, and parts those that cannot hear each other any more. */
   #meet(left: Site, right: Site): void {
     const isBlocked = this.blocked.has(way(left, right)) && this.blocked.has(way(right, left));
-    const admits = (one: Site, other: Site) => this.#admitted.get(one)?.has(other.nodeHex) === true;
+    const admits = (one: Site, other: Site) =>
+      [...(this.#admitted.get(one)?.values() ?? [])].some((nodes) => nodes.includes(other.nodeHex));
     const may = admits(left, right) && admits(right, left) && !isBlocked;
     if (!may) this.#connected.delete(pair(left, right));
     if (!may || this.#connected.has(pair(left, right))) return;

@@ -33,8 +33,13 @@ export function createPeerEvents(
   return {
     onGossip: async (envelope, peerId) => verdictOf(await ask(envelope, "gossip", peerId)),
     onSyncRecords: async (envelopes, peerId) => {
+      let taken = 0;
       // One after the other: each is judged against the one before it.
-      for (const envelope of envelopes) await ask(envelope, "sync", peerId);
+      for (const envelope of envelopes) {
+        const answer = await ask(envelope, "sync", peerId);
+        if (answer?.kind === "taken") taken += 1;
+      }
+      return taken;
     },
     onSynced: (peerId, entries) => {
       const node = nodeOf(peerId);
@@ -45,8 +50,10 @@ export function createPeerEvents(
   };
 }
 
-/** A full queue and a failed store are our own trouble: the forwarder is not to blame. */
+/** A full queue, a failed store and a spent budget say nothing about the record. */
 function verdictOf(answer: Answer | undefined): Verdict {
-  if (answer?.kind === "taken") return "accept";
-  return answer?.kind === "refused" ? REFUSALS[answer.refusal.code] : "ignore";
+  if (answer === undefined) return "unjudged";
+  if (answer.kind !== "refused") return answer.kind === "taken" ? "accept" : "ignore";
+  const { code } = answer.refusal;
+  return code === "STORE_FAILED" || code === "OVER_BUDGET" ? "unjudged" : REFUSALS[code];
 }

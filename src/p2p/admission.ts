@@ -1,49 +1,65 @@
 /**
  * Which nodes may take part. Everybody else is a stranger: identify and ping for a few seconds,
  * never gossip or sync (docs/protocol.md 5).
+ *
+ * A node takes part for the trust domain that lists it, and what it does goes to that one's account.
+ * A record may list a key that is another's. So a node that two list takes from whichever account
+ * has something left, and is judged by the better conduct: who lists a foreign node lends it an
+ * account and can neither spend nor spoil the one it has. Two that list each other's nodes have no
+ * more than their two accounts.
  */
+import assert from "node:assert/strict";
 import type { Ed25519PeerId, PeerId } from "@libp2p/interface";
 import { toHex } from "../core/std/bytes.ts";
-import { type Rate, TokenBucket } from "../core/std/token-bucket.ts";
-import { Conduct } from "./conduct.ts";
+import { Account, type BudgetName } from "./account.ts";
+import { BARRED_MS, type Conduct } from "./conduct.ts";
 import { nodeOfPeerId, peerIdOfNode } from "./node-identity.ts";
 
-/** What one forwarder may make us look at; the mesh repairs what it cost by sync. */
-const GOSSIP_RATE: Rate = { perSecond: 20, burst: 100 };
-/** Connections that one peer may make: two daemons that dial each other at once, and a restart. */
-const CONNECT_RATE: Rate = { perSecond: 1, burst: 16 };
-/** Sync requests of one peer: a cold join of 10,000 domains makes 167, of large records 1,260. */
-const REQUEST_RATE: Rate = { perSecond: 20, burst: 1_536 };
-/**
- * What these may make us look up: a want is one (1.5 ms of store, measured), 8
- * compared domains are one. A cold join of 10,000 domains costs 11,250 and is not slowed, a round
- * that finds nothing 1,250.
- */
-const LOOKUP_RATE: Rate = { perSecond: 150, burst: 16_384 };
-/** What we send one peer in answers: the 51 MB of a cold join at once, a large one goes on slower. */
-const ANSWER_RATE: Rate = { perSecond: 2 * 1024 * 1024, burst: 128 * 1024 * 1024 };
-/**
- * Records that one peer gives us in sync and that are of no use: 5 s of verification, then 2 %. It
- * may hold a thousand partners that we refuse; all of them are asked for twice.
- */
-const USELESS_RATE: Rate = { perSecond: 20, burst: 2_560 };
+interface Budget {
+  /** Takes `count`, or says no and takes nothing. */
+  take(nowMs: number, count?: number): boolean;
+}
 
-/** An admitted node. Lives as long as the admission, so that reconnecting refills no budget. */
-export interface Member {
+/** An admitted node. */
+export class Member {
   readonly peerId: Ed25519PeerId;
-  readonly conduct: Conduct;
-  readonly connectBudget: TokenBucket;
-  readonly gossipBudget: TokenBucket;
-  readonly requestBudget: TokenBucket;
-  readonly lookupBudget: TokenBucket;
-  readonly answerBudget: TokenBucket;
-  readonly uselessBudget: TokenBucket;
+  /** Those of the trust domains that list it, by name; one at least, the last one for good. */
+  readonly accounts: Map<string, Account>;
+  readonly connectBudget = this.#budget("connect");
+  readonly gossipBudget = this.#budget("gossip");
+  readonly requestBudget = this.#budget("request");
+  readonly lookupBudget = this.#budget("lookup");
+  readonly answerBudget = this.#budget("answer");
+  readonly uselessBudget = this.#budget("useless");
   /** The last answer to it that was begun: the next one waits for it. */
-  answering: Promise<unknown>;
+  answering: Promise<unknown> = Promise.resolve();
   /** Messages of this peer that got the verdict reject. */
-  rejected: number;
+  rejected = 0;
   /** Messages of this peer beyond its budget, that were not looked at. */
-  overBudget: number;
+  overBudget = 0;
+  readonly #nowMs: () => number;
+
+  constructor(peerId: Ed25519PeerId, trustDomain: string, account: Account, nowMs: () => number) {
+    this.peerId = peerId;
+    this.accounts = new Map([[trustDomain, account]]);
+    this.#nowMs = nowMs;
+  }
+
+  get conduct(): Conduct {
+    const nowMs = this.#nowMs();
+    const all = [...this.accounts.values()].map(({ conduct }) => conduct);
+    const unbarred = all.filter((each) => !each.barred(nowMs));
+    const best = unbarred.find((each) => !each.graylisted(nowMs)) ?? unbarred[0] ?? all[0];
+    assert(best !== undefined, "a member has an account");
+    return best;
+  }
+
+  #budget(name: BudgetName): Budget {
+    return {
+      take: (nowMs, count) =>
+        [...this.accounts.values()].some((account) => account.take(name, nowMs, count)),
+    };
+  }
 }
 
 export interface AdmissionChange {
@@ -52,13 +68,18 @@ export interface AdmissionChange {
 }
 
 export class Admission {
-  readonly #self: PeerId;
+  readonly #selfKey: string | undefined;
   readonly #nowMs: () => number;
   /** By node public key as hex. The caller bounds it: 16 nodes for each pinned trust domain. */
-  #members: ReadonlyMap<string, Member> = new Map();
+  readonly #members = new Map<string, Member>();
+  /** By trust domain: those that list nodes, and those that did within the last {@link BARRED_MS}. */
+  readonly #accounts = new Map<string, Account>();
+  /** Trust domains whose last node went, and when, oldest first. */
+  readonly #emptiedAtMs = new Map<string, number>();
 
   constructor(self: PeerId, nowMs: () => number) {
-    this.#self = self;
+    const node = nodeOfPeerId(self);
+    this.#selfKey = node && toHex(node);
     this.#nowMs = nowMs;
   }
 
@@ -75,40 +96,55 @@ export class Admission {
     return this.member(peerId) !== undefined;
   }
 
-  /** Replaces the admitted nodes (32-byte public keys); the own one is left out. */
-  admit(nodes: readonly Uint8Array[]): AdmissionChange {
-    const before = this.#members;
-    const after = new Map<string, Member>();
-    for (const node of nodes) {
-      const key = toHex(node);
-      const member = before.get(key) ?? this.#newMember(node);
-      if (!member.peerId.equals(this.#self)) after.set(key, member);
+  /** Replaces the nodes (32-byte public keys) of one trust domain; the own one is left out. */
+  admit(trustDomain: string, nodes: readonly Uint8Array[]): AdmissionChange {
+    this.#forgetEmptied();
+    const account = this.#accounts.get(trustDomain) ?? new Account(this.#nowMs());
+    this.#accounts.set(trustDomain, account);
+    const listed = new Map(nodes.map((node) => [toHex(node), node]));
+    if (this.#selfKey !== undefined) listed.delete(this.#selfKey);
+    const added: Member[] = [];
+    for (const [key, node] of listed) {
+      const member = this.#members.get(key);
+      if (member === undefined) added.push(this.#add(key, node, trustDomain, account));
+      else member.accounts.set(trustDomain, account);
     }
-    this.#members = after;
-    return { added: missingFrom(before, after), removed: missingFrom(after, before) };
+    const left = [...account.nodes.keys()].filter((key) => !listed.has(key));
+    const removed = left.flatMap((key) => this.#remove(key, trustDomain));
+    account.nodes.clear();
+    for (const key of listed.keys()) {
+      const member = this.#members.get(key);
+      if (member !== undefined) account.nodes.set(key, member.peerId);
+    }
+    this.#emptiedAtMs.delete(trustDomain);
+    if (listed.size === 0) this.#emptiedAtMs.set(trustDomain, this.#nowMs());
+    return { added, removed };
   }
 
-  #newMember(node: Uint8Array): Member {
-    const nowMs = this.#nowMs();
-    return {
-      peerId: peerIdOfNode(node),
-      conduct: new Conduct(nowMs),
-      connectBudget: new TokenBucket(CONNECT_RATE, nowMs),
-      gossipBudget: new TokenBucket(GOSSIP_RATE, nowMs),
-      requestBudget: new TokenBucket(REQUEST_RATE, nowMs),
-      lookupBudget: new TokenBucket(LOOKUP_RATE, nowMs),
-      answerBudget: new TokenBucket(ANSWER_RATE, nowMs),
-      uselessBudget: new TokenBucket(USELESS_RATE, nowMs),
-      answering: Promise.resolve(),
-      rejected: 0,
-      overBudget: 0,
-    };
+  #add(key: string, node: Uint8Array, trustDomain: string, account: Account): Member {
+    const member = new Member(peerIdOfNode(node), trustDomain, account, this.#nowMs);
+    this.#members.set(key, member);
+    return member;
   }
-}
 
-function missingFrom(
-  there: ReadonlyMap<string, Member>,
-  here: ReadonlyMap<string, Member>,
-): readonly Member[] {
-  return [...here].filter(([key]) => !there.has(key)).map(([, member]) => member);
+  /** Returns the member when no other trust domain lists it. */
+  #remove(key: string, trustDomain: string): Member[] {
+    const member = this.#members.get(key);
+    if (member === undefined) return [];
+    if (member.accounts.size > 1) {
+      member.accounts.delete(trustDomain);
+      return [];
+    }
+    this.#members.delete(key);
+    return [member];
+  }
+
+  /** By then every bar is over and every budget full again: a new account would be the same. */
+  #forgetEmptied(): void {
+    for (const [trustDomain, atMs] of this.#emptiedAtMs) {
+      if (this.#nowMs() - atMs < BARRED_MS) break;
+      this.#emptiedAtMs.delete(trustDomain);
+      this.#accounts.delete(trustDomain);
+    }
+  }
 }

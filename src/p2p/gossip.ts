@@ -18,48 +18,29 @@ import {
   TopicValidatorResult,
   gossipsub,
 } from "@libp2p/gossipsub";
-import { createTopicScoreParams } from "@libp2p/gossipsub/score";
 import type { Connection, PeerId, Stream, Topology } from "@libp2p/interface";
 import { toHex } from "../core/std/bytes.ts";
 import { ENVELOPE_BYTES_MAX } from "../core/std/limits.ts";
 import { sha256 } from "../core/std/sha256.ts";
 import type { Verdict } from "../ports/peer-network.ts";
 import type { Admission, Member } from "./admission.ts";
+import { GOSSIPSUB, GRAYLIST_THRESHOLD, STATE_TOPIC } from "./gossip-options.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { LengthPrefixes } from "./length-prefixes.ts";
 import { readPeerId } from "./node-identity.ts";
 
-export const STATE_TOPIC = "/spire-mesh/state/1";
-
 /** Validations waiting for the core. Above: left, the forwarder is asked for a round of sync. */
 const VALIDATIONS_MAX = 256;
-/**
- * One RPC. An answer to IWANT carries many messages, so a bound of one envelope would break the
- * stream of an honest peer that answers with two large ones.
- */
-const RPC_BYTES_MAX = 1024 * 1024;
 /**
  * The shortest RPC of our topics has 25. Each costs 4 µs and more, so empty ones of a byte would be
  * the cheapest way to keep us busy. Below: the stream ends before they are looked at.
  */
 const RPC_BYTES_MIN = 8;
-/** Unsent bytes for a peer that does not read. Above: its stream ends, and is opened again later. */
-const OUTBOUND_BYTES_MAX = 4 * 1024 * 1024;
-/** One gossip stream a peer and direction; the rest are old ones still closing. */
-const GOSSIP_STREAMS_MAX = 4;
 /** Of score, on the scale where gossipsub stops to listen at −80 and to publish at −50. */
 const GRAYLISTED_SCORE = -100;
-/**
- * Grafts while we asked it to stay away, and answers that it promised and did not give, before the
- * score sinks. An honest peer promises one answer a second, and breaks it when it or we are busy.
- */
-const MISBEHAVIOUR_MAX = 6;
 /** Prices of what an RPC carries, see conduct.ts. */
 const MESSAGE_WORK = 4;
 const BYTES_A_WORK = 1024;
-/** Peers never introduce others to us: whom we dial is decided by the admission and our hints. */
-const FAR_ABOVE_ANY_SCORE = Number.MAX_VALUE;
-
 /** Messages that were not looked at, and why, since the start. */
 export interface GossipCounts {
   overBudget: number;
@@ -339,51 +320,3 @@ const VERDICTS = {
   reject: TopicValidatorResult.Reject,
   unjudged: TopicValidatorResult.Ignore,
 } as const;
-
-/** gossipsub's own default, which its options do not tell. */
-const GRAYLIST_THRESHOLD = -80;
-
-const GOSSIPSUB = {
-  globalSignaturePolicy: "StrictNoSign",
-  msgIdFn: ({ data }) => sha256(data),
-  msgIdToStrFn: toHex,
-  allowedTopics: [STATE_TOPIC],
-  fallbackToFloodsub: false,
-  doPX: false,
-  allowPublishToZeroTopicPeers: true,
-  ignoreDuplicatePublishError: true,
-  // The publisher sends to every peer it has: in a small mesh that is everybody, at once.
-  floodPublish: true,
-  // Measured with 40 nodes against the default of 6, 4, 12: a third fewer copies, a lower p99.
-  D: 4,
-  Dlo: 3,
-  Dhi: 8,
-  Dscore: 2,
-  Dout: 1,
-  maxInboundStreams: GOSSIP_STREAMS_MAX,
-  maxOutboundStreams: GOSSIP_STREAMS_MAX,
-  maxInboundDataLength: RPC_BYTES_MAX,
-  maxOutboundBufferSize: OUTBOUND_BYTES_MAX,
-  scoreThresholds: {
-    acceptPXThreshold: FAR_ABOVE_ANY_SCORE,
-    graylistThreshold: GRAYLIST_THRESHOLD,
-  },
-  scoreParams: {
-    behaviourPenaltyThreshold: MISBEHAVIOUR_MAX,
-    // Loopback, NAT and cluster egress put many honest peers on one address.
-    IPColocationFactorWeight: 0,
-    topics: {
-      // The score only punishes: who sends what no honest node sends (verdict reject) leaves the
-      // mesh with the first such message for a minute and is not listened to from the ninth on.
-      [STATE_TOPIC]: createTopicScoreParams({
-        topicWeight: 1,
-        timeInMeshWeight: 0,
-        firstMessageDeliveriesWeight: 0,
-        meshMessageDeliveriesWeight: 0, // At one record an hour every honest peer is in deficit.
-        meshFailurePenaltyWeight: 0,
-        invalidMessageDeliveriesWeight: -1,
-        invalidMessageDeliveriesDecay: 0.96,
-      }),
-    },
-  },
-} as const satisfies Parameters<typeof gossipsub>[0];

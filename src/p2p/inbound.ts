@@ -8,7 +8,7 @@
  * shares a subnet with an attacker and is refused is still found by our own dialing.
  */
 import type { MultiaddrConnection } from "@libp2p/interface";
-import { FadingCount } from "./conduct.ts";
+import { FadingCount } from "../core/std/fading-count.ts";
 import { subnetOf } from "./subnet.ts";
 
 /** Inbound connections that have not proved a key yet; for libp2p. Above: refused at once. */

@@ -235,9 +235,9 @@ export class Libp2pNetwork implements PeerNetwork {
     if (this.#running) await this.#parts.gossip.publish(envelope);
   }
 
-  admit(nodes: readonly Uint8Array[]): void {
+  admit(trustDomain: string, nodes: readonly Uint8Array[]): void {
     const { admission, strangers } = this.#parts;
-    const { added, removed } = admission.admit(nodes);
+    const { added, removed } = admission.admit(trustDomain, nodes);
     for (const { peerId } of removed) {
       this.#settle(peerId);
       this.#cut(peerId, "no longer admitted");

@@ -12,7 +12,11 @@ import assert from "node:assert/strict";
 import type { SyncEntry, SyncWant } from "../core/mesh/sync-entry.ts";
 import { compareBytes, concatBytes, toUtf8 } from "../core/std/bytes.ts";
 import { type CborValue, encodeCbor } from "../core/std/cbor.ts";
-import { ENVELOPE_BYTES_MAX } from "../core/std/limits.ts";
+import {
+  ENVELOPE_BYTES_MAX,
+  SYNC_REPLY_BYTES_MAX,
+  SYNC_REPLY_RECORDS_MAX,
+} from "../core/std/limits.ts";
 import { type Result, no } from "../core/std/result.ts";
 import { SHA256_BYTES, sha256 } from "../core/std/sha256.ts";
 import * as shape from "../core/std/shape.ts";
@@ -34,18 +38,14 @@ export type SyncComparison =
 export const COMPARED_DOMAINS_MAX = 1_024;
 /** Wants in one fetch, each of another domain: a reply rarely carries more records. */
 export const WANTS_MAX = 64;
-/** Records in one reply. The asking side verifies them before it asks again. */
-export const REPLY_RECORDS_MAX = 64;
 /** A comparison of the most and longest names takes 263,207 bytes. */
 export const REQUEST_BYTES_MAX = 272 * 1024;
-/** Eight records of the largest kind, or 64 usual ones of about 5 KiB. */
-export const REPLY_BYTES_MAX = 1024 * 1024;
 
 /** CBOR items of the longest frame of each kind. Above: refused before they are decoded. */
 const COMPARE_ITEMS_MAX = 4 + COMPARED_DOMAINS_MAX;
 const FETCH_ITEMS_MAX = 3 + WANTS_MAX * 7;
 const ENTRIES_ITEMS_MAX = 3 + COMPARED_DOMAINS_MAX * 9;
-const RECORDS_ITEMS_MAX = 3 + REPLY_RECORDS_MAX;
+const RECORDS_ITEMS_MAX = 3 + SYNC_REPLY_RECORDS_MAX;
 /** A fetch of the most and longest wants takes 18,756 bytes. */
 const FETCH_BYTES_MAX = 20 * 1024;
 
@@ -100,9 +100,9 @@ export function encodeComparison(comparison: SyncComparison): Uint8Array {
 /** As many of the envelopes, from the first, as one reply may carry; the rest is asked for again. */
 export function encodeRecords(envelopes: readonly Uint8Array[]): Uint8Array {
   let bytes = RECORDS_HEAD_BYTES;
-  const fitting = envelopes.slice(0, REPLY_RECORDS_MAX).filter((envelope) => {
+  const fitting = envelopes.slice(0, SYNC_REPLY_RECORDS_MAX).filter((envelope) => {
     bytes += RECORD_HEAD_BYTES + envelope.length;
-    return bytes <= REPLY_BYTES_MAX;
+    return bytes <= SYNC_REPLY_BYTES_MAX;
   });
   return encodeCbor([RECORDS, fitting]);
 }
@@ -174,7 +174,7 @@ const readFetch = shape.tuple(
 );
 const readRecords = shape.tuple(
   shape.literal(RECORDS),
-  shape.arrayOf(shape.bytesBetween(1, ENVELOPE_BYTES_MAX), 0, REPLY_RECORDS_MAX),
+  shape.arrayOf(shape.bytesBetween(1, ENVELOPE_BYTES_MAX), 0, SYNC_REPLY_RECORDS_MAX),
 );
 
 function toRequest(value: CborValue, at: string): SyncRequest {

@@ -5,11 +5,12 @@
  */
 import type { Connection, PeerId, Stream } from "@libp2p/interface";
 import { PeerQueue } from "@libp2p/utils";
+import { SYNC_REPLY_BYTES_MAX } from "../core/std/limits.ts";
 import type { Result } from "../core/std/result.ts";
 import type { PeerNetworkEvents, SyncSource } from "../ports/peer-network.ts";
 import type { Admission } from "./admission.ts";
 import type { PeerNetworkLog } from "./log.ts";
-import { REPLY_BYTES_MAX, REQUEST_BYTES_MAX } from "./sync-frames.ts";
+import { REQUEST_BYTES_MAX } from "./sync-frames.ts";
 import { type AnsweringBudget, type AskingBudget, answerPeer, askPeer } from "./sync-round.ts";
 import { SyncStream, SyncStreamFailure } from "./sync-stream.ts";
 
@@ -161,10 +162,9 @@ export class Sync {
       this.#options.log("debug", "sync: no stream", { peer_id: id, reason: String(error) });
       return;
     }
-    await this.#within(stream, peerId, REPLY_BYTES_MAX, async (frames) => {
-      const onRecords = async (envelopes: readonly Uint8Array[]): Promise<void> => {
-        if (!signal.aborted) await events.onSyncRecords(envelopes, id);
-      };
+    await this.#within(stream, peerId, SYNC_REPLY_BYTES_MAX, async (frames) => {
+      const onRecords = async (envelopes: readonly Uint8Array[]): Promise<number> =>
+        signal.aborted ? 0 : await events.onSyncRecords(envelopes, id);
       const budget: AskingBudget = {
         mayWaste: (records) =>
           this.#ports.admission

@@ -4,8 +4,11 @@
  */
 import type { SyncEntry, SyncWant } from "../core/mesh/sync-entry.ts";
 
-/** What gossipsub does with a message and with the forwarder's score. */
-export type Verdict = "accept" | "ignore" | "reject";
+/**
+ * What gossipsub does with a message and with the forwarder's score. `unjudged`: not looked at, for
+ * reasons of our own; another copy is taken, and the forwarder is asked for a round of sync.
+ */
+export type Verdict = "accept" | "ignore" | "reject" | "unjudged";
 
 export interface PeerConnection {
   readonly peerId: string;
@@ -24,8 +27,8 @@ export interface PeerConnection {
 export interface PeerNetworkEvents {
   /** A record of at most 128 KiB from gossip. Resolves with the verdict; never rejects. */
   onGossip(envelope: Uint8Array, peerId: string): Promise<Verdict>;
-  /** Records from a sync round, in the order the peer sent them. */
-  onSyncRecords(envelopes: readonly Uint8Array[], peerId: string): Promise<void>;
+  /** Records from a sync round, in the order the peer sent them. Resolves with how many were new and taken. */
+  onSyncRecords(envelopes: readonly Uint8Array[], peerId: string): Promise<number>;
   /** A peer answered a sync round with what it holds of the domains that we want. */
   onSynced(peerId: string, entries: readonly SyncEntry[]): void;
   onPeerConnected(peerId: string): void;
@@ -53,8 +56,12 @@ export interface PeerNetwork {
   stop(): Promise<void>;
   /** Gossips one envelope. Never rejects: whoever misses it is repaired by sync. */
   publish(envelope: Uint8Array): Promise<void>;
-  /** Node public keys (32 bytes each) that may stay connected; others are dropped after 10 s. */
-  admit(nodes: readonly Uint8Array[]): void;
+  /**
+   * Replaces the nodes (public keys of 32 bytes, at most 16) that may stay connected for a trust
+   * domain; others are dropped after 10 s. What they may make us do is counted for it as a whole, and
+   * stays counted when its nodes change.
+   */
+  admit(trustDomain: string, nodes: readonly Uint8Array[]): void;
   /** Addresses to keep trying, with back-off, while their peer is not connected. */
   dial(addresses: readonly string[]): void;
   connections(): readonly PeerConnection[];

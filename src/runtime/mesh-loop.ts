@@ -169,7 +169,7 @@ export class MeshLoop {
         orderRow(effect.order);
         return undefined;
       case "admit-nodes":
-        network.admit(effect.nodes);
+        network.admit(effect.trustDomain, effect.nodes);
         return undefined;
       case "dial":
         network.dial(effect.addresses);

@@ -113,12 +113,13 @@ export class BookPeer implements PeerNetworkEvents {
     return this.book.put(record) ? "accept" : "ignore";
   }
 
-  async onSyncRecords(envelopes: readonly Uint8Array[], peerId: string): Promise<void> {
-    for (const envelope of envelopes) {
+  async onSyncRecords(envelopes: readonly Uint8Array[], peerId: string): Promise<number> {
+    const taken = envelopes.filter((envelope) => {
       const record = decodeBookRecord(envelope);
       this.seen.push(`sync ${peerId} ${record?.text ?? "?"}`);
-      if (record !== undefined) this.book.put(record);
-    }
+      return record !== undefined && this.book.put(record);
+    });
+    return taken.length;
   }
 
   onSynced(peerId: string, entries: readonly SyncEntry[]): void {
@@ -208,7 +209,7 @@ export async function eventually(
 async function joinAll(...peers: readonly RunningPeer[]): Promise<void> {
   const nodes = peers.map(({ node }) => node);
   for (const [index, { network }] of peers.entries()) {
-    network.admit(nodes);
+    network.admit(PEERS, nodes);
     network.dial(peers.slice(0, index).flatMap((other) => other.network.addresses()));
   }
   await eventually(() =>
@@ -219,6 +220,8 @@ async function joinAll(...peers: readonly RunningPeer[]): Promise<void> {
 }
 
 export const TD = "alpha.test";
+/** Who lists the nodes, where it does not matter. */
+export const PEERS = "peers.test";
 
 /** The suite. `make` creates a network that is not started yet and finds others by `dial`. */
 export function describePeerNetwork(name: string, make: MakeNetwork): void {
@@ -253,7 +256,10 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
       const [alpha, bravo, charlie] = peers;
       const line = [[bravo], [alpha, charlie], [bravo]];
       for (const [index, { network }] of peers.entries()) {
-        network.admit((line[index] ?? []).map(({ node }) => node));
+        network.admit(
+          PEERS,
+          (line[index] ?? []).map(({ node }) => node),
+        );
       }
       bravo.network.dial([...alpha.network.addresses(), ...charlie.network.addresses()]);
       await eventually(() => peers.every(({ peer }) => peer.synced.size > 0));
@@ -276,14 +282,14 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
       const [alpha, bravo] = [await start(), await start()];
       for (const { peer } of [alpha, bravo]) peer.book.put(bookRecord(TD, 0n, "0"));
       await joinAll(alpha, bravo);
-      bravo.network.admit([]);
+      bravo.network.admit(PEERS, []);
       await eventually(() => alpha.peer.count(`lost ${bravo.id}`) === 1);
       for (let sequence = 1n; sequence <= 200n; sequence += 1n) {
         const record = bookRecord(TD, sequence, `${sequence}`);
         alpha.peer.book.put(record);
       }
       await alpha.network.publish(encodeBookRecord(bookRecord(TD, 200n, "200")));
-      bravo.network.admit([alpha.node]);
+      bravo.network.admit(PEERS, [alpha.node]);
       await eventually(() => bravo.peer.book.newest(TD)?.sequence === 200n);
       const inOrder = bravo.peer.seen.filter((each) => each.startsWith("sync "));
       expect(inOrder).toEqual(Array.from({ length: 200 }, (_, n) => `sync ${alpha.id} ${n + 1}`));
@@ -356,7 +362,7 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
 
     test("a peer that nobody admitted sees no record, and is dropped", async () => {
       const [alpha, bravo] = [await start([TD], { strangerMs: 200 }), await start()];
-      bravo.network.admit([alpha.node]);
+      bravo.network.admit(PEERS, [alpha.node]);
       bravo.network.dial(alpha.network.addresses());
       alpha.peer.book.put(bookRecord(TD, 1n));
       await eventually(() => bravo.peer.count(`connected ${alpha.id}`) === 1);
@@ -375,11 +381,11 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
     ])("who imports the other second connects at once: %s", async (_, strangerMs) => {
       const [alpha, bravo] = [await start(), await start([TD], { strangerMs })];
       bravo.peer.book.put(bookRecord(TD, 1n));
-      alpha.network.admit([bravo.node]);
+      alpha.network.admit(PEERS, [bravo.node]);
       alpha.network.dial(bravo.network.addresses());
       const before = strangerMs > 1_000 ? "connected" : "lost";
       await eventually(() => alpha.peer.count(`${before} ${bravo.id}`) > 0);
-      bravo.network.admit([alpha.node]);
+      bravo.network.admit(PEERS, [alpha.node]);
       bravo.network.dial(alpha.network.addresses());
       await eventually(() => bravo.peer.count(`synced ${alpha.id}`) > 0, 2_000);
       await eventually(() => alpha.peer.book.newest(TD)?.sequence === 1n, 2_000);
@@ -390,7 +396,7 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
     test("a node that is no longer admitted is dropped at once and heard no more", async () => {
       const [alpha, bravo] = [await start(), await start()];
       await joinAll(alpha, bravo);
-      alpha.network.admit([]);
+      alpha.network.admit(PEERS, []);
       expect(alpha.peer.seen.at(-1)).toBe(`lost ${bravo.id}`);
       expect(alpha.network.connections()).toEqual([]);
       await eventually(() => bravo.peer.count(`lost ${alpha.id}`) === 1);
@@ -406,7 +412,7 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
       await eventually(() => bravo.peer.count(`lost ${alpha.id}`) === 1);
       const again = await start([TD], { seed });
       expect(again.id).toBe(alpha.id);
-      again.network.admit([bravo.node]);
+      again.network.admit(PEERS, [bravo.node]);
       bravo.network.dial(again.network.addresses());
       await eventually(() => again.peer.count(`synced ${bravo.id}`) > 0);
     });

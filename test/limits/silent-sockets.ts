@@ -18,7 +18,7 @@ export async function startListener(): Promise<number> {
     },
     {
       onGossip: async () => "ignore",
-      onSyncRecords: async () => {},
+      onSyncRecords: async () => 0,
       onSynced: () => {},
       onPeerConnected: () => {},
       onPeerLost: () => {},

@@ -5,6 +5,7 @@ import type { Libp2pNetwork } from "../../src/p2p/libp2p-network.ts";
 import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import type { Verdict } from "../../src/ports/peer-network.ts";
 import {
+  PEERS,
   type RunningPeer,
   TD,
   bookRecord,
@@ -33,7 +34,7 @@ interface Forwarder {
 /** Members of ours with a gossip stream each, once ours has asked each for the rounds on connect. */
 async function forwardersTo(ours: RunningPeer, count: number): Promise<readonly Forwarder[]> {
   const rogues = await Promise.all(Array.from({ length: count }, async () => await rogueNode()));
-  ours.network.admit(rogues.map(({ node }) => node));
+  for (const { id, node } of rogues) ours.network.admit(`${id}.test`, [node]);
   const [address = ""] = ours.network.addresses();
   return await Promise.all(
     rogues.map(async (rogue) => {
@@ -107,7 +108,7 @@ describe("a record whose first copy was not looked at", () => {
     let judged = 0;
     ours.peer.judge = async () => {
       judged += 1;
-      return "unjudged" as Verdict;
+      return "unjudged";
     };
     for (let time = 1; time <= 3; time += 1) {
       first?.gossip.send(record(7n));
@@ -124,15 +125,15 @@ describe("a record whose first copy was not looked at", () => {
     const ours = await start([TD], { syncIntervalMs: 300 });
     const honest = await start();
     const [rogue] = await forwardersTo(ours, 1); // The first one: chosen for every random round.
-    ours.network.admit([honest.node, ...(rogue === undefined ? [] : [rogue.rogue.node])]);
-    honest.network.admit([ours.node]);
+    ours.network.admit(PEERS, [honest.node, ...(rogue === undefined ? [] : [rogue.rogue.node])]);
+    honest.network.admit(PEERS, [ours.node]);
     honest.network.dial(ours.network.addresses());
     await eventually(() => honest.peer.count(`synced ${ours.id}`) > 0);
     await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0);
     let judged = 0;
     ours.peer.judge = async () => {
       judged += 1;
-      return "unjudged" as Verdict;
+      return "unjudged";
     };
     for (let sequence = 1n; sequence <= 2n; sequence += 1n) {
       const published = bookRecord(TD, sequence);

@@ -13,6 +13,7 @@ import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
 import { encodeRequest, syncRoot } from "../../src/p2p/sync-frames.ts";
 import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import {
+  PEERS,
   type RunningPeer,
   TD,
   bookRecord,
@@ -33,6 +34,7 @@ const begin = beginsAttacks();
 const rogueNode = startsRogues();
 
 const LIMIT_MS = 20_000;
+const ROGUES = "rogues.test";
 const keyOf = async (seed: Uint8Array): Promise<Uint8Array> =>
   (await nodePrivateKey(seed)).publicKey.raw;
 
@@ -49,8 +51,9 @@ async function besideHonest(): Promise<{
 }> {
   const [ours, honest] = [await start(), await start()];
   const seed = randomBytes(32);
-  ours.network.admit([honest.node, await keyOf(seed)]);
-  honest.network.admit([ours.node]);
+  ours.network.admit(PEERS, [honest.node]);
+  ours.network.admit(ROGUES, [await keyOf(seed)]);
+  honest.network.admit(PEERS, [ours.node]);
   honest.network.dial(ours.network.addresses());
   await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0, LIMIT_MS);
   await eventually(() => honest.peer.count(`synced ${ours.id}`) > 0, LIMIT_MS);
@@ -189,7 +192,7 @@ describe("a graylisted member", () => {
     nowMs = 0;
     const ours = await startStill();
     const rogue = await rogueNode();
-    ours.network.admit([rogue.node]);
+    ours.network.admit(PEERS, [rogue.node]);
     const first = await gossiping(ours, rogue);
     for (let index = 0; index < 9; index += 1) first.send(message(Buffer.from(`!${index}`)));
     await eventually(() => ours.network.connections()[0]?.graylisted === true);
@@ -218,7 +221,7 @@ describe("a graylisted member", () => {
     nowMs = 0;
     const ours = await startStill();
     const rogue = await rogueNode();
-    ours.network.admit([rogue.node]);
+    ours.network.admit(PEERS, [rogue.node]);
     const stream = await gossiping(ours, rogue);
     const send = async (from: number, to: number): Promise<void> => {
       for (let index = from; index < to; index += 1) {
@@ -236,11 +239,11 @@ describe("a graylisted member", () => {
 });
 
 describe("a member that was cut off", () => {
-  test("is refused and not dialed for five minutes, then let in", async () => {
+  test("is refused and not dialed for five minutes under any key of its trust domain, then let in", async () => {
     nowMs = 0;
     const ours = await startStill();
     const seed = randomBytes(32);
-    ours.network.admit([await keyOf(seed)]);
+    ours.network.admit(PEERS, [await keyOf(seed)]);
     const { attack, done } = begin("yamux-pings", { address: addressOf(ours), seed });
     await done;
     expect(attack.outcome.cutOffAfterS).toBeDefined();
@@ -251,8 +254,13 @@ describe("a member that was cut off", () => {
     const again = await rogue.dial(addressOf(ours)).catch(() => undefined);
     await eventually(() => again === undefined || again.status !== "open");
     expect(ours.network.connections()).toEqual([]);
+    const other = await rogueNode();
+    ours.network.admit(PEERS, [other.node]);
+    const fresh = await other.dial(addressOf(ours)).catch(() => undefined);
+    await eventually(() => fresh === undefined || fresh.status !== "open");
+    expect(ours.network.connections()).toEqual([]);
     nowMs += 5 * 60_000;
-    await rogue.dial(addressOf(ours));
+    await other.dial(addressOf(ours));
     await eventually(() => ours.network.connections().length === 1);
   });
 });
@@ -261,7 +269,7 @@ describe("connections of one member", () => {
   test("are four at the most", async () => {
     const ours = await start();
     const rogue = await rogueNode();
-    ours.network.admit([rogue.node]);
+    ours.network.admit(PEERS, [rogue.node]);
     const four = [];
     for (let time = 0; time < 4; time += 1) four.push(await rogue.dial(addressOf(ours)));
     await eventually(() => ours.network.connections()[0]?.addresses.length === 4);
@@ -271,29 +279,50 @@ describe("connections of one member", () => {
     expect(four.every(({ status }) => status === "open")).toBe(true);
   });
 
-  test("begin sixteen times and then once a second, so that nobody keeps the core busy", async () => {
+  test("are twenty-four at the most for all nodes of its trust domain", async () => {
+    const ours = await start();
+    const rogues = await Promise.all(Array.from({ length: 7 }, async () => await rogueNode()));
+    ours.network.admit(
+      ROGUES,
+      rogues.map(({ node }) => node),
+    );
+    for (const rogue of rogues) {
+      for (let time = 0; time < 4; time += 1) {
+        await rogue.dial(addressOf(ours)).catch(() => undefined);
+      }
+    }
+    const connected = (): number =>
+      ours.network.connections().reduce((sum, { addresses }) => sum + addresses.length, 0);
+    await eventually(() => connected() === 24);
+    const other = await rogueNode();
+    ours.network.admit(PEERS, [other.node]);
+    await other.dial(addressOf(ours));
+    await eventually(() => connected() === 25);
+  });
+
+  test("begin sixty-four times and then twice a second, so that nobody keeps the core busy", async () => {
     nowMs = 0;
     const ours = await startStill();
     const seed = randomBytes(32);
     const id = (await rogueNode({ seed })).id;
-    ours.network.admit([await keyOf(seed)]);
+    ours.network.admit(PEERS, [await keyOf(seed)]);
     await begin("connect-churn", {
       address: addressOf(ours),
       seed,
-      count: 60,
+      count: 100,
       rate: 100,
       persistent: true,
     }).done;
     await eventually(() => ours.network.connections().length === 0);
     expect(ours.peer.count(`connected ${id}`)).toBeGreaterThan(0);
-    expect(ours.peer.count(`connected ${id}`)).toBeLessThanOrEqual(16);
+    expect(ours.peer.count(`connected ${id}`)).toBeLessThanOrEqual(64);
     expect(ours.peer.count(`lost ${id}`)).toBe(ours.peer.count(`connected ${id}`));
   });
 
   test("with our own key come to nothing", async () => {
     const ours = await start();
     const twin = await rogueNode({ seed: ours.seed });
-    ours.network.admit([ours.node]);
+    ours.network.admit(PEERS, [ours.node]);
     expect(twin.id).toBe(ours.id);
     await expect(twin.dial(addressOf(ours))).rejects.toThrow();
     expect(ours.network.connections()).toEqual([]);
@@ -308,7 +337,7 @@ describe("connections of one member", () => {
       asked += 1;
       stream.abort(new Error("a huge list"));
     });
-    ours.network.admit([rogue.node]);
+    ours.network.admit(PEERS, [rogue.node]);
     await gossiping(ours, rogue);
     // Our gossip stream to it is opened after the question would have been asked.
     const [connection] = rogue.libp2p.getConnections();

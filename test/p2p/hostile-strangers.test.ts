@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import type { Connection } from "@libp2p/interface";
 import { describe, expect, onTestFinished, test } from "vitest";
 import {
+  PEERS,
   type RunningPeer,
   TD,
   bookRecord,
@@ -30,8 +31,8 @@ function addressOf({ network }: RunningPeer): string {
 /** A member comes from elsewhere than the attack, is let in, publishes and syncs. */
 async function expectMemberServed(ours: RunningPeer): Promise<void> {
   const member = await start();
-  ours.network.admit([member.node]);
-  member.network.admit([ours.node]);
+  ours.network.admit(PEERS, [member.node]);
+  member.network.admit(PEERS, [ours.node]);
   member.network.dial(ours.network.addresses());
   await eventually(() => ours.peer.count(`synced ${member.id}`) > 0, LIMIT_MS);
   await eventually(() => member.peer.count(`synced ${ours.id}`) > 0, LIMIT_MS);

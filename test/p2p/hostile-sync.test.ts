@@ -14,6 +14,7 @@ import {
 } from "../../src/p2p/sync-frames.ts";
 import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import {
+  PEERS,
   type RunningPeer,
   TD,
   bookRecord,
@@ -50,7 +51,7 @@ const fetchOf = (wanted: readonly TrustDomain[]): Uint8Array =>
 
 async function admitted(ours: RunningPeer): Promise<{ rogue: Rogue; connection: Connection }> {
   const rogue = await rogueNode();
-  ours.network.admit([rogue.node]);
+  ours.network.admit(PEERS, [rogue.node]);
   const [address = ""] = ours.network.addresses();
   const connection = await rogue.dial(address);
   await eventually(() => ours.network.connections().length === 1);
@@ -220,7 +221,7 @@ describe("a member that answers", () => {
     const rogue = await rogueNode();
     const junk = Array.from({ length: 64 }, () => randomBytes(1_000));
     const fetches = await answering(rogue, wanted, () => junk);
-    ours.network.admit([rogue.node]);
+    ours.network.admit(PEERS, [rogue.node]);
     const [address = ""] = ours.network.addresses();
     await rogue.dial(address);
     await eventually(() => ours.network.connections().length === 1);
@@ -234,6 +235,27 @@ describe("a member that answers", () => {
     expect(ours.network.connections()).toHaveLength(1);
   }, 30_000);
 
+  test("with one record of use in each reply pays for the other sixty-three", async () => {
+    const wanted = names(1_024);
+    const ours = await startStill(wanted);
+    const rogue = await rogueNode();
+    const junk = Array.from({ length: 63 }, () => randomBytes(1_000));
+    let useful = 0;
+    const fetches = await answering(rogue, wanted, () => {
+      const record = encodeBookRecord(bookRecord(wanted[useful] ?? "", 2n ** 60n));
+      useful += 1;
+      return [record, ...junk];
+    });
+    ours.network.admit(PEERS, [rogue.node]);
+    const [address = ""] = ours.network.addresses();
+    await rogue.dial(address);
+    await eventually(() => ours.network.connections().length === 1);
+    for (let round = 0; round < 5; round += 1) await ours.network.syncNow(rogue.id);
+    expect(fetches()).toBeGreaterThanOrEqual(Math.floor(2_560 / 63));
+    expect(fetches()).toBeLessThanOrEqual(Math.floor(2_560 / 63) + 7);
+    expect(ours.peer.book.newest(wanted[0] ?? "")?.sequence).toBe(2n ** 60n);
+  }, 30_000);
+
   test.each<readonly [string, readonly TrustDomain[]]>([
     ["says that it holds nothing", []],
     ["names what it holds and gives nothing", [TD as TrustDomain]],
@@ -243,13 +265,13 @@ describe("a member that answers", () => {
     await answering(relay, named, () => []);
     const honest = await start();
     honest.peer.book.put(bookRecord(TD, 1n));
-    ours.network.admit([relay.node, honest.node]);
+    ours.network.admit(PEERS, [relay.node, honest.node]);
     const [address = ""] = ours.network.addresses();
     await relay.dial(address);
     await eventually(() => ours.network.connections().length === 1);
     await ours.network.syncNow(relay.id);
     expect(ours.peer.book.newest(TD)).toBeUndefined();
-    honest.network.admit([ours.node]);
+    honest.network.admit(PEERS, [ours.node]);
     honest.network.dial([address]);
     await eventually(() => ours.peer.book.newest(TD)?.sequence === 1n, LIMIT_MS);
     expect(ours.network.connections()).toHaveLength(2);
@@ -260,8 +282,8 @@ describe("a member that answers", () => {
     const [ours, honest] = [await startStill(wanted), await startStill(wanted)];
     const text = "x".repeat(5 * 1024);
     for (const name of wanted) honest.peer.book.put(bookRecord(name, 1n, text));
-    ours.network.admit([honest.node]);
-    honest.network.admit([ours.node]);
+    ours.network.admit(PEERS, [honest.node]);
+    honest.network.admit(PEERS, [ours.node]);
     ours.network.dial(honest.network.addresses());
     const beganMs = performance.now();
     await eventually(

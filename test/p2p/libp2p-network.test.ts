@@ -7,7 +7,7 @@ import { lpStream } from "@libp2p/utils";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ENVELOPE_BYTES_MAX } from "../../src/core/std/limits.ts";
 import { Fault } from "../../src/fault.ts";
-import { STATE_TOPIC } from "../../src/p2p/gossip.ts";
+import { STATE_TOPIC } from "../../src/p2p/gossip-options.ts";
 import {
   type Libp2pNetwork,
   type PeerNetworkOptions,
@@ -22,6 +22,7 @@ import {
 } from "../../src/p2p/sync-frames.ts";
 import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import {
+  PEERS,
   BookPeer,
   type RunningPeer,
   TD,
@@ -43,7 +44,10 @@ const startRaw = startsRawPeers();
 /** A raw peer that our side admits, with gossip streams in both directions. */
 async function admittedRaw(ours: RunningPeer, ...others: readonly RawPeer[]): Promise<RawPeer> {
   const raw = await startRaw();
-  ours.network.admit([raw, ...others].map(({ node }) => node));
+  ours.network.admit(
+    PEERS,
+    [raw, ...others].map(({ node }) => node),
+  );
   await raw.dial(ours.network.addresses());
   await eventually(() => gossipsTo(raw, ours));
   return raw;
@@ -87,7 +91,7 @@ describe("strangers", () => {
     const raw = await startRaw();
     const connection = await raw.dial(ours.network.addresses());
     await raw.libp2p.services.ping.ping(connection.remotePeer); // Ours has seen it, too.
-    ours.network.admit([raw.node]);
+    ours.network.admit(PEERS, [raw.node]);
     await eventually(() => ours.peer.count(`connected ${raw.id}`) === 1);
     await eventually(() => Date.now() - connection.timeline.open > strangerMs * 2);
     expect(connection.status).toBe("open");
@@ -144,7 +148,7 @@ describe("gossip from a member", () => {
     await network.start();
     try {
       const raw = await startRaw();
-      network.admit([raw.node]);
+      network.admit(PEERS, [raw.node]);
       await raw.dial(network.addresses());
       await eventually(() => gossipsTo(raw, { id: network.peerId }));
       for (let sequence = 1; sequence <= 150; sequence += 1) {
@@ -164,7 +168,7 @@ describe("gossip from a member", () => {
     const verdicts = Promise.withResolvers<"accept">();
     ours.peer.judge = async () => await verdicts.promise;
     const members = [await startRaw(), await startRaw(), await startRaw()];
-    ours.network.admit(members.map(({ node }) => node));
+    for (const { id, node } of members) ours.network.admit(`${id}.test`, [node]);
     const network = ours.network as Libp2pNetwork;
     for (const [index, raw] of members.entries()) {
       await raw.dial(ours.network.addresses());
@@ -271,7 +275,7 @@ describe("sync with a member that does not keep to the protocol", () => {
       asked += 1;
       stream.abort(new Error("not now"));
     });
-    ours.network.admit([raw.node]);
+    ours.network.admit(PEERS, [raw.node]);
     const connection = await raw.dial(ours.network.addresses());
     await eventually(() => asked > 0);
     await ours.network.syncNow(raw.id);
@@ -312,7 +316,7 @@ describe("sync with a member that does not keep to the protocol", () => {
       await frames.read();
       await frames.write(encodeRecords([]));
     });
-    ours.network.admit([raw.node]);
+    ours.network.admit(PEERS, [raw.node]);
     await raw.dial(ours.network.addresses());
     await eventually(() => gossipsTo(raw, ours));
     await ours.network.syncNow(raw.id);
@@ -379,8 +383,8 @@ describe("addresses", () => {
     const seed = randomBytes(32);
     const options = { ...OPTIONS, nodeKeySeed: () => seed, peers: ours.network.addresses() };
     const network = await createPeerNetwork(options, peer, peer.book);
-    ours.network.admit([(await nodePrivateKey(seed)).publicKey.raw]);
-    network.admit([ours.node]);
+    ours.network.admit(PEERS, [(await nodePrivateKey(seed)).publicKey.raw]);
+    network.admit(PEERS, [ours.node]);
     await network.start();
     try {
       await eventually(() => peer.count(`synced ${ours.id}`) > 0);
@@ -396,7 +400,7 @@ describe("a mesh in one process", () => {
     for (let index = 0; index < 30; index += 1) peers.push(await start());
     const nodes = peers.map(({ node }) => node);
     for (const [index, { network }] of peers.entries()) {
-      network.admit(nodes);
+      network.admit(PEERS, nodes);
       const others = [1, 7, 13].map((step) => peers[(index + step) % peers.length]);
       network.dial(others.flatMap((other) => other?.network.addresses() ?? []));
     }

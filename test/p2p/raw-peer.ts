@@ -13,7 +13,7 @@ import { multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
 import { afterEach } from "vitest";
 import { sha256 } from "../../src/core/std/sha256.ts";
-import { STATE_TOPIC } from "../../src/p2p/gossip.ts";
+import { STATE_TOPIC } from "../../src/p2p/gossip-options.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
 
 export interface RawPeer {

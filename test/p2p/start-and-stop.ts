@@ -13,7 +13,7 @@ const source = {
 };
 const events = {
   onGossip: async () => "ignore" as const,
-  onSyncRecords: async () => {},
+  onSyncRecords: async () => 0,
   onSynced: () => met.resolve(),
   onPeerConnected: () => {},
   onPeerLost: () => {},
@@ -36,7 +36,7 @@ const nodes = await Promise.all(
 );
 for (const network of networks) {
   await network.start();
-  network.admit(nodes);
+  network.admit("peers.test", nodes);
 }
 networks[0]?.dial([
   ...(networks[1]?.addresses() ?? []),

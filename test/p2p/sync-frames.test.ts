@@ -4,12 +4,14 @@ import type { SyncEntry, SyncWant } from "../../src/core/mesh/sync-entry.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { compareBytes, concatBytes, toHex } from "../../src/core/std/bytes.ts";
 import { type CborValue, encodeCbor } from "../../src/core/std/cbor.ts";
-import { ENVELOPE_BYTES_MAX } from "../../src/core/std/limits.ts";
+import {
+  ENVELOPE_BYTES_MAX,
+  SYNC_REPLY_BYTES_MAX,
+  SYNC_REPLY_RECORDS_MAX,
+} from "../../src/core/std/limits.ts";
 import { sha256 } from "../../src/core/std/sha256.ts";
 import {
   COMPARED_DOMAINS_MAX,
-  REPLY_BYTES_MAX,
-  REPLY_RECORDS_MAX,
   REQUEST_BYTES_MAX,
   WANTS_MAX,
   decodeComparison,
@@ -161,11 +163,11 @@ describe("sync frames", () => {
     expect(decodeRequest(fetch)).toMatchObject({ ok: true });
     expect(decodeRequest(compare)).toMatchObject({ ok: true });
     const comparison = encodeComparison({ kind: "entries", entries: held });
-    expect(comparison.length).toBeLessThanOrEqual(REPLY_BYTES_MAX);
+    expect(comparison.length).toBeLessThanOrEqual(SYNC_REPLY_BYTES_MAX);
     expect(decodeComparison(comparison)).toMatchObject({ ok: true });
     const largest = Array.from({ length: 64 }, () => new Uint8Array(ENVELOPE_BYTES_MAX));
     const records = encodeRecords(largest);
-    expect(records.length).toBeLessThanOrEqual(REPLY_BYTES_MAX);
+    expect(records.length).toBeLessThanOrEqual(SYNC_REPLY_BYTES_MAX);
     expect(decodeRecords(records)).toEqual({ ok: true, value: largest.slice(0, 7) });
   });
 
@@ -216,7 +218,11 @@ describe("sync frames", () => {
     ["a want by a short id", decodeRequest, [4, [[td, [], hash.subarray(1)]]]],
     ["records above 128 KiB", decodeRecords, [5, [new Uint8Array(ENVELOPE_BYTES_MAX + 1)]]],
     ["an empty record", decodeRecords, [5, [new Uint8Array()]]],
-    ["65 records", decodeRecords, [5, Array.from({ length: REPLY_RECORDS_MAX + 1 }, () => hash)]],
+    [
+      "65 records",
+      decodeRecords,
+      [5, Array.from({ length: SYNC_REPLY_RECORDS_MAX + 1 }, () => hash)],
+    ],
   ];
   test.each(refused)("%s is refused", (_, decode, value) => {
     expect(decode(encodeCbor(value)).ok).toBe(false);

@@ -1,7 +1,7 @@
 /** gossipsub RPCs of any content, with their length in front. */
 import { randomBytes } from "node:crypto";
 import { RPC } from "@libp2p/gossipsub/message";
-import { STATE_TOPIC } from "../../src/p2p/gossip.ts";
+import { STATE_TOPIC } from "../../src/p2p/gossip-options.ts";
 
 const VARINT_MORE = 0x80;
 

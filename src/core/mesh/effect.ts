@@ -72,8 +72,12 @@ export type Effect =
   | { readonly kind: "publish-record"; readonly envelope: Uint8Array }
   /** Answered by `row-ended`, in any order and as late as SPIRE likes. */
   | { readonly kind: "order-row"; readonly order: RowOrder }
-  /** Nodes that may be connected: those of every pinned trust domain. */
-  | { readonly kind: "admit-nodes"; readonly nodes: readonly Uint8Array[] }
+  /** Nodes of one trust domain that may be connected, in place of those before; none any more: []. */
+  | {
+      readonly kind: "admit-nodes";
+      readonly trustDomain: TrustDomain;
+      readonly nodes: readonly Uint8Array[];
+    }
   | { readonly kind: "dial"; readonly addresses: readonly string[] }
   /** Something is wanted that a connected peer may have. */
   | { readonly kind: "sync-soon" }

@@ -13,7 +13,7 @@ import { desiredRow } from "../policy/row.ts";
 import { type MeshState, clear, tell } from "./mesh-state.ts";
 import type { Partner, Pin } from "./partner.ts";
 import type { RowOutcome } from "./row-order.ts";
-import { admitNodes, refused, sayAwaited, storeSlot } from "./slot-store.ts";
+import { refused, sayAwaited, storeSlot } from "./slot-store.ts";
 import { NO_ROW, reconcileRow, rowDigest } from "./rows.ts";
 
 /** gRPC status FAILED_PRECONDITION: registration entries name the trust domain (read in SPIRE). */
@@ -234,7 +234,7 @@ function removeDomain(state: MeshState, partner: Partner, ticket: Ticket): Effec
       return [
         ...theirs.flatMap(({ code }) => clear(state, code, trustDomain)),
         ...done(ticket),
-        admitNodes(state),
+        { kind: "admit-nodes", trustDomain, nodes: [] },
         tell({ kind: "domain-forgotten", trustDomain }),
       ];
     },

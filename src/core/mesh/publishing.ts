@@ -22,6 +22,7 @@ import type { Answer, Effect, Failure } from "./effect.ts";
 import type { Ticket } from "./input.ts";
 import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
 import { judgeSuspect, rememberRead } from "./own-record.ts";
+import { admitNodes } from "./slot-store.ts";
 
 /** How long SPIRE may look older than the last record: a replica's server lags by its cache. */
 const WENT_BACK_MS = 10_000;
@@ -226,6 +227,7 @@ export function storeOwn(
   assert(state.pending === undefined, "one store effect at a time");
   state.pending = {
     onStored: (nowMs) => {
+      const admitted = admitNodes(slot, own.slot);
       own.slot = slot;
       own.settled = undefined;
       own.publishedAtMs = nowMs;
@@ -235,6 +237,7 @@ export function storeOwn(
         ...clearSigning(state),
         ...own.exports.splice(0).map((ticket): Effect => ({ kind: "answer", ticket, answer })),
         ...onStored(),
+        ...admitted,
         { kind: "mint-ahead" },
         ...publishIfChanged(state, nowMs, proofs), // SPIRE may have changed while it was signed.
       ];

@@ -3,6 +3,7 @@
  * stands there. The answer, the event and SPIRE's row never come before the disk.
  */
 import assert from "node:assert/strict";
+import { equalBytes } from "../std/bytes.ts";
 import type { Refusal } from "../record/refusal.ts";
 import type { SignedRecord } from "../record/verify.ts";
 import type { Relation, Slot } from "../resolver/slot.ts";
@@ -31,7 +32,9 @@ export function storeSlot(
   assert(state.pending === undefined, "one store effect at a time");
   state.pending = {
     onStored: (nowMs) => {
-      const partner = state.partners.get(trustDomain) ?? newPartner(pin, slot);
+      const before = state.partners.get(trustDomain);
+      const admitted = admitNodes(slot, before?.slot);
+      const partner = before ?? newPartner(pin, slot);
       state.partners.set(trustDomain, partner);
       partner.pin = pin;
       partner.slot = slot;
@@ -46,7 +49,7 @@ export function storeSlot(
         ...clear(state, "FORK", trustDomain),
         ...clear(state, "CONTINUITY_GAP", trustDomain),
         ...sayAwaited(state, partner, nowMs),
-        admitNodes(state),
+        ...admitted,
         ...reconcileRow(state, partner, nowMs),
         ...wakeParked(state, trustDomain),
       ];
@@ -80,11 +83,14 @@ export function sayFork(state: MeshState, { pin, slot }: Partner, nowMs: number)
   return raise(state, "FORK", pin.trustDomain, message, nowMs);
 }
 
-/** Nodes of every pinned trust domain may be connected, and those of the own one. */
-export function admitNodes(state: MeshState): Effect {
-  const held = [...state.partners.values()].flatMap(({ slot }) => slot.held.record.state.nodes);
-  const own = state.own.slot?.held.record.state.nodes ?? [];
-  return { kind: "admit-nodes", nodes: [...held, ...own] };
+/** The nodes that a slot's record lists may be connected; said only when it lists others than `before`. */
+export function admitNodes(slot: Slot, before: Slot | undefined): Effect[] {
+  const { trustDomain, nodes } = slot.held.record.state;
+  const known = before?.held.record.state.nodes ?? [];
+  const isSame =
+    nodes.length === known.length &&
+    nodes.every((node) => known.some((each) => equalBytes(each, node)));
+  return isSame ? [] : [{ kind: "admit-nodes", trustDomain, nodes }];
 }
 
 export function accepted({ state: { trustDomain, version } }: SignedRecord): Effect {

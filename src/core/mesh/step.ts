@@ -36,6 +36,7 @@ const FIRST_SYNC_MS = 10_000;
 /** What to do first, when the state was made from the store. */
 export function start(state: MeshState): Effect[] {
   const hints = [...state.partners.values()].flatMap(({ pin }) => pin.addressHints);
+  const slots = [...state.partners.values(), state.own].flatMap(({ slot }) => slot ?? []);
   state.synced = state.partners.size === 0;
   const standing = [...state.partners.values()].flatMap((partner) =>
     sayFork(state, partner, state.startedAtMs).concat(
@@ -43,7 +44,7 @@ export function start(state: MeshState): Effect[] {
     ),
   );
   return [
-    admitNodes(state),
+    ...slots.flatMap((slot) => admitNodes(slot, undefined)),
     { kind: "dial", addresses: hints },
     { kind: "mint-ahead" },
     ...standing,

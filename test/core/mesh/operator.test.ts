@@ -183,7 +183,9 @@ describe("forget", () => {
     const effects = daemon.endRow();
     expect(daemon.answerOf(daemon.lastTicket)).toEqual({ kind: "done" });
     expect(told(effects)).toContain("domain-forgotten");
-    expect(ofKind(effects, "admit-nodes")).toEqual([{ kind: "admit-nodes", nodes: [] }]);
+    expect(ofKind(effects, "admit-nodes")).toEqual([
+      { kind: "admit-nodes", trustDomain, nodes: [] },
+    ]);
     expect(daemon.state.partners.size + disk.domains.size + disk.pins.size).toBe(0);
     expect(daemon.findings).toEqual([]);
     expect(daemon.receive(second)).toBe("TRUST_DOMAIN_UNKNOWN");

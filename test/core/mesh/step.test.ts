@@ -191,7 +191,7 @@ describe("a start", () => {
     before.import(genesis, { addressHints: ["/ip4/127.0.0.1/tcp/1"] });
     const daemon = await TestDaemon.start(bravo, { disk });
     expect(daemon.effects).toEqual([
-      { kind: "admit-nodes", nodes: [node.publicKey] },
+      { kind: "admit-nodes", trustDomain, nodes: [node.publicKey] },
       { kind: "dial", addresses: ["/ip4/127.0.0.1/tcp/1"] },
       { kind: "mint-ahead" },
     ]);

@@ -289,8 +289,10 @@ const syncAskTarget: TargetSource = {
             await askPeer(
               ours,
               source,
-              async (envelopes) =>
-                hold(envelopes.length <= SYNC_REPLY_RECORDS_MAX, "a reply has its limit"),
+              async (envelopes) => {
+                hold(envelopes.length <= SYNC_REPLY_RECORDS_MAX, "a reply has its limit");
+                return 0;
+              },
               { mayWaste: (records) => (wasted += records) <= WASTE_MAX },
             ),
         );

@@ -1,0 +1,64 @@
+/**
+ * What one trust domain may make us do, all its nodes together. Its record lists the nodes, so keys
+ * cost it nothing: a budget for each node would be sixteen, and sixteen new ones for each record.
+ * Hence an account is the trust domain's, and is kept when its nodes change.
+ *
+ * Replicas of an honest domain share it without harm. They sync with each other more often than with
+ * us, so together they ask us for no more than one alone; what gossip or sync with one of them lacks
+ * comes with the next round.
+ */
+import type { PeerId } from "@libp2p/interface";
+import { type Rate, TokenBucket } from "../core/std/token-bucket.ts";
+import { Conduct } from "./conduct.ts";
+
+/** Messages new to us: the same one from another node costs nothing. Sync repairs what is beyond. */
+const GOSSIP_RATE: Rate = { perSecond: 20, burst: 100 };
+/**
+ * Connections of sixteen nodes that restart together: two daemons that dial each other at once, and
+ * once more. Each costs a handshake.
+ */
+const CONNECT_RATE: Rate = { perSecond: 2, burst: 64 };
+/** Sync requests: a cold join of 10,000 domains makes 167, of large records 1,260. */
+const REQUEST_RATE: Rate = { perSecond: 20, burst: 1_536 };
+/**
+ * What these may make us look up: a want is one (1.5 ms of store, measured), 8
+ * compared domains are one. A cold join of 10,000 domains costs 11,250 and is not slowed, a round
+ * that finds nothing 1,250. Replicas that join at once get the rest from each other.
+ */
+const LOOKUP_RATE: Rate = { perSecond: 150, burst: 16_384 };
+/** What we send in answers: the 51 MB of a cold join at once, a large one goes on slower. */
+const ANSWER_RATE: Rate = { perSecond: 2 * 1024 * 1024, burst: 128 * 1024 * 1024 };
+/**
+ * Records that we are given in sync and that are of no use: 5 s of verification, then 20 a second at
+ * 2 ms each, or 4 %. A node may hold a thousand partners that we refuse; all are asked for twice.
+ */
+const USELESS_RATE: Rate = { perSecond: 20, burst: 2_560 };
+
+const RATES = {
+  connect: CONNECT_RATE,
+  gossip: GOSSIP_RATE,
+  request: REQUEST_RATE,
+  lookup: LOOKUP_RATE,
+  answer: ANSWER_RATE,
+  useless: USELESS_RATE,
+} as const;
+
+export type BudgetName = keyof typeof RATES;
+
+export class Account {
+  /** The nodes that the trust domain lists, by public key as hex. */
+  readonly nodes = new Map<string, PeerId>();
+  readonly conduct: Conduct;
+  readonly #budgets: ReadonlyMap<BudgetName, TokenBucket>;
+
+  constructor(nowMs: number) {
+    this.conduct = new Conduct(nowMs);
+    const names = Object.keys(RATES) as BudgetName[];
+    this.#budgets = new Map(names.map((name) => [name, new TokenBucket(RATES[name], nowMs)]));
+  }
+
+  /** Takes `count` from a budget, or says no and takes nothing. */
+  take(name: BudgetName, nowMs: number, count = 1): boolean {
+    return this.#budgets.get(name)?.take(nowMs, count) === true;
+  }
+}

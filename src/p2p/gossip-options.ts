@@ -1,0 +1,75 @@
+/**
+ * How gossipsub is set: what it may take, how many copies travel, and what its own score counts. The
+ * score that lasts is ours (conduct.ts).
+ */
+import type { gossipsub } from "@libp2p/gossipsub";
+import { createTopicScoreParams } from "@libp2p/gossipsub/score";
+import { toHex } from "../core/std/bytes.ts";
+import { sha256 } from "../core/std/sha256.ts";
+
+export const STATE_TOPIC = "/spire-mesh/state/1";
+
+/**
+ * One RPC. An answer to IWANT carries many messages, so a bound of one envelope would break the
+ * stream of an honest peer that answers with two large ones.
+ */
+const RPC_BYTES_MAX = 1024 * 1024;
+/** Unsent bytes for a peer that does not read. Above: its stream ends, and is opened again later. */
+const OUTBOUND_BYTES_MAX = 4 * 1024 * 1024;
+/** One gossip stream a peer and direction; the rest are old ones still closing. */
+const GOSSIP_STREAMS_MAX = 4;
+/**
+ * Grafts while we asked it to stay away, and answers that it promised and did not give, before the
+ * score sinks. An honest peer promises one answer a second, and breaks it when it or we are busy.
+ */
+const MISBEHAVIOUR_MAX = 6;
+/** Peers never introduce others to us: whom we dial is decided by the admission and our hints. */
+const FAR_ABOVE_ANY_SCORE = Number.MAX_VALUE;
+
+/** gossipsub's own default, which its options do not tell. */
+export const GRAYLIST_THRESHOLD = -80;
+
+export const GOSSIPSUB = {
+  globalSignaturePolicy: "StrictNoSign",
+  msgIdFn: ({ data }) => sha256(data),
+  msgIdToStrFn: toHex,
+  allowedTopics: [STATE_TOPIC],
+  fallbackToFloodsub: false,
+  doPX: false,
+  allowPublishToZeroTopicPeers: true,
+  ignoreDuplicatePublishError: true,
+  // The publisher sends to every peer it has: in a small mesh that is everybody, at once.
+  floodPublish: true,
+  // Measured with 40 nodes against the default of 6, 4, 12: a third fewer copies, a lower p99.
+  D: 4,
+  Dlo: 3,
+  Dhi: 8,
+  Dscore: 2,
+  Dout: 1,
+  maxInboundStreams: GOSSIP_STREAMS_MAX,
+  maxOutboundStreams: GOSSIP_STREAMS_MAX,
+  maxInboundDataLength: RPC_BYTES_MAX,
+  maxOutboundBufferSize: OUTBOUND_BYTES_MAX,
+  scoreThresholds: {
+    acceptPXThreshold: FAR_ABOVE_ANY_SCORE,
+    graylistThreshold: GRAYLIST_THRESHOLD,
+  },
+  scoreParams: {
+    behaviourPenaltyThreshold: MISBEHAVIOUR_MAX,
+    // Loopback, NAT and cluster egress put many honest peers on one address.
+    IPColocationFactorWeight: 0,
+    topics: {
+      // The score only punishes: who sends what no honest node sends (verdict reject) leaves the
+      // mesh with the first such message for a minute and is not listened to from the ninth on.
+      [STATE_TOPIC]: createTopicScoreParams({
+        topicWeight: 1,
+        timeInMeshWeight: 0,
+        firstMessageDeliveriesWeight: 0,
+        meshMessageDeliveriesWeight: 0, // At one record an hour every honest peer is in deficit.
+        meshFailurePenaltyWeight: 0,
+        invalidMessageDeliveriesWeight: -1,
+        invalidMessageDeliveriesDecay: 0.96,
+      }),
+    },
+  },
+} as const satisfies Parameters<typeof gossipsub>[0];

@@ -115,7 +115,7 @@ export class Daemon {
     this.peers = createPeerEvents(loop, fromHex);
     const rows = new RowWatcher({ pace }, spire, {
       onRowsRead: (rows) => loop.put({ kind: "rows-read", rows, relationships: [] }),
-      onRowsUnread: () => undefined,
+      onRowsUnread: ({ message: reason }) => loop.put({ kind: "rows-unread", reason }),
     });
     const writer = new RowWriter({ pace }, spire, {
       onRowOutcome: (order, outcome) => loop.put({ kind: "row-ended", order, outcome }),

@@ -136,7 +136,8 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
     if (!stopping.begun) log.warn({ error }, `${what} failed`);
   };
 
-  const nodeKey = await openNodeKey(config.dataDir);
+  const stored = await loadStored(store, trustDomain, x509Proofs);
+  const nodeKey = await openNodeKey(config.dataDir, stored.own !== undefined);
   const runtime = await resolveRuntimeDirectory(config);
   for (const notice of runtime.notices) log.warn({}, notice);
   const unreadable = new Set<string>();
@@ -163,7 +164,6 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
     nodePublicKey: nodeKey.publicKey,
     unmanaged: new Set(config.policy.unmanaged),
   };
-  const stored = await loadStored(store, trustDomain, x509Proofs);
   const state = newMeshState(self, stored, nowMs());
   const listeners = new Set<(event: WatchedEvent) => void>();
   const onEvent = (event: MeshEvent): void => {

@@ -42,14 +42,21 @@ export class NodeKey {
  * Opens the node key of a data directory, and makes it when there is none. The caller holds the
  * directory's lock, so nobody else makes one at the same time.
  *
+ * @param isListed Whether the own record lists a node key already: a lost one is never replaced.
  * @throws {Fault} `KEY_EXPOSED` when the file is not this user's alone; `KEY_DAMAGED` when it holds no
  *   Ed25519 key; `CANNOT_CREATE`. None says anything of what stands in the file.
  */
-export async function openNodeKey(dataDir: string): Promise<NodeKey> {
+export async function openNodeKey(dataDir: string, isListed = false): Promise<NodeKey> {
   const path = join(dataDir, FILE_NAME);
   const file = await read(path);
   if (file.kind === "exposed") throw new Fault("KEY_EXPOSED", `${path}: ${file.problem}`);
   if (file.kind === "damaged") throw new Fault("KEY_DAMAGED", `${path}: ${file.problem}`);
+  if (file.kind === "missing" && isListed) {
+    throw new Fault("KEY_DAMAGED", `${path} is gone, and the own record in the store lists it`, {
+      advice:
+        "Put a copy of the key back. Without one set `data_dir` to an empty directory, export, and have partners `spire-mesh bundle pin` the new record.",
+    });
+  }
   return new NodeKey(file.kind === "read" ? readPem(file.text, path) : await create(path));
 }
 

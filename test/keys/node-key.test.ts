@@ -120,6 +120,13 @@ describe("the node key", () => {
     expect(await readFile(path, "utf8")).toBe(content);
   });
 
+  test("is not made anew where the own record lists one", async () => {
+    await expect(openNodeKey(directory, true)).rejects.toMatchObject({ code: "KEY_DAMAGED" });
+    expect(await readdir(directory)).toEqual([]);
+    const { publicKey } = await openNodeKey(directory);
+    expect((await openNodeKey(directory, true)).publicKey).toEqual(publicKey);
+  });
+
   test("says so when it cannot be written", async () => {
     const missing = join(directory, "missing");
     await expect(openNodeKey(missing)).rejects.toMatchObject({ code: "CANNOT_CREATE" });

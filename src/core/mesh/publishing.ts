@@ -76,7 +76,7 @@ export function publishIfChanged(state: MeshState, nowMs: number, proofs: Proofs
   // A retry further away than any we set means that the clock was set back.
   if (nowMs < own.retryAtMs && own.retryAtMs - nowMs <= RETRY_MS_MAX) return [];
   if (own.slot === undefined && own.exports.length === 0) return [];
-  if (own.settled === read) return [];
+  if (own.settled === read || state.findings.has("NODE_NOT_LISTED ")) return [];
   if (own.slot !== undefined && !state.synced) return []; // A higher own record may come first.
   const frame: Frame =
     own.slot === undefined

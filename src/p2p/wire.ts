@@ -179,7 +179,10 @@ class Wire {
     if (this.#raw.status !== "open") return;
     this.#waits = false;
     this.#raw.resume();
-    for (const data of held) decrypted.dispatchEvent(new StreamMessageEvent(data));
+    for (const data of held) {
+      if (this.#raw.status !== "open") return; // What came before had it cut off.
+      decrypted.dispatchEvent(new StreamMessageEvent(data));
+    }
   }
 
   get #member(): Member | undefined {

@@ -81,7 +81,7 @@ export type Effect =
   | { readonly kind: "dial"; readonly addresses: readonly string[] }
   /** Something is wanted that a connected peer may have. */
   | { readonly kind: "sync-soon" }
-  /** Comes back as `parked-woken`, behind what waits already. */
+  /** Comes back as `parked-woken`, behind what other rooms have said already. */
   | { readonly kind: "wake-parked"; readonly trustDomain: TrustDomain }
   | { readonly kind: "answer"; readonly ticket: Ticket; readonly answer: Answer }
   | { readonly kind: "tell"; readonly event: MeshEvent };

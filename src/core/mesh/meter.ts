@@ -9,7 +9,8 @@
  *   forwarded and written to SPIRE, which costs more than its verification (measured: 27 to 5 ms).
  * - *the trust domain pays for the work* that its records made, by whatever carrier, after it was
  *   done: one valid record may cost fifty times what another does, and sixteen nodes sixteen times
- *   what one does. Only what its listed nodes signed is work, so a relay cannot spend this either.
+ *   what one does. Only what its listed nodes signed is work; but a relay may bring such records
+ *   again and out of order by sync, and spend this budget with refusals (docs/threat-model.md).
  */
 import {
   DOMAIN_RECORDS_AT_ONCE_MAX,

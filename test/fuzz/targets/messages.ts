@@ -103,8 +103,9 @@ const rightState = (random: Random): Uint8Array =>
     recovery: random.oneIn(2)
       ? undefined
       : { threshold: random.between(1, 2), keyHashes: hashes(random, random.between(2, 5)) },
-    x509Authorities: times(random.pick([2, 3, 64]), () => ({
-      der: random.bytes(random.between(1, 90)),
+    // A set: its members differ by their first byte, however short they are.
+    x509Authorities: times(random.pick([2, 3, 64]), (index) => ({
+      der: concatBytes(Uint8Array.of(index), random.bytes(random.below(90))),
       tainted: random.oneIn(2),
     })),
     jwtAuthorities: times(random.pick([2, 3, 64]), (index) => ({

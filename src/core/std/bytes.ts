@@ -24,9 +24,9 @@ export function fromHex(hex: string): Uint8Array {
   return Uint8Array.from(Buffer.from(hex, "hex"));
 }
 
-/** ASCII or UTF-8 text as bytes. */
+/** Text as the bytes of its UTF-8. */
 export function toUtf8(text: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(text, "utf8"));
+  return new TextEncoder().encode(text);
 }
 
 /** An unsigned 64-bit number, most significant byte first. */

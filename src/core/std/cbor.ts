@@ -34,7 +34,7 @@ export function decodeCbor(
   if (problem !== undefined) return no(problem);
   let value: CborValue;
   try {
-    value = decode(bytes, { allowBigInt: true });
+    value = decode(bytes);
   } catch (error) {
     return no(error instanceof Error ? error.message : String(error));
   }
@@ -50,7 +50,7 @@ const TRUE = 0xf5;
 
 /** Walks the heads of all items, reading each byte once, and says what the protocol does not have. */
 function scan(bytes: Uint8Array, itemsMax: number): string | undefined {
-  const openArrays: number[] = []; // Items still to come in each array we are in.
+  const openArrays: number[] = []; // Items still to come in each array we are in, and its head.
   let position = 0;
   let items = 0;
   do {
@@ -59,7 +59,6 @@ function scan(bytes: Uint8Array, itemsMax: number): string | undefined {
     const first = bytes[position];
     if (first === undefined) return "ends too early";
     position += 1;
-    let arrayItems = 0;
     if (first !== FALSE && first !== TRUE) {
       const major = first >> 5;
       const lengthBytes = argumentBytes(first & 0x1f);
@@ -73,18 +72,18 @@ function scan(bytes: Uint8Array, itemsMax: number): string | undefined {
       } else if (major === MAJOR_ARRAY) {
         if (argument > bytes.length - position) return "ends too early"; // Each item takes a byte.
         if (openArrays.length === CBOR_DEPTH_MAX) return "nested too deep";
-        arrayItems = argument;
-        if (argument > 0) openArrays.push(argument);
+        openArrays.push(1 + argument);
       } else if (major !== MAJOR_UNSIGNED) {
         return "a type that the protocol does not have";
       }
     }
-    if (arrayItems === 0) closeFinished(openArrays);
+    countItem(openArrays);
   } while (openArrays.length > 0);
   return position === bytes.length ? undefined : "bytes after the value";
 }
 
-function closeFinished(openArrays: number[]): void {
+/** One item less to come in the innermost array; one that is whole is an item of the next. */
+function countItem(openArrays: number[]): void {
   while (openArrays.length > 0) {
     const left = (openArrays.pop() ?? 0) - 1;
     if (left > 0) {

@@ -50,4 +50,13 @@ describe("a token bucket", () => {
     expect(bucket.take(0, 5)).toBe(true);
     expect(bucket.take(500)).toBe(true);
   });
+
+  test("that owes gives nothing until the debt is earned", () => {
+    const bucket = new TokenBucket(RATE, 0);
+    bucket.owe(8);
+    expect(bucket.take(1_499, 0)).toBe(false);
+    expect(bucket.take(1_500, 0)).toBe(true);
+    expect(bucket.take(1_999)).toBe(false);
+    expect(bucket.take(2_000)).toBe(true);
+  });
 });

@@ -122,7 +122,7 @@ export class DerCursor {
   #contentBounds(): { readonly start: number; readonly end: number } {
     const first = this.#byteAt(this.#at + 1);
     // 0x80 is the indefinite length; two octets reach 64 KiB, above every limit of ours.
-    const lengthOctets = first < 0x80 ? 0 : first - 0x80;
+    const lengthOctets = Math.max(0, first - 0x80);
     if (first === 0x80 || lengthOctets > 2) {
       throw new DerProblem("length is indefinite or too long");
     }
@@ -180,8 +180,7 @@ export function writeUnsigned(bigEndian: Uint8Array): Uint8Array {
 
 /** A non-negative INTEGER of at most 31 bits. */
 export function readSmallUnsigned(cursor: DerCursor): number {
-  const bytes = readUnsigned(cursor);
-  const value = bytes.length > 4 ? Infinity : bytes.reduce((sum, byte) => sum * 256 + byte, 0);
+  const value = readUnsigned(cursor).reduce((sum, byte) => sum * 256 + byte, 0);
   if (value > 0x7f_ff_ff_ff) throw new DerProblem("INTEGER is larger than 31 bits");
   return value;
 }
@@ -222,12 +221,12 @@ export function readWholeBytes(cursor: DerCursor): Uint8Array {
 export function readNamedBits(cursor: DerCursor): readonly boolean[] {
   const [unusedBits, ...bytes] = cursor.take(TAG.bitString);
   const last = bytes.at(-1);
-  if (unusedBits === undefined || last === undefined || last === 0) {
+  if (last === undefined || last === 0) {
     throw new DerProblem("BIT STRING names no bit or has trailing zero bits");
   }
   const lowestSetBit = 31 - Math.clz32(last & -last);
   if (unusedBits !== lowestSetBit) throw new DerProblem("BIT STRING has trailing zero bits");
-  const length = bytes.length * 8 - unusedBits;
+  const length = bytes.length * 8 - lowestSetBit;
   return Array.from({ length }, (_, bit) => (((bytes[bit >> 3] ?? 0) << (bit & 7)) & 0x80) !== 0);
 }
 

@@ -5,7 +5,7 @@
 import { isIP } from "node:net";
 import type { NameConstraints } from "../core/record/proofs.ts";
 import { type DerCursor, DerProblem, TAG, readDer } from "./der.ts";
-import { HOST_NAME, isMailbox, readName } from "./names.ts";
+import { HOST_NAME, MAILBOX, readName } from "./names.ts";
 import { readIa5 } from "./text.ts";
 
 const PERMITTED = 0xa0;
@@ -77,7 +77,7 @@ function checkDomain(content: Uint8Array): void {
 /** One mailbox, or every mailbox of a domain. */
 function checkEmailConstraint(content: Uint8Array): void {
   if (!content.includes(AT_SIGN)) checkDomain(content);
-  else if (!isMailbox(readIa5(content))) throw new DerProblem("name constraint is no mailbox");
+  else if (!MAILBOX.test(readIa5(content))) throw new DerProblem("name constraint is no mailbox");
 }
 
 /** An address and a mask of one bits followed by zero bits. */

@@ -40,16 +40,18 @@ export interface PublisherPorts {
   readonly mint: SpireServer["mintX509Svid"];
   /** Told what an operator may act on, such as SVIDs that cannot be kept. */
   readonly warn: Warn;
+  /** A clock that nobody sets, by which kept SVIDs live. Milliseconds. */
+  readonly uptimeMs?: () => number;
 }
 
-/** Opens the keyring with the SVIDs that an earlier run kept and that are valid now. */
+/** Opens the keyring with the SVIDs that an earlier run kept. */
 export async function openPublisher(
   options: PublisherOptions,
   ports: PublisherPorts,
   nowMs: number,
 ): Promise<Keyring> {
   const files = await openSvidFiles(options.svidCache, options.trustDomain, ports.warn);
-  const cache = new SvidCache(files);
+  const cache = new SvidCache(files, ports.uptimeMs);
   await cache.load(toSeconds(nowMs));
   const { trustDomain, nodeKey } = options;
   const mint = async (): Promise<PublisherSvid> => {
@@ -124,24 +126,26 @@ export class Publisher implements Keyring {
   }
 
   async #mintAheadNow(nowS: number): Promise<void> {
+    await this.#parts.cache.dropOver();
     const [newest] = this.#parts.cache.validAt(nowS);
     const isYoung = newest !== undefined && nowS < (newest.notBeforeS + newest.notAfterS) / 2;
     if (isYoung && !this.#isDue) return;
     await this.#mintNow(nowS);
   }
 
-  /** Mints an SVID and keeps it under its anchor. */
+  /** Mints an SVID and keeps it. */
   async #mintNow(nowS: number): Promise<PublisherSvid> {
     const minted = await this.#parts.mint();
     this.#isDue = false;
-    await this.#parts.cache.keep(minted, (svid) => this.#worth(svid, nowS), nowS);
+    await this.#parts.cache.keep(minted, (svid) => this.#worth(svid), nowS);
     return minted;
   }
 
   /** An SVID of a published authority goes last: without it no record can follow that one. */
-  #worth(svid: PublisherSvid, nowS: number): number {
-    if (this.#anchorProblem(svid, this.#held, nowS) === undefined) return 2;
-    return this.#anchorProblem(svid, this.#new, nowS) === undefined ? 1 : 0;
+  #worth(svid: PublisherSvid): number {
+    const whileValidS = svid.notBeforeS; // Whatever our clock says now.
+    if (this.#anchorProblem(svid, this.#held, whileValidS) === undefined) return 2;
+    return this.#anchorProblem(svid, this.#new, whileValidS) === undefined ? 1 : 0;
   }
 
   /** Why an SVID does not speak for any of these authorities: judged as every receiver will. */

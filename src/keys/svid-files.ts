@@ -1,6 +1,6 @@
 /**
  * Publisher SVIDs on a file system, so that they outlive a restart of the daemon beside a SPIRE
- * Server whose keys do not outlive its own. One PEM file an anchor: the private key, then the chain,
+ * Server whose keys do not outlive its own. One PEM file each: the private key, then the chain,
  * as `openssl` reads them. On a disk the key would lie beside the node key and one snapshot would
  * hold both factors: hence tmpfs, unless the operator chose `disk`.
  *
@@ -12,6 +12,7 @@ import { readdir, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { type Result, no } from "../core/std/result.ts";
+import { sha256Hex } from "../core/std/sha256.ts";
 import { preparePrivateDirectory } from "../private-files/private-directory.ts";
 import { UNFINISHED, readPrivateFile, writePrivateFile } from "../private-files/private-file.ts";
 import { type PublisherSvid, readPublisherSvid } from "./publisher-svid.ts";
@@ -34,7 +35,7 @@ const TMPFS = 0x01_02_19_94;
 const FILE_NAME = /^[0-9a-f]{64}\.pem$/;
 /** A key and the longest chain in PEM take 45 KiB. */
 const FILE_BYTES_MAX = 64 * 1024;
-/** More files than this are not ours: SVIDs are kept for 16 anchors. */
+/** More files than this are not ours: 16 SVIDs are kept. */
 const FILES_MAX = 64;
 const PEM_BLOCK = /-----BEGIN (?<label>[A-Z ]+)-----[A-Za-z0-9+/=\s]+-----END \k<label>-----/g;
 
@@ -86,7 +87,6 @@ export class SvidFiles {
     return svids;
   }
 
-  /** Writes one SVID in the place of the one of the same anchor. */
   async keep(svid: PublisherSvid): Promise<void> {
     const key = svid.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
     const chain = svid.chain.map((der) => new X509Certificate(der).toString());
@@ -98,8 +98,8 @@ export class SvidFiles {
     await this.#attempt("be removed", rm(this.#pathOf(svid), { force: true }));
   }
 
-  #pathOf({ anchorId }: PublisherSvid): string {
-    return join(this.#directory, `${anchorId}.pem`);
+  #pathOf({ facts: [leaf] }: PublisherSvid): string {
+    return join(this.#directory, `${sha256Hex(leaf.der)}.pem`);
   }
 
   async #read(path: string): Promise<Result<PublisherSvid, string>> {

@@ -191,6 +191,23 @@ describe("the keyring", () => {
     expect(await publishing.sign()).toEqual({ kind: "no-old-chain" });
   });
 
+  test.each([HOUR_MS + 60_000, -24 * HOUR_MS])(
+    "carries continuity after a wall clock that was %d ms wrong when SPIRE rotated",
+    async (aheadMs) => {
+      const world = await openWorld();
+      const publishing = new Publishing(world);
+      await publishing.publish();
+      world.passMs(aheadMs);
+      await world.keyring.mintAhead(world.nowMs()); // SPIRE's clock, too, is wrong by as much.
+      world.spire.prepare();
+      world.spire.activate();
+      world.spire.taintOld();
+      world.spire.revokeOld();
+      world.passMs(-aheadMs);
+      await publishing.publish();
+    },
+  );
+
   test("says so when SPIRE signs with an authority that its bundle does not list", async () => {
     const world = await openWorld();
     world.spire.signUnlisted();

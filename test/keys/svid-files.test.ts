@@ -35,7 +35,10 @@ let dataDir: string;
 let runtimeDir: string;
 let nodeKey: NodeKey;
 let warnings: string[];
+/** The wall clock. */
 let nowS: number;
+/** A clock that nobody sets. */
+let uptimeS: number;
 let spire: RotatingSpire;
 
 beforeEach(async () => {
@@ -44,6 +47,7 @@ beforeEach(async () => {
   nodeKey = await openNodeKey(dataDir);
   warnings = [];
   nowS = START_S;
+  uptimeS = 0;
   spire = new RotatingSpire(TRUST_DOMAIN, () => nowS);
 });
 
@@ -58,7 +62,11 @@ async function start(
 ): Promise<Keyring> {
   return await openPublisher(
     { trustDomain, nodeKey, svidCache: { policy, runtimeDir, dataDir } },
-    { mint: spire.mint, warn: (message) => warnings.push(message) },
+    {
+      mint: spire.mint,
+      warn: (message) => warnings.push(message),
+      uptimeMs: () => uptimeS * 1_000,
+    },
     nowS * 1_000,
   );
 }
@@ -128,11 +136,11 @@ describe("kept SVIDs", () => {
     },
   );
 
-  test("are files of mode 600 in a directory of mode 700, one an anchor", async () => {
+  test("are files of mode 600 in a directory of mode 700", async () => {
     const publishing = await publishThenRotate("disk");
     await publishing.publish();
     const files = await filesOf(dataDir);
-    expect(files).toHaveLength(2);
+    expect(files).toHaveLength(spire.minted);
     expect((await stat(join(dataDir, "svids"))).mode & 0o7777).toBe(0o700);
     for (const file of files) {
       expect((await stat(file)).mode & 0o7777).toBe(0o600);
@@ -140,24 +148,37 @@ describe("kept SVIDs", () => {
     }
   });
 
-  test("are removed when they have ended", async () => {
-    await publishThenRotate("disk");
+  test("are removed when they have lived their hour while the daemon runs, if SPIRE is away too", async () => {
+    const publishing = await publishThenRotate("disk");
+    const old = await filesOf(dataDir);
+    await publishing.publish();
+    const keyring = await start("disk");
+    uptimeS += 3_661;
     nowS += 3_661;
-    await start("disk");
+    await keyring.mintAhead(nowS * 1_000);
+    const left = await filesOf(dataDir);
+    expect(left).toHaveLength(1);
+    expect(old).not.toContain(left[0]);
+    uptimeS += 3_661;
+    spire.failure = new Error("away");
+    await expect(keyring.mintAhead(nowS * 1_000)).rejects.toBe(spire.failure);
     expect(await filesOf(dataDir)).toEqual([]);
     expect(warnings).toEqual([]);
   });
 
-  test("are removed when they end while the daemon runs", async () => {
-    const publishing = await publishThenRotate("disk");
-    const [old] = await filesOf(dataDir);
-    await publishing.publish();
-    nowS += 3_661;
-    const keyring = await start("disk");
-    await keyring.mintAhead(nowS * 1_000);
-    expect(await filesOf(dataDir)).not.toContain(old);
-    expect(await filesOf(dataDir)).toHaveLength(1);
-  });
+  test.each([3_661, -86_400])(
+    "carry continuity through a wall clock that is %d s wrong for a while, and a restart in it",
+    async (aheadS) => {
+      const before = await publishThenRotate("disk");
+      nowS += aheadS;
+      expect(await signAfterRestart("disk", before)).toEqual({ kind: "no-old-chain" });
+      const keyring = await start("disk");
+      await keyring.mintAhead(nowS * 1_000); // SPIRE's clock, too, is wrong by as much.
+      nowS -= aheadS;
+      expect(await signAfterRestart("disk", before)).toMatchObject({ kind: "signed" });
+      expect(warnings).toEqual([]);
+    },
+  );
 
   test.each<readonly [string, (file: string) => Promise<void>]>([
     ["is empty", async (file) => await truncate(file)],
@@ -171,21 +192,21 @@ describe("kept SVIDs", () => {
     ["is a link", async (file) => await replaceByLink(file)],
   ])("are not used when a file %s; it is told and left", async (_, spoil) => {
     const before = await publishThenRotate("disk");
-    const [file = ""] = await filesOf(dataDir);
-    await spoil(file);
+    const files = await filesOf(dataDir);
+    for (const file of files) await spoil(file);
     expect(await signAfterRestart("disk", before)).toEqual({ kind: "no-old-chain" });
-    expect(warnings).toEqual([expect.stringContaining("is not used")]);
-    expect(await filesOf(dataDir)).toContain(file);
+    expect(warnings).toEqual(files.map(() => expect.stringContaining("is not used")));
+    expect(await filesOf(dataDir)).toEqual(expect.arrayContaining([...files]));
   });
 
   test.each(IMPOSTORS)(
     "are not used where a file is $is, and nothing waits for it",
     async ({ make }) => {
       const before = await publishThenRotate("disk");
-      const [file = ""] = await filesOf(dataDir);
-      await make(file);
+      const files = await filesOf(dataDir);
+      for (const file of files) await make(file);
       expect(await signAfterRestart("disk", before)).toEqual({ kind: "no-old-chain" });
-      expect(warnings).toEqual([expect.stringContaining("is not used")]);
+      expect(warnings).toEqual(files.map(() => expect.stringContaining("is not used")));
     },
   );
 
@@ -217,7 +238,8 @@ describe("kept SVIDs", () => {
   test("of another trust domain are not used", async () => {
     await publishThenRotate("disk");
     await start("disk", "bravo.test" as TrustDomain);
-    expect(warnings).toEqual([expect.stringContaining("is not used")]);
+    const files = await filesOf(dataDir);
+    expect(warnings).toEqual(files.map(() => expect.stringContaining("is not used")));
   });
 
   test("are passed over when a file is not one of theirs", async () => {

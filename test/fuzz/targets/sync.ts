@@ -4,6 +4,7 @@
  */
 import type { Stream } from "@libp2p/interface";
 import { lpStream, streamPair } from "@libp2p/utils";
+import { multiaddr } from "@multiformats/multiaddr";
 import { missingRecords, syncEntries, wantedDomains } from "../../../src/core/mesh/anti-entropy.ts";
 import { newMeshState } from "../../../src/core/mesh/mesh-state.ts";
 import type { SyncEntry, SyncWant } from "../../../src/core/mesh/sync-entry.ts";
@@ -69,12 +70,19 @@ function found(slot: Slot | undefined, { trustDomain, above, recordId }: SyncWan
   });
 }
 
+/** Left out, each pair would count on to the next port, and there are 65,535. */
+const LOOPBACK = multiaddr("/ip4/127.0.0.1/tcp/1");
+
 /** Plays the other end of a round, and returns what came of ours and every frame that it sent. */
 async function facing(
   input: Uint8Array,
   round: (ours: SyncStream) => Promise<Result<unknown, string>>,
 ): Promise<{ readonly outcome: Outcome; readonly sent: readonly Uint8Array[] }> {
-  const [theirs, stream] = await streamPair({ delay: 0 });
+  const [theirs, stream] = await streamPair({
+    delay: 0,
+    inboundConnection: { remoteAddr: LOOPBACK },
+    outboundConnection: { remoteAddr: LOOPBACK },
+  });
   const signal = AbortSignal.timeout(DEADLINE_MS);
   const ours = new SyncStream(stream, {
     frameBytesMax: FRAME_BYTES_MAX,

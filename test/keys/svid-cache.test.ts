@@ -37,7 +37,7 @@ class World {
   /** Those of them that SPIRE's clock was right for. */
   readonly mintedRight: PublisherSvid[] = [];
   cache = this.#newCache();
-  worth = (_: PublisherSvid): number => 1;
+  worth: (svid: PublisherSvid) => number = () => 1;
 
   #newCache(): SvidCache {
     return new SvidCache(this.files, () => this.trueS * 1_000);

@@ -68,7 +68,6 @@ const SILENT: ReadonlySet<string> = new Set([
   "src/config/config-schema.ts PORT_MAX",
   "src/config/config.ts FILE_BYTES_MAX",
   "src/config/yaml-file.ts PROBLEMS_MAX",
-  "src/core/mesh/rows.ts REWRITES_MAX",
   "src/core/record/chain.ts ANCHOR_KEYS_MAX",
   "src/core/record/export-file.ts EXPORT_ADDRESSES_MAX",
   "src/daemon/daemon.ts UNREADABLE_NAMES_MAX",

@@ -14,7 +14,7 @@ import { type MeshState, clear, tell } from "./mesh-state.ts";
 import type { Partner, Pin } from "./partner.ts";
 import type { RowOutcome } from "./row-order.ts";
 import { refused, sayAwaited, storeSlot } from "./slot-store.ts";
-import { NO_ROW, reconcileRow, rowDigest } from "./rows.ts";
+import { NO_ROW, endContest, reconcileRow, rowDigest } from "./rows.ts";
 
 /** gRPC status FAILED_PRECONDITION: registration entries name the trust domain (read in SPIRE). */
 const STATUS_FAILED_PRECONDITION = 9;
@@ -117,12 +117,7 @@ function rowOwner(
 
 /** The other writer of a contested row is gone, says the operator. */
 function standUp(state: MeshState, partner: Partner, nowMs: number): Effect[] {
-  partner.row.contested = false;
-  partner.row.rewritesMs.length = 0;
-  return [
-    ...clear(state, "CONTESTED", partner.pin.trustDomain),
-    ...reconcileRow(state, partner, nowMs),
-  ];
+  return [...endContest(state, partner), ...reconcileRow(state, partner, nowMs)];
 }
 
 /** Takes exactly one record as the new start, whatever its version and lineage. */

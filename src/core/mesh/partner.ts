@@ -20,15 +20,18 @@ export interface Pin {
 export interface Row {
   /** Undefined before the first read; "none" when there is no row. */
   seen: string | undefined;
+  /** What the row shall be; `writesMs` and `contested` are about this content. */
+  content: string | undefined;
   ordered: string | undefined;
   /** The newest order is not ended yet; what is seen meanwhile says nothing. */
   writing: boolean;
   /** The newest order repeats the content of the one before: somebody else wrote meanwhile. */
   rewriting: boolean;
-  /** When an order repeated the content of the one before, in the last ten minutes. */
-  readonly rewritesMs: number[];
+  /** When it was written, in the last ten minutes. */
+  writesMs: readonly number[];
   /** Content that SPIRE refused. */
   refused: string | undefined;
+  /** Somebody else overwrote it as often as it may be written. */
   contested: boolean;
   provenEqualAtMs: number | undefined;
   appliedAtMs: number | undefined;
@@ -60,10 +63,11 @@ export interface SlotToStore {
 function newRow(): Row {
   return {
     seen: undefined,
+    content: undefined,
     ordered: undefined,
     writing: false,
     rewriting: false,
-    rewritesMs: [],
+    writesMs: [],
     refused: undefined,
     contested: false,
     provenEqualAtMs: undefined,

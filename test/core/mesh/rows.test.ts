@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { RowOutcome } from "../../../src/core/mesh/row-order.ts";
 import type { TrustBundle } from "../../../src/core/spiffe/trust-bundle.ts";
@@ -154,7 +155,7 @@ describe("a row is written", () => {
     daemon.endRow();
     daemon.readRows(bundleOf(withThree.state));
     expect(daemon.orders).toEqual([]);
-    expect(daemon.partner(trustDomain).row).toMatchObject({ rewritesMs: [], contested: false });
+    expect(daemon.partner(trustDomain).row.writesMs).toHaveLength(1);
   });
 
   test("as the newest record says, when an older order ends late", async () => {
@@ -165,7 +166,7 @@ describe("a row is written", () => {
     expect(daemon.orders).toMatchObject([{ bundle: { sequenceNumber: 3n } }]);
     daemon.endRow();
     expect(daemon.orders).toEqual([]);
-    expect(daemon.partner(trustDomain).row.rewritesMs).toEqual([]);
+    expect(daemon.partner(trustDomain).row.writesMs).toHaveLength(1);
   });
 });
 
@@ -212,10 +213,9 @@ describe("a row that somebody else overwrites", () => {
     daemon.readRows(foreign);
     expect(daemon.orders).toEqual([]);
     expect(daemon.findings).toEqual(["CONTESTED"]);
-    daemon.receive(withTwo);
+    daemon.nowMs += 300_000;
     daemon.readRows(foreign);
-    daemon.nowMs += 3_600_000;
-    daemon.readRows(foreign);
+    daemon.receive(alpha.next(genesis)); // Another record of the same content is no news to SPIRE.
     expect(daemon.orders).toEqual([]);
   });
 
@@ -225,6 +225,19 @@ describe("a row that somebody else overwrites", () => {
     daemon.endRow(overwritten);
     daemon.endRow(overwritten);
     daemon.endRow(overwritten);
+    expect(daemon.orders).toEqual([]);
+    expect(daemon.findings).toEqual(["CONTESTED"]);
+  });
+
+  test("a second after each write counts as often as it was written", async () => {
+    const daemon = await keeping();
+    daemon.readRows(foreign);
+    for (let rewrite = 1; rewrite <= 3; rewrite += 1) {
+      const [order] = daemon.orders;
+      expect(order, `rewrite ${rewrite}`).toBeDefined();
+      daemon.endRow();
+      if (order !== undefined) daemon.send({ kind: "row-ended", order, outcome: overwritten });
+    }
     expect(daemon.orders).toEqual([]);
     expect(daemon.findings).toEqual(["CONTESTED"]);
   });
@@ -252,18 +265,167 @@ describe("a row that somebody else overwrites", () => {
     expect(finding?.message).toContain("FederationRelationship");
   });
 
-  test("is no longer contested when it is seen as it shall be, or taken over again", async () => {
-    const daemon = await keeping();
+  test("is no longer contested when an operator takes it over again", async () => {
+    const daemon = await contested();
+    expect(daemon.import(genesis, { replace: true })).toBe("unchanged");
+    expect(daemon.findings).toEqual([]);
+    for (let write = 0; write < 4; write += 1) daemon.endRow(overwritten);
+    expect(daemon.orders).toEqual([]);
+    expect(daemon.findings).toEqual(["CONTESTED"]);
+  });
+
+  test("is no longer contested when it is as it shall be for 10 min", async () => {
+    const daemon = await contested();
+    daemon.readRows(bundleOf(genesis.state));
+    daemon.nowMs += 599_000;
+    daemon.readRows(bundleOf(genesis.state));
+    expect(daemon.findings).toEqual(["CONTESTED"]);
+    daemon.nowMs += 1_000;
+    daemon.readRows(bundleOf(genesis.state));
+    expect(daemon.findings).toEqual([]);
+    daemon.readRows(foreign);
+    expect(daemon.orders).toHaveLength(1);
+  });
+});
+
+/** Bravo's daemon with a row that somebody else overwrites as often as it is written. */
+async function contested(): Promise<TestDaemon> {
+  const daemon = await keeping();
+  daemon.readRows(foreign);
+  for (let rewrite = 0; rewrite < 3; rewrite += 1) daemon.endRow(overwritten);
+  expect(daemon.orders).toEqual([]);
+  expect(daemon.findings).toEqual(["CONTESTED"]);
+  return daemon;
+}
+
+describe("a contested row", () => {
+  test("is written once in 10 min, and stays a finding meanwhile", async () => {
+    const daemon = await contested();
+    for (let round = 0; round < 4; round += 1) {
+      daemon.nowMs += 599_000;
+      daemon.readRows(foreign);
+      expect(daemon.orders).toEqual([]);
+      daemon.nowMs += 1_000;
+      daemon.readRows(foreign);
+      expect(daemon.orders).toHaveLength(1);
+      daemon.endRow();
+      daemon.readRows(foreign);
+      expect(daemon.orders).toEqual([]);
+      expect(daemon.findings).toEqual(["CONTESTED"]);
+    }
+    expect(told(daemon.effects).filter((kind) => kind.startsWith("finding"))).toHaveLength(1);
+  });
+
+  test("takes a revocation at once, and another three times when it is overwritten", async () => {
+    const daemon = await keeping(withTwo);
     daemon.readRows(foreign);
     for (let rewrite = 0; rewrite < 3; rewrite += 1) daemon.endRow(overwritten);
     expect(daemon.findings).toEqual(["CONTESTED"]);
-    expect(daemon.import(genesis, { replace: true })).toBe("unchanged");
-    expect(daemon.findings).toEqual([]);
-    for (let rewrite = 0; rewrite < 3; rewrite += 1) daemon.endRow(overwritten);
+    expect(daemon.receive(alpha.next(withTwo, { x509Authorities: [untainted(alpha.ca)] }))).toBe(
+      "taken",
+    );
+    for (let write = 0; write < 4; write += 1) {
+      expect(daemon.orders, `write ${write}`).toMatchObject([
+        { bundle: { sequenceNumber: 3n, x509Authorities: [untainted(alpha.ca)] } },
+      ]);
+      daemon.endRow();
+      daemon.readRows(foreign);
+    }
+    expect(daemon.orders).toEqual([]);
     expect(daemon.findings).toEqual(["CONTESTED"]);
-    daemon.readRows(bundleOf(genesis.state));
+  });
+
+  test("that holds a new content stays a finding until it was left alone for 10 min", async () => {
+    const daemon = await contested();
+    daemon.receive(withTwo);
+    daemon.endRow();
+    daemon.nowMs += 599_000;
+    daemon.readRows(bundleOf(withTwo.state));
+    expect(daemon.findings).toEqual(["CONTESTED"]);
+    daemon.nowMs += 1_000;
+    daemon.readRows(bundleOf(withTwo.state));
     expect(daemon.findings).toEqual([]);
   });
+
+  test("is written again when the clock is set back an hour", async () => {
+    const daemon = await contested();
+    daemon.nowMs -= 3_600_000;
+    daemon.readRows(foreign);
+    expect(daemon.orders).toHaveLength(1);
+  });
+
+  test.each<readonly [string, RowOutcome]>([
+    ["SPIRE refused", { kind: "refused", status: 8, message: "rate limited" }],
+    ["was not needed", { kind: "equal", wrote: false }],
+  ])("had no write when it %s", async (_, outcome) => {
+    const daemon = await contested();
+    daemon.nowMs += 600_000;
+    for (let round = 0; round < 3; round += 1) {
+      daemon.readRows(foreign);
+      expect(daemon.orders, `round ${round}`).toHaveLength(1);
+      daemon.endRow(outcome);
+    }
+  });
+});
+
+describe("whatever another writer does", () => {
+  const windowMs = 600_000;
+  const contents = [genesis, withTwo, withThree];
+  const happening = fc.oneof(
+    { weight: 6, arbitrary: fc.constantFrom("overwrite", "end", "overwritten", "look") },
+    { weight: 3, arbitrary: fc.constantFrom("restore", "remove", "refuse", "unneeded") },
+    { weight: 1, arbitrary: fc.constant("record") },
+  );
+  const history = fc.array(fc.tuple(happening, fc.integer({ min: 0, max: 200_000 })), {
+    maxLength: 120,
+  });
+
+  test("a content is written four times in 10 min at most, and once while it is contested", async () => {
+    await fc.assert(
+      fc.asyncProperty(history, async (happenings) => {
+        const daemon = await keeping();
+        let held = 0;
+        /** Writes of the content that is held, and whether it was contested before. */
+        let writes = [{ atMs: daemon.nowMs, contested: false }];
+        const end = (outcome: RowOutcome): void => {
+          const [order] = daemon.orders;
+          if (order?.kind !== "set") return;
+          const { contested } = daemon.partner(trustDomain).row;
+          const isHeld = order.bundle.sequenceNumber === contents[held]?.state.version.sequence;
+          const wrote = outcome.kind === "different" || (outcome.kind === "equal" && outcome.wrote);
+          if (isHeld && wrote) writes.push({ atMs: daemon.nowMs, contested });
+          daemon.endRow(outcome);
+        };
+        for (const [kind, waitMs] of happenings) {
+          daemon.nowMs += waitMs;
+          if (kind === "overwrite") daemon.readRows(foreign);
+          else if (kind === "restore") daemon.readRows(bundleOf((contents[held] ?? genesis).state));
+          else if (kind === "remove") daemon.readRows();
+          else if (kind === "end") end({ kind: "equal", wrote: true });
+          else if (kind === "overwritten") end(overwritten);
+          else if (kind === "unneeded") end({ kind: "equal", wrote: false });
+          else if (kind === "refuse") end({ kind: "refused", status: 13, message: "not now" });
+          else if (kind === "look" && daemon.orders.length === 0) {
+            // The second look of an order that ended finds another row.
+            const order = {
+              kind: "set",
+              trustDomain,
+              bundle: bundleOf((contents[held] ?? genesis).state),
+            } as const;
+            daemon.send({ kind: "row-ended", order, outcome: overwritten });
+          } else if (kind === "record" && held + 1 < contents.length) {
+            held += 1;
+            writes = [];
+            expect(daemon.receive(contents[held] ?? genesis)).toBe("taken");
+          }
+          const recent = writes.filter(({ atMs }) => daemon.nowMs - atMs < windowMs);
+          expect(recent.length).toBeLessThanOrEqual(4);
+          if (recent.at(-1)?.contested === true) expect(recent).toHaveLength(1);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  }, 20_000);
 });
 
 describe("a row that SPIRE refuses", () => {
@@ -295,6 +457,15 @@ describe("a row that SPIRE refuses", () => {
     }
     daemon.endRow();
     expect(daemon.findings).toEqual([]);
+  });
+
+  test("when a newer order is under way already is not ordered twice", async () => {
+    const daemon = await keeping();
+    daemon.receive(withTwo);
+    daemon.receive(withThree);
+    daemon.endRow({ kind: "refused", status: 8, message: "rate limited" });
+    daemon.readRows(bundleOf(genesis.state));
+    expect(daemon.orders).toMatchObject([{ bundle: { sequenceNumber: 3n } }]);
   });
 
   test("is no finding any more when it is there as it shall be", async () => {

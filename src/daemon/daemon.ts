@@ -54,7 +54,7 @@ export async function runDaemon(config: Config, reload: () => Promise<Config>): 
   process.on("SIGHUP", () => {
     reload().then(
       ({ peers }) => {
-        daemon.dial(peers);
+        daemon.configurePeers(peers);
         log.info({ peers: peers.length }, "Peers read again");
       },
       (error: unknown) => log.error({ error }, "The configuration stays as it was"),
@@ -108,9 +108,9 @@ class Daemon {
     log.info({ trust_domain_id: config.trustDomain, addresses }, "Daemon started");
   }
 
-  /** More addresses to dial while their peer is admitted. */
-  dial(addresses: readonly string[]): void {
-    this.#parts.network.dial(addresses);
+  /** Addresses of the configuration, in place of those before. */
+  configurePeers(addresses: readonly string[]): void {
+    this.#parts.network.configurePeers(addresses);
   }
 
   async stop(): Promise<void> {

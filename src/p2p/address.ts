@@ -45,17 +45,9 @@ export function readPeerAddress(text: string): Result<PeerAddress, string> {
     : ok({ peerId, address: address.value });
 }
 
-/**
- * Reads the addresses of the configuration and returns the peers' ones. Throws `CONFIG_INVALID`
- * with one line for each that is none.
- */
-export function readConfigured(
-  own: readonly string[],
-  peers: readonly string[],
-): readonly PeerAddress[] {
-  const addresses = own.map(readAddress);
-  const configured = peers.map(readPeerAddress);
-  const problems = [...addresses, ...configured].flatMap((read) => (read.ok ? [] : read.reason));
+/** Throws `CONFIG_INVALID` with one line for each address of the configuration that is none. */
+export function checkConfigured(own: readonly string[], peers: readonly string[]): void {
+  const addresses = [...own.map(readAddress), ...peers.map(readPeerAddress)];
+  const problems = addresses.flatMap((read) => (read.ok ? [] : read.reason));
   if (problems.length > 0) throw new Fault("CONFIG_INVALID", problems.join("\n"));
-  return configured.flatMap((read) => (read.ok ? read.value : []));
 }

@@ -11,12 +11,11 @@
 import type { Ed25519PeerId, PeerId } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { type PeerAddress, readPeerAddress } from "./address.ts";
+import { ADDRESS_HINTS_MAX } from "../core/std/limits.ts";
 import type { PeerNetworkLog } from "./log.ts";
 
-/** Hints kept for one peer; a newer one replaces the oldest. Configured addresses are not counted. */
+/** Hints kept of one trust domain for one of its nodes. Above: the oldest go. */
 const HINTS_A_PEER_MAX = 8;
-/** Hints kept in all: two for each of 10,000 partners. Above: new peers are not remembered. */
-const HINTS_MAX = 20_000;
 /** Addresses in one attempt; the next attempt goes on with the following ones. */
 const ADDRESSES_A_DIAL_MAX = 3;
 /** Three addresses at the connection manager's limit each, and time in its queue. */
@@ -28,8 +27,6 @@ const RETRY_TO_MS = 15_000;
 
 export interface DialerOptions {
   readonly self: PeerId;
-  /** Addresses from the configuration; never forgotten. */
-  readonly configured: readonly PeerAddress[];
   /** From 0 up to 1. */
   readonly random: () => number;
   readonly log: PeerNetworkLog;
@@ -38,6 +35,8 @@ export interface DialerOptions {
 export interface DialerPorts {
   /** Whether the peer is admitted and not connected. */
   wants(peerId: PeerId): boolean;
+  /** The trust domains that list the peer. */
+  listedBy(peerId: PeerId): readonly string[];
   /** Whether one more connection of our own making is within bounds. */
   hasRoom(): boolean;
   /** Resolves when connected. */
@@ -46,9 +45,6 @@ export interface DialerPorts {
 
 interface Target {
   readonly peerId: Ed25519PeerId;
-  readonly configured: Multiaddr[];
-  /** By text; the oldest first. */
-  readonly hints: Map<string, Multiaddr>;
   /** Since the peer last proved that it admits us. */
   attempts: number;
   timer: NodeJS.Timeout | undefined;
@@ -69,32 +65,55 @@ export function dialDelayMs(attempts: number, random: number): number {
 export class Dialer {
   readonly #options: DialerOptions;
   readonly #ports: DialerPorts;
-  /** By peer id text. */
+  /** Admitted peers, by peer id text. */
   readonly #targets = new Map<string, Target>();
   readonly #stopping = new AbortController();
-  #hints = 0;
+  #configured: readonly PeerAddress[] = [];
+  /** By the trust domain that they came from, the newest first: none pushes out another's. */
+  readonly #hints = new Map<string, readonly PeerAddress[]>();
 
   constructor(options: DialerOptions, ports: DialerPorts) {
     this.#options = options;
     this.#ports = ports;
-    for (const { peerId, address } of options.configured) {
-      if (!peerId.equals(options.self)) this.#target(peerId).configured.push(address);
-    }
   }
 
-  /** Remembers addresses that a file or a peer gave us. What is not an address is left out. */
-  hint(addresses: readonly string[]): void {
-    for (const text of addresses) {
-      const read = readPeerAddress(text);
-      if (read.ok) this.#remember(read.value);
-      else this.#options.log("info", "dialer: hint left out", { reason: read.reason });
-    }
+  /** Replaces the addresses that the operator wrote down, which are for peers of any trust domain. */
+  configure(addresses: readonly string[]): void {
+    const before = this.#configured;
+    this.#configured = this.#read(addresses);
+    this.#restartNew(this.#configured, before);
+  }
+
+  /** Remembers addresses that came from a trust domain. What is not an address is left out. */
+  hint(trustDomain: string, addresses: readonly string[]): void {
+    const before = this.#hints.get(trustDomain) ?? [];
+    const hints = newestOf([...this.#read(addresses), ...before]);
+    this.#hints.set(trustDomain, hints);
+    this.#restartNew(hints, before);
+  }
+
+  /** The trust domain lists no node any more. */
+  forget(trustDomain: string): void {
+    this.#hints.delete(trustDomain);
   }
 
   /** The peer was admitted: tries at once, whatever happened before. */
-  admitted(peerId: PeerId): void {
-    const target = this.#targets.get(peerId.toString());
-    if (target !== undefined) this.#restart(target);
+  admitted(peerId: Ed25519PeerId): void {
+    const id = peerId.toString();
+    const target = this.#targets.get(id) ?? {
+      peerId,
+      attempts: 0,
+      timer: undefined,
+      dialing: false,
+    };
+    this.#targets.set(id, target);
+    this.#restart(target);
+  }
+
+  /** The peer is not admitted any more. */
+  removed(peerId: PeerId): void {
+    clearTimeout(this.#targets.get(peerId.toString())?.timer);
+    this.#targets.delete(peerId.toString());
   }
 
   /** The peer was lost: tries again if it is still wanted. */
@@ -114,38 +133,23 @@ export class Dialer {
     for (const { timer } of this.#targets.values()) clearTimeout(timer);
   }
 
-  #target(peerId: Ed25519PeerId): Target {
-    const known = this.#targets.get(peerId.toString());
-    if (known !== undefined) return known;
-    const target: Target = {
-      peerId,
-      configured: [],
-      hints: new Map(),
-      attempts: 0,
-      timer: undefined,
-      dialing: false,
-    };
-    this.#targets.set(peerId.toString(), target);
-    return target;
+  #read(addresses: readonly string[]): readonly PeerAddress[] {
+    return addresses.flatMap((text) => {
+      const read = readPeerAddress(text);
+      if (read.ok) return read.value.peerId.equals(this.#options.self) ? [] : read.value;
+      this.#options.log("info", "dialer: address left out", { reason: read.reason });
+      return [];
+    });
   }
 
-  #remember({ peerId, address }: PeerAddress): void {
-    if (peerId.equals(this.#options.self)) return;
-    const key = address.toString();
-    const hints = this.#targets.get(peerId.toString())?.hints ?? new Map<string, Multiaddr>();
-    if (hints.has(key)) return;
-    const [oldest] = hints.keys();
-    if (oldest !== undefined && hints.size === HINTS_A_PEER_MAX) {
-      hints.delete(oldest);
-    } else if (this.#hints < HINTS_MAX) {
-      this.#hints += 1;
-    } else {
-      this.#options.log("warn", "dialer: too many address hints", { hints: this.#hints });
-      return;
+  /** Tries peers that have an address now that they had not before. */
+  #restartNew(addresses: readonly PeerAddress[], before: readonly PeerAddress[]): void {
+    const known = new Set(before.map(({ address }) => address.toString()));
+    const news = addresses.filter(({ address }) => !known.has(address.toString()));
+    for (const id of new Set(news.map(({ peerId }) => peerId.toString()))) {
+      const target = this.#targets.get(id);
+      if (target !== undefined) this.#restart(target);
     }
-    const target = this.#target(peerId);
-    target.hints.set(key, address);
-    this.#restart(target);
   }
 
   #restart(target: Target): void {
@@ -157,7 +161,7 @@ export class Dialer {
 
   #schedule(target: Target): void {
     if (this.#stopping.signal.aborted || target.dialing || target.timer !== undefined) return;
-    if (!this.#ports.wants(target.peerId)) return;
+    if (!this.#isDialable(target)) return;
     target.timer = setTimeout(
       () => {
         target.timer = undefined;
@@ -168,8 +172,8 @@ export class Dialer {
   }
 
   async #attempt(target: Target): Promise<void> {
-    if (!this.#ports.wants(target.peerId)) return;
-    const addresses = addressesOf(target);
+    const addresses = this.#addressesOf(target);
+    if (!this.#isDialable(target)) return;
     target.attempts += 1;
     target.dialing = true;
     try {
@@ -191,11 +195,45 @@ export class Dialer {
     }
     this.#schedule(target); // Also when connected and lost in the same breath.
   }
+  /** Admitted, not connected, and we know where it may be. */
+  #isDialable(target: Target): boolean {
+    const { peerId } = target;
+    const isTarget = this.#targets.get(peerId.toString()) === target;
+    return isTarget && this.#ports.wants(peerId) && this.#addressesOf(target).length > 0;
+  }
+
+  /** The addresses of this attempt: all of them take turns, and so do those whom they came from. */
+  #addressesOf({ peerId, attempts }: Target): readonly Multiaddr[] {
+    const hints = this.#ports.listedBy(peerId).map((name) => this.#hints.get(name) ?? []);
+    const all = inTurn([this.#configured, ...hints].map((each) => forPeer(each, peerId)));
+    const start = (attempts * ADDRESSES_A_DIAL_MAX) % Math.max(all.length, 1);
+    return [...all.slice(start), ...all.slice(0, start)].slice(0, ADDRESSES_A_DIAL_MAX);
+  }
 }
 
-/** The addresses of this attempt: all of them take turns. */
-function addressesOf({ configured, hints, attempts }: Target): readonly Multiaddr[] {
-  const all = [...configured, ...[...hints.values()].reverse()];
-  const start = (attempts * ADDRESSES_A_DIAL_MAX) % Math.max(all.length, 1);
-  return [...all.slice(start), ...all.slice(0, start)].slice(0, ADDRESSES_A_DIAL_MAX);
+/** The addresses without repetition, as many as are kept of one trust domain. */
+function newestOf(addresses: readonly PeerAddress[]): readonly PeerAddress[] {
+  const kept = new Map<string, PeerAddress>();
+  const ofPeer = new Map<string, number>();
+  for (const each of addresses) {
+    const id = each.peerId.toString();
+    const count = ofPeer.get(id) ?? 0;
+    if (kept.has(each.address.toString()) || count === HINTS_A_PEER_MAX) continue;
+    if (kept.size === ADDRESS_HINTS_MAX) break;
+    kept.set(each.address.toString(), each);
+    ofPeer.set(id, count + 1);
+  }
+  return [...kept.values()];
+}
+
+function forPeer(addresses: readonly PeerAddress[], peerId: PeerId): readonly Multiaddr[] {
+  return addresses.filter((each) => each.peerId.equals(peerId)).map(({ address }) => address);
+}
+
+/** The first of each list, then the second of each, and so on. */
+function inTurn<Item>(lists: readonly (readonly Item[])[]): readonly Item[] {
+  const longest = Math.max(0, ...lists.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, index) =>
+    lists.flatMap((list) => list.slice(index, index + 1)),
+  ).flat();
 }

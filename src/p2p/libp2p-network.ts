@@ -14,7 +14,7 @@ import type {
   SyncSource,
 } from "../ports/peer-network.ts";
 import { Admission } from "./admission.ts";
-import { type PeerAddress, readConfigured } from "./address.ts";
+import { checkConfigured } from "./address.ts";
 import { Dialer } from "./dialer.ts";
 import { createGater } from "./gater.ts";
 import { Gossip, type GossipCounts } from "./gossip.ts";
@@ -65,7 +65,7 @@ export async function createPeerNetwork(
   source: SyncSource,
 ): Promise<Libp2pNetwork> {
   const { listen, announce, peers, log, nowMs = () => performance.now() } = options;
-  const configured = readConfigured([...listen, ...announce], peers);
+  checkConfigured([...listen, ...announce], peers);
   const privateKey = await nodePrivateKey(options.nodeKeySeed());
   const admission = new Admission(peerIdFromPrivateKey(privateKey), nowMs);
   const strangers = new Strangers(options.strangerMs ?? STRANGER_MS);
@@ -87,7 +87,7 @@ export async function createPeerNetwork(
     wires,
     gossip: (components) => gossip.create(components),
   });
-  const parts = { node, admission, strangers, gossip, gate, wires, configured };
+  const parts = { node, admission, strangers, gossip, gate, wires };
   return new Libp2pNetwork({ ...options, nowMs }, parts, events, source);
 }
 
@@ -98,7 +98,6 @@ interface Parts {
   readonly gossip: Gossip;
   readonly gate: InboundGate;
   readonly wires: Wires;
-  readonly configured: readonly PeerAddress[];
 }
 
 /** A peer that is admitted and connected. */
@@ -130,22 +129,24 @@ export class Libp2pNetwork implements PeerNetwork {
     source: SyncSource,
   ) {
     const { log, nowMs, random = Math.random } = options;
-    const { node, admission, configured } = parts;
+    const { node, admission } = parts;
     this.peerId = node.peerId.toString();
     this.#listen = options.listen;
     this.#log = log;
     this.#parts = parts;
     this.#events = events;
     this.#dialer = new Dialer(
-      { self: node.peerId, configured, random, log },
+      { self: node.peerId, random, log },
       {
         wants: (peerId) => this.#running && admission.admits(peerId) && !this.#has(peerId),
+        listedBy: (peerId) => [...(admission.member(peerId)?.accounts.keys() ?? [])],
         hasRoom: () => this.#present.size < PEERS_DIALED_MAX,
         dial: async (addresses, signal) => {
           await node.dial([...addresses], { signal });
         },
       },
     );
+    this.#dialer.configure(options.peers);
     this.#sync = new Sync(
       {
         intervalMs: options.syncIntervalMs ?? SYNC_INTERVAL_MS,
@@ -238,7 +239,9 @@ export class Libp2pNetwork implements PeerNetwork {
   admit(trustDomain: string, nodes: readonly Uint8Array[]): void {
     const { admission, strangers } = this.#parts;
     const { added, removed } = admission.admit(trustDomain, nodes);
+    if (nodes.length === 0) this.#dialer.forget(trustDomain);
     for (const { peerId } of removed) {
+      this.#dialer.removed(peerId);
       this.#settle(peerId);
       this.#cut(peerId, "no longer admitted");
     }
@@ -249,8 +252,13 @@ export class Libp2pNetwork implements PeerNetwork {
     }
   }
 
-  dial(addresses: readonly string[]): void {
-    this.#dialer.hint(addresses);
+  dial(trustDomain: string, addresses: readonly string[]): void {
+    this.#dialer.hint(trustDomain, addresses);
+  }
+
+  /** Replaces the addresses of the configuration. What is not an address is left out. */
+  configurePeers(addresses: readonly string[]): void {
+    this.#dialer.configure(addresses);
   }
 
   connections(): readonly PeerConnection[] {

@@ -62,8 +62,12 @@ export interface PeerNetwork {
    * stays counted when its nodes change.
    */
   admit(trustDomain: string, nodes: readonly Uint8Array[]): void;
-  /** Addresses to keep trying, with back-off, while their peer is not connected. */
-  dial(addresses: readonly string[]): void;
+  /**
+   * Addresses to keep trying, with back-off, while their peer is not connected. They came from a trust
+   * domain and prove nothing: only those of nodes that it lists are tried, and when it lists no node
+   * any more, they are forgotten.
+   */
+  dial(trustDomain: string, addresses: readonly string[]): void;
   connections(): readonly PeerConnection[];
   /** One sync round with this peer now, besides those on connect and every 10 s. */
   syncNow(peerId: string): Promise<void>;

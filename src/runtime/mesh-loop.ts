@@ -172,7 +172,7 @@ export class MeshLoop {
         network.admit(effect.trustDomain, effect.nodes);
         return undefined;
       case "dial":
-        network.dial(effect.addresses);
+        network.dial(effect.trustDomain, effect.addresses);
         return undefined;
       case "sync-soon":
         for (const { peerId } of network.connections()) {

@@ -210,7 +210,10 @@ async function joinAll(...peers: readonly RunningPeer[]): Promise<void> {
   const nodes = peers.map(({ node }) => node);
   for (const [index, { network }] of peers.entries()) {
     network.admit(PEERS, nodes);
-    network.dial(peers.slice(0, index).flatMap((other) => other.network.addresses()));
+    network.dial(
+      PEERS,
+      peers.slice(0, index).flatMap((other) => other.network.addresses()),
+    );
   }
   await eventually(() =>
     peers.every(({ peer, id }) =>
@@ -261,7 +264,7 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
           (line[index] ?? []).map(({ node }) => node),
         );
       }
-      bravo.network.dial([...alpha.network.addresses(), ...charlie.network.addresses()]);
+      bravo.network.dial(PEERS, [...alpha.network.addresses(), ...charlie.network.addresses()]);
       await eventually(() => peers.every(({ peer }) => peer.synced.size > 0));
       await eventually(() => bravo.peer.synced.size === 2);
       bravo.peer.judge = async (envelope) => {
@@ -290,6 +293,7 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
       }
       await alpha.network.publish(encodeBookRecord(bookRecord(TD, 200n, "200")));
       bravo.network.admit(PEERS, [alpha.node]);
+      bravo.network.dial(PEERS, alpha.network.addresses());
       await eventually(() => bravo.peer.book.newest(TD)?.sequence === 200n);
       const inOrder = bravo.peer.seen.filter((each) => each.startsWith("sync "));
       expect(inOrder).toEqual(Array.from({ length: 200 }, (_, n) => `sync ${alpha.id} ${n + 1}`));
@@ -363,7 +367,7 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
     test("a peer that nobody admitted sees no record, and is dropped", async () => {
       const [alpha, bravo] = [await start([TD], { strangerMs: 200 }), await start()];
       bravo.network.admit(PEERS, [alpha.node]);
-      bravo.network.dial(alpha.network.addresses());
+      bravo.network.dial(PEERS, alpha.network.addresses());
       alpha.peer.book.put(bookRecord(TD, 1n));
       await eventually(() => bravo.peer.count(`connected ${alpha.id}`) === 1);
       await alpha.network.publish(encodeBookRecord(bookRecord(TD, 2n)));
@@ -382,11 +386,11 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
       const [alpha, bravo] = [await start(), await start([TD], { strangerMs })];
       bravo.peer.book.put(bookRecord(TD, 1n));
       alpha.network.admit(PEERS, [bravo.node]);
-      alpha.network.dial(bravo.network.addresses());
+      alpha.network.dial(PEERS, bravo.network.addresses());
       const before = strangerMs > 1_000 ? "connected" : "lost";
       await eventually(() => alpha.peer.count(`${before} ${bravo.id}`) > 0);
       bravo.network.admit(PEERS, [alpha.node]);
-      bravo.network.dial(alpha.network.addresses());
+      bravo.network.dial(PEERS, alpha.network.addresses());
       await eventually(() => bravo.peer.count(`synced ${alpha.id}`) > 0, 2_000);
       await eventually(() => alpha.peer.book.newest(TD)?.sequence === 1n, 2_000);
       await bravo.network.publish(encodeBookRecord(bookRecord(TD, 2n, "two")));
@@ -413,7 +417,7 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
       const again = await start([TD], { seed });
       expect(again.id).toBe(alpha.id);
       again.network.admit(PEERS, [bravo.node]);
-      bravo.network.dial(again.network.addresses());
+      bravo.network.dial(PEERS, again.network.addresses());
       await eventually(() => again.peer.count(`synced ${bravo.id}`) > 0);
     });
 

@@ -2,14 +2,18 @@ import { randomBytes } from "node:crypto";
 import type { Ed25519PeerId } from "@libp2p/interface";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { readPeerAddress } from "../../src/p2p/address.ts";
 import { Dialer, dialDelayMs } from "../../src/p2p/dialer.ts";
 import { peerIdOfNode } from "../../src/p2p/node-identity.ts";
+
+const PEERS = "peers.test";
+const OTHERS = "others.test";
 
 /** Peers as the dialer sees them: who is wanted, and what comes of an attempt. */
 class Peers {
   readonly self = newPeerId();
   readonly wanted = new Set<string>();
+  /** By peer id; {@link PEERS} alone when there is nothing else. */
+  readonly listedBy = new Map<string, readonly string[]>();
   readonly attempts: { readonly atMs: number; readonly addresses: readonly string[] }[] = [];
   answer: () => Promise<void> = async () => {
     throw new Error("refused");
@@ -19,13 +23,11 @@ class Peers {
   mostUnderWay = 0;
 
   dialer(configured: readonly string[] = []): Dialer {
-    const addresses = configured
-      .map(readPeerAddress)
-      .flatMap((read) => (read.ok ? read.value : []));
-    return new Dialer(
-      { self: this.self, configured: addresses, random: () => 0.5, log: () => {} },
+    const dialer = new Dialer(
+      { self: this.self, random: () => 0.5, log: () => {} },
       {
         wants: (peerId) => this.wanted.has(peerId.toString()),
+        listedBy: (peerId) => this.listedBy.get(peerId.toString()) ?? [PEERS],
         hasRoom: () => this.room,
         dial: async (dialed) => {
           this.attempts.push({ atMs: Date.now(), addresses: dialed.map(String) });
@@ -35,6 +37,8 @@ class Peers {
         },
       },
     );
+    dialer.configure(configured);
+    return dialer;
   }
 }
 
@@ -72,7 +76,7 @@ describe("dialer", () => {
     const peers = new Peers();
     const dialer = peers.dialer();
     peers.wanted.add(id);
-    dialer.hint([addressOf(bravo, 1)]);
+    dialer.hint(PEERS, [addressOf(bravo, 1)]);
     dialer.admitted(bravo);
     dialer.lost(bravo);
     await vi.advanceTimersByTimeAsync(60_000);
@@ -96,7 +100,7 @@ describe("dialer", () => {
     for (let second = 0; second < 30; second += 1) {
       await vi.advanceTimersByTimeAsync(1_000);
       dialer.lost(bravo);
-      dialer.hint([addressOf(bravo, 100 + second)]);
+      dialer.hint(PEERS, [addressOf(bravo, 100 + second)]);
       dialer.admitted(bravo);
     }
     expect(peers.attempts.length).toBeGreaterThan(3);
@@ -107,7 +111,7 @@ describe("dialer", () => {
   test("does not dial who is not admitted, but remembers the hint until it is", async () => {
     const peers = new Peers();
     const dialer = peers.dialer();
-    dialer.hint([addressOf(bravo, 1)]);
+    dialer.hint(PEERS, [addressOf(bravo, 1)]);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(peers.attempts).toEqual([]);
     peers.wanted.add(id);
@@ -147,10 +151,10 @@ describe("dialer", () => {
     dialer.admitted(bravo);
     await vi.advanceTimersByTimeAsync(60_000);
     const before = peers.attempts.length;
-    dialer.hint([addressOf(bravo, 2)]);
+    dialer.hint(PEERS, [addressOf(bravo, 2)]);
     await vi.advanceTimersByTimeAsync(250);
     expect(peers.attempts).toHaveLength(before + 1);
-    dialer.hint([addressOf(bravo, 2)]);
+    dialer.hint(PEERS, [addressOf(bravo, 2)]);
     await vi.advanceTimersByTimeAsync(200);
     expect(peers.attempts).toHaveLength(before + 1);
     dialer.stop();
@@ -162,12 +166,14 @@ describe("dialer", () => {
     const dialer = peers.dialer(configured);
     peers.wanted.add(id);
     const hints = Array.from({ length: 10 }, (_, index) => addressOf(bravo, 100 + index));
-    dialer.hint(hints);
+    dialer.hint(PEERS, hints);
+    dialer.admitted(bravo);
     await vi.advanceTimersByTimeAsync(60_000);
     dialer.stop();
+    expect(peers.attempts.length).toBeGreaterThan(3);
     for (const { addresses } of peers.attempts) expect(addresses).toHaveLength(3);
     const tried = new Set(peers.attempts.flatMap(({ addresses }) => addresses));
-    expect(tried).toEqual(new Set([...configured, ...hints.slice(2)])); // Eight hints are kept.
+    expect(tried).toEqual(new Set([...configured, ...hints.slice(0, 8)])); // Eight hints are kept.
   });
 
   test("without room nobody is dialed, until there is room", async () => {
@@ -184,18 +190,89 @@ describe("dialer", () => {
     dialer.stop();
   });
 
-  test("remembers at most 20,000 hints", async () => {
+  test("hints of one trust domain push out none of another's, and each gets its turns", async () => {
     const peers = new Peers();
     const dialer = peers.dialer();
-    const many = Array.from({ length: 2_500 }, newPeerId);
-    for (const peerId of many) {
-      dialer.hint(Array.from({ length: 8 }, (_, index) => addressOf(peerId, index + 1)));
-    }
-    dialer.hint([addressOf(bravo, 1)]);
+    peers.listedBy.set(id, [PEERS, OTHERS]);
     peers.wanted.add(id);
+    dialer.admitted(bravo);
+    dialer.hint(PEERS, [addressOf(bravo, 1)]);
+    for (let port = 100; port < 200; port += 1) dialer.hint(OTHERS, [addressOf(bravo, port)]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    dialer.stop();
+    const tried = peers.attempts.slice(1).flatMap(({ addresses }) => addresses);
+    const theirs = Array.from({ length: 8 }, (_, index) => addressOf(bravo, 192 + index));
+    expect(new Set(tried)).toEqual(new Set([addressOf(bravo, 1), ...theirs]));
+    expect(peers.attempts.at(-1)?.addresses).toHaveLength(3);
+  });
+
+  test("hints of a trust domain are for the nodes that it lists, as long as it does", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer();
+    peers.wanted.add(id);
+    peers.listedBy.set(id, []);
+    dialer.hint(OTHERS, [addressOf(bravo, 1)]);
     dialer.admitted(bravo);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(peers.attempts).toEqual([]);
+    peers.listedBy.set(id, [OTHERS]);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(250);
+    expect(peers.attempts).toHaveLength(1);
+    dialer.forget(OTHERS);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(peers.attempts).toHaveLength(1);
+    dialer.stop();
+  });
+
+  test("64 hints of a trust domain are remembered, for a node eight: the newest", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer();
+    const nodes = Array.from({ length: 20 }, newPeerId);
+    dialer.hint(
+      PEERS,
+      nodes.flatMap((peerId) => [1, 2, 3, 4].map((port) => addressOf(peerId, port))),
+    );
+    for (const peerId of nodes) {
+      peers.wanted.add(peerId.toString());
+      dialer.admitted(peerId);
+    }
+    await vi.advanceTimersByTimeAsync(60_000);
+    dialer.stop();
+    const tried = peers.attempts.flatMap(({ addresses }) => addresses);
+    const known = nodes
+      .slice(0, 16)
+      .flatMap((peerId) => [1, 2, 3, 4].map((port) => addressOf(peerId, port)));
+    expect(new Set(tried)).toEqual(new Set(known));
+  });
+
+  test("addresses of the configuration are replaced by new ones", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(250);
+    dialer.configure([addressOf(bravo, 2)]);
+    await vi.advanceTimersByTimeAsync(250);
+    expect(peers.attempts.map(({ addresses }) => addresses)).toEqual([
+      [addressOf(bravo, 1)],
+      [addressOf(bravo, 2)],
+    ]);
+    dialer.stop();
+  });
+
+  test("who is no longer admitted is left alone, and tried at once when it is again", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(60_000);
+    const before = peers.attempts.length;
+    dialer.removed(bravo);
+    expect(vi.getTimerCount()).toBe(0);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(250);
+    expect(peers.attempts).toHaveLength(before + 1);
     dialer.stop();
   });
 
@@ -204,7 +281,7 @@ describe("dialer", () => {
     const dialer = peers.dialer([addressOf(peers.self, 1)]);
     peers.wanted.add(id).add(peers.self.toString());
     dialer.admitted(peers.self);
-    dialer.hint([
+    dialer.hint(PEERS, [
       "",
       "bravo.test:7843",
       "/ip4/127.0.0.1/tcp/1",

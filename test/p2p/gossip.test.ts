@@ -127,7 +127,7 @@ describe("a record whose first copy was not looked at", () => {
     const [rogue] = await forwardersTo(ours, 1); // The first one: chosen for every random round.
     ours.network.admit(PEERS, [honest.node, ...(rogue === undefined ? [] : [rogue.rogue.node])]);
     honest.network.admit(PEERS, [ours.node]);
-    honest.network.dial(ours.network.addresses());
+    honest.network.dial(PEERS, ours.network.addresses());
     await eventually(() => honest.peer.count(`synced ${ours.id}`) > 0);
     await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0);
     let judged = 0;

@@ -54,7 +54,7 @@ async function besideHonest(): Promise<{
   ours.network.admit(PEERS, [honest.node]);
   ours.network.admit(ROGUES, [await keyOf(seed)]);
   honest.network.admit(PEERS, [ours.node]);
-  honest.network.dial(ours.network.addresses());
+  honest.network.dial(PEERS, ours.network.addresses());
   await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0, LIMIT_MS);
   await eventually(() => honest.peer.count(`synced ${ours.id}`) > 0, LIMIT_MS);
   return { ours, honest, seed };
@@ -250,7 +250,7 @@ describe("a member that was cut off", () => {
     expect((ours.network as Libp2pNetwork).edgeCounts).toEqual({ refused: 0, cutOff: 1 });
     await eventually(() => ours.network.connections().length === 0);
     const rogue = await rogueNode({ seed });
-    ours.network.dial(rogue.libp2p.getMultiaddrs().map(String));
+    ours.network.dial(PEERS, rogue.libp2p.getMultiaddrs().map(String));
     const again = await rogue.dial(addressOf(ours)).catch(() => undefined);
     await eventually(() => again === undefined || again.status !== "open");
     expect(ours.network.connections()).toEqual([]);

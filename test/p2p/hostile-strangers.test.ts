@@ -33,7 +33,7 @@ async function expectMemberServed(ours: RunningPeer): Promise<void> {
   const member = await start();
   ours.network.admit(PEERS, [member.node]);
   member.network.admit(PEERS, [ours.node]);
-  member.network.dial(ours.network.addresses());
+  member.network.dial(PEERS, ours.network.addresses());
   await eventually(() => ours.peer.count(`synced ${member.id}`) > 0, LIMIT_MS);
   await eventually(() => member.peer.count(`synced ${ours.id}`) > 0, LIMIT_MS);
   const sequence = (ours.peer.book.newest(TD)?.sequence ?? 0n) + 1n;

@@ -272,7 +272,7 @@ describe("a member that answers", () => {
     await ours.network.syncNow(relay.id);
     expect(ours.peer.book.newest(TD)).toBeUndefined();
     honest.network.admit(PEERS, [ours.node]);
-    honest.network.dial([address]);
+    honest.network.dial(PEERS, [address]);
     await eventually(() => ours.peer.book.newest(TD)?.sequence === 1n, LIMIT_MS);
     expect(ours.network.connections()).toHaveLength(2);
   });
@@ -284,7 +284,7 @@ describe("a member that answers", () => {
     for (const name of wanted) honest.peer.book.put(bookRecord(name, 1n, text));
     ours.network.admit(PEERS, [honest.node]);
     honest.network.admit(PEERS, [ours.node]);
-    ours.network.dial(honest.network.addresses());
+    ours.network.dial(PEERS, honest.network.addresses());
     const beganMs = performance.now();
     await eventually(
       () => wanted.every((name) => ours.peer.book.newest(name) !== undefined),

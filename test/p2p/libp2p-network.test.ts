@@ -187,7 +187,7 @@ describe("gossip from a member", () => {
     const raw = await admittedRaw(ours);
     await raw.dial(ours.network.addresses());
     await eventually(() => ours.network.connections()[0]?.addresses.length === 2);
-    ours.network.dial(raw.libp2p.getMultiaddrs().map(String));
+    ours.network.dial(PEERS, raw.libp2p.getMultiaddrs().map(String));
     await raw.libp2p.getConnections()[0]?.close();
     await eventually(() => ours.peer.count(`connected ${raw.id}`) === 2);
     expect(ours.peer.count(`lost ${raw.id}`)).toBe(1);
@@ -402,7 +402,10 @@ describe("a mesh in one process", () => {
     for (const [index, { network }] of peers.entries()) {
       network.admit(PEERS, nodes);
       const others = [1, 7, 13].map((step) => peers[(index + step) % peers.length]);
-      network.dial(others.flatMap((other) => other?.network.addresses() ?? []));
+      network.dial(
+        PEERS,
+        others.flatMap((other) => other?.network.addresses() ?? []),
+      );
     }
     await eventually(() => peers.every(({ peer }) => peer.synced.size === 6), 15_000);
     for (const [index, { network, peer }] of peers.slice(0, 5).entries()) {

@@ -38,7 +38,7 @@ for (const network of networks) {
   await network.start();
   network.admit("peers.test", nodes);
 }
-networks[0]?.dial([
+networks[0]?.dial("peers.test", [
   ...(networks[1]?.addresses() ?? []),
   `/ip4/127.0.0.1/tcp/1/p2p/12D3KooWJD9nVPk7UnoUWWmdWUYAoKwWe2WLqbuRrZG9aw8CFHnW`,
 ]);

@@ -78,7 +78,12 @@ export type Effect =
       readonly trustDomain: TrustDomain;
       readonly nodes: readonly Uint8Array[];
     }
-  | { readonly kind: "dial"; readonly addresses: readonly string[] }
+  /** Where nodes of one trust domain may be found, besides what was said before. */
+  | {
+      readonly kind: "dial";
+      readonly trustDomain: TrustDomain;
+      readonly addresses: readonly string[];
+    }
   /** Something is wanted that a connected peer may have. */
   | { readonly kind: "sync-soon" }
   /** Comes back as `parked-woken`, behind what other rooms have said already. */

@@ -65,7 +65,7 @@ export function onImportAsked(
       (effect) => effect.kind === "answer" && effect.answer.kind === "refused",
     );
     return [
-      { kind: "dial", addresses: asked.addressHints },
+      { kind: "dial", trustDomain, addresses: asked.addressHints },
       ...(asked.replace && !isRefused ? standUp(state, partner, nowMs) : []),
       ...effects,
     ];
@@ -94,7 +94,7 @@ export function onImportAsked(
   const seenRow = asked.row === undefined ? NO_ROW : rowDigest(asked.row);
   return [
     ...storeSlot(state, pin, startSlot(verified.value), "newer", record, ticket, seenRow),
-    { kind: "dial", addresses: asked.addressHints },
+    { kind: "dial", trustDomain, addresses: asked.addressHints },
   ];
 }
 

@@ -35,9 +35,15 @@ const FIRST_SYNC_MS = 10_000;
 
 /** What to do first, when the state was made from the store. */
 export function start(state: MeshState): Effect[] {
-  const hints = [...state.partners.values()].flatMap(({ pin }) => pin.addressHints);
   const slots = [...state.partners.values(), state.own].flatMap(({ slot }) => slot ?? []);
   state.synced = state.partners.size === 0;
+  const known = [...state.partners.values()].map(
+    ({ pin: { trustDomain, addressHints: addresses } }): Effect => ({
+      kind: "dial",
+      trustDomain,
+      addresses,
+    }),
+  );
   const standing = [...state.partners.values()].flatMap((partner) =>
     sayFork(state, partner, state.startedAtMs).concat(
       sayAwaited(state, partner, state.startedAtMs),
@@ -45,7 +51,7 @@ export function start(state: MeshState): Effect[] {
   );
   return [
     ...slots.flatMap((slot) => admitNodes(slot, undefined)),
-    { kind: "dial", addresses: hints },
+    ...known,
     { kind: "mint-ahead" },
     ...standing,
     ...sayNotListed(state),

@@ -192,7 +192,7 @@ describe("a start", () => {
     const daemon = await TestDaemon.start(bravo, { disk });
     expect(daemon.effects).toEqual([
       { kind: "admit-nodes", trustDomain, nodes: [node.publicKey] },
-      { kind: "dial", addresses: ["/ip4/127.0.0.1/tcp/1"] },
+      { kind: "dial", trustDomain, addresses: ["/ip4/127.0.0.1/tcp/1"] },
       { kind: "mint-ahead" },
     ]);
   });

@@ -26,6 +26,7 @@ import type {
   StoredRecord,
 } from "../ports/record-store.ts";
 import { preparePrivateDirectory } from "../private-files/private-directory.ts";
+import { DirectoryLock } from "./directory-lock.ts";
 import { MarkerFollower, readMarker } from "./format-marker.ts";
 import {
   type Database,
@@ -69,7 +70,8 @@ interface SummedChange extends Change {
 }
 
 /**
- * Opens the store of a data directory, which is created when missing, and takes its lock.
+ * Opens the store of a data directory, which is created when missing. Nothing in it is touched
+ * before its lock is held.
  *
  * A directory without FORMAT is a first start, and must hold nothing but an empty store: with a node
  * key in it the store was lost. So the store is opened before anything else is put there.
@@ -78,29 +80,32 @@ interface SummedChange extends Change {
  */
 export async function openRecordStore(dataDir: string): Promise<RecordStore> {
   await preparePrivateDirectory(dataDir, "data_dir");
+  const lock = await DirectoryLock.take(dataDir);
   try {
-    const marker = await readMarker(dataDir);
-    if (marker !== undefined) {
-      const database = await openDatabase(dataDir, marker);
-      return new LevelRecordStore(dataDir, database, new MarkerFollower(dataDir, marker));
-    }
-    const made = await makeDatabase(dataDir);
-    return new LevelRecordStore(dataDir, made.database, new MarkerFollower(dataDir, made.marker));
+    const known = await readMarker(dataDir);
+    const { database, marker } =
+      known === undefined
+        ? await makeDatabase(dataDir)
+        : { database: await openDatabase(dataDir, known), marker: known };
+    return new LevelRecordStore(dataDir, lock, database, new MarkerFollower(dataDir, marker));
   } catch (error) {
+    await lock.release();
     throw storeFault(dataDir, error);
   }
 }
 
 class LevelRecordStore implements RecordStore {
   readonly #dataDir: string;
+  readonly #lock: DirectoryLock;
   readonly #follower: MarkerFollower;
   #database: Promise<Database>;
   /** Writes one after the other: each reads what it changes. The runner waits for each anyway. */
   #writing: Promise<void> = Promise.resolve();
   #mustReopen = false;
 
-  constructor(dataDir: string, database: Database, follower: MarkerFollower) {
+  constructor(dataDir: string, lock: DirectoryLock, database: Database, follower: MarkerFollower) {
     this.#dataDir = dataDir;
+    this.#lock = lock;
     this.#database = Promise.resolve(database);
     this.#follower = follower;
   }
@@ -193,6 +198,7 @@ class LevelRecordStore implements RecordStore {
     await this.#follower.settled();
     const database = await this.#database.catch(() => undefined);
     await database?.close();
+    await this.#lock.release();
   }
 
   async #reading<Value>(read: (database: Database) => Promise<Value>): Promise<Value> {

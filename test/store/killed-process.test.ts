@@ -1,5 +1,8 @@
 /** Real processes on one data directory: killed while they write, in each other's way, on a full disk. */
 import { execFileSync } from "node:child_process";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
 import { describe, expect, test } from "vitest";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { openRecordStore } from "../../src/store/level-record-store.ts";
@@ -64,6 +67,23 @@ describe("a data directory in use by another process", () => {
     const store = await openRecordStore(dataDir);
     await store.close();
   });
+
+  test.skipIf(process.platform !== "linux")(
+    "is refused though somebody deleted its files, which loses nothing",
+    async () => {
+      const dataDir = await temporaryDirectory();
+      const child = startChild("endless-writer.ts", [dataDir]);
+      await acknowledged(child, 3);
+      await rm(join(dataDir, "store", "LOCK"));
+      await expect(openRecordStore(dataDir)).rejects.toMatchObject({ code: "ALREADY_RUNNING" });
+      const last = (await acknowledged(child, 20)).at(-1) ?? 0n;
+      await child.kill();
+      const store = await openRecordStore(dataDir); // At once: the kernel took the guard back.
+      const { domains } = await store.load();
+      expect(domains.some(({ held }) => held.sequence >= last)).toBe(true);
+      await store.close();
+    },
+  );
 
   test("is refused in the same process too", async () => {
     const dataDir = await temporaryDirectory();

@@ -161,7 +161,7 @@ export const ROOMS: readonly Room[] = [
     holds: "records, pins and marks on disk",
     imports: [...IO, "private-files"],
     packages: ["level"],
-    node: ["node:fs"],
+    node: ["node:fs", "node:net"],
   },
   {
     name: "keys",

@@ -61,4 +61,8 @@ export class Account {
   take(name: BudgetName, nowMs: number, count = 1): boolean {
     return this.#budgets.get(name)?.take(nowMs, count) === true;
   }
+
+  left(name: BudgetName, nowMs: number): number {
+    return this.#budgets.get(name)?.left(nowMs) ?? 0;
+  }
 }

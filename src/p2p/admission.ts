@@ -18,6 +18,8 @@ import { nodeOfPeerId, peerIdOfNode } from "./node-identity.ts";
 interface Budget {
   /** Takes `count`, or says no and takes nothing. */
   take(nowMs: number, count?: number): boolean;
+  /** How often one may be taken. */
+  left(nowMs: number): number;
 }
 
 /** An admitted node. */
@@ -58,6 +60,11 @@ export class Member {
     return {
       take: (nowMs, count) =>
         [...this.accounts.values()].some((account) => account.take(name, nowMs, count)),
+      left: (nowMs) =>
+        [...this.accounts.values()].reduce(
+          (sum, each) => sum + Math.floor(each.left(name, nowMs)),
+          0,
+        ),
     };
   }
 }

@@ -18,12 +18,17 @@ export class TokenBucket {
     this.#filledAtMs = nowMs;
   }
 
-  /** Takes `count` tokens, or says no and takes nothing. */
-  take(nowMs: number, count = 1): boolean {
+  /** How many tokens there are; below zero while some are owed. */
+  left(nowMs: number): number {
     const earned = (Math.max(0, nowMs - this.#filledAtMs) * this.#rate.perSecond) / 1_000;
     this.#tokens = Math.min(this.#rate.burst, this.#tokens + earned);
     this.#filledAtMs = nowMs;
-    if (this.#tokens < count) return false;
+    return this.#tokens;
+  }
+
+  /** Takes `count` tokens, or says no and takes nothing. */
+  take(nowMs: number, count = 1): boolean {
+    if (this.left(nowMs) < count) return false;
     this.#tokens -= count;
     return true;
   }

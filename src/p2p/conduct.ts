@@ -12,7 +12,10 @@
 import { FadingCount } from "../core/std/fading-count.ts";
 import { type Rate, TokenBucket } from "../core/std/token-bucket.ts";
 
-/** An honest peer forwards nothing that gets the verdict reject; eight are left to a bug of ours. */
+/**
+ * An honest peer forwards nothing that gets the verdict reject; eight are left to a bug of ours.
+ * Above: the trust domain is graylisted.
+ */
 const INVALID_MAX = 8;
 const INVALID_FADES_MS = 25_000;
 /**
@@ -28,6 +31,7 @@ const GRAYLISTED_MS = 60_000;
  * Work in units of 1 to 10 µs of our time (measured): a frame, an RPC, a control entry, a KiB of
  * gossip are 1, a message 4, a new stream or a ping 200. The mass rotation above makes 150,000 for
  * each node that forwards it to us: four in a mesh of four, when all we know is one trust domain.
+ * Above: the trust domain is barred, its connections are cut.
  */
 const WORK: Rate = { perSecond: 5_000, burst: 600_000 };
 /** Above: its connections are cut, and none is taken or made for so long. */

@@ -2,14 +2,22 @@
 
 const VARINT_MORE = 0x80;
 
+export interface SeenLengths {
+  /** Infinity when none ended in these bytes. */
+  readonly shortest: number;
+  /** Of one that goes on, the least that it can be when it is written as short as it can be. */
+  readonly longest: number;
+}
+
 export class LengthPrefixes {
   #length = 0;
   #scale = 1;
   #bodyBytesLeft = 0;
 
-  /** Takes the next bytes, cut anywhere. Returns the smallest length that ends in them, or infinity. */
-  shortest(bytes: Uint8Array): number {
+  /** Takes the next bytes of the stream, cut anywhere. */
+  read(bytes: Uint8Array): SeenLengths {
     let shortest = Infinity;
+    let longest = 0;
     for (let at = 0; at < bytes.length;) {
       const byte = bytes[at] ?? 0;
       if (this.#bodyBytesLeft > 0) {
@@ -19,15 +27,17 @@ export class LengthPrefixes {
       } else if (byte >= VARINT_MORE) {
         this.#length += (byte - VARINT_MORE) * this.#scale;
         this.#scale *= VARINT_MORE;
+        longest = Math.max(longest, this.#scale);
         at += 1;
       } else {
         this.#bodyBytesLeft = this.#length + byte * this.#scale;
         shortest = Math.min(shortest, this.#bodyBytesLeft);
+        longest = Math.max(longest, this.#bodyBytesLeft);
         this.#length = 0;
         this.#scale = 1;
         at += 1;
       }
     }
-    return shortest;
+    return { shortest, longest };
   }
 }

@@ -57,9 +57,16 @@ describe("lengths of messages on a stream", () => {
       fc.property(fc.array(fc.nat({ max: 300 }), { minLength: 1 }), cuts, (lengths, cutsAt) => {
         const bytes = Buffer.concat(lengths.map((length) => framed(Buffer.alloc(length, 0xff))));
         const reader = new LengthPrefixes();
-        const shortest = pieces(bytes, cutsAt).map((piece) => reader.shortest(piece));
-        expect(Math.min(...shortest)).toBe(Math.min(...lengths));
+        const seen = pieces(bytes, cutsAt).map((piece) => reader.read(piece));
+        expect(Math.min(...seen.map(({ shortest }) => shortest))).toBe(Math.min(...lengths));
+        expect(Math.max(...seen.map(({ longest }) => longest))).toBe(Math.max(...lengths));
       }),
     );
+  });
+
+  test("are seen to be long before they end, also when they never do", () => {
+    const reader = new LengthPrefixes();
+    const longest = Array.from({ length: 9 }, () => reader.read(Uint8Array.of(0x80)).longest);
+    expect(longest).toEqual(Array.from({ length: 9 }, (_, index) => 128 ** (index + 1)));
   });
 });

@@ -1,8 +1,6 @@
 /** What of gossip we leave for reasons of our own is not lost: another copy is taken, or sync asks. */
-import type { Stream } from "@libp2p/interface";
 import { describe, expect, test } from "vitest";
 import type { Libp2pNetwork } from "../../src/p2p/libp2p-network.ts";
-import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import type { Verdict } from "../../src/ports/peer-network.ts";
 import {
   PEERS,
@@ -13,43 +11,15 @@ import {
   eventually,
   startsPeers,
 } from "../compliance/peer-network.ts";
-import { startsRogues } from "../rogue/attacks.ts";
-import { message, subscription } from "../rogue/gossip-rpcs.ts";
-import { GOSSIP_PROTOCOL, type Rogue, openStream } from "../rogue/rogue-node.ts";
+import { message } from "../rogue/gossip-rpcs.ts";
+import { startsForwarders } from "./gossip-forwarders.ts";
 import { making } from "./libp2p-peers.ts";
 
 const start = startsPeers(making({ nowMs: () => 0, random: () => 0 })); // No budget is earned.
-const rogueNode = startsRogues();
+const forwardersTo = startsForwarders();
 
 const BUDGET = 100;
 const JUNK_TD = "nobody.test";
-
-interface Forwarder {
-  readonly rogue: Rogue;
-  readonly gossip: Stream;
-  /** Rounds of sync that ours began with it. None is answered. */
-  readonly rounds: () => number;
-}
-
-/** Members of ours with a gossip stream each, once ours has asked each for the rounds on connect. */
-async function forwardersTo(ours: RunningPeer, count: number): Promise<readonly Forwarder[]> {
-  const rogues = await Promise.all(Array.from({ length: count }, async () => await rogueNode()));
-  for (const { id, node } of rogues) ours.network.admit(`${id}.test`, [node]);
-  const [address = ""] = ours.network.addresses();
-  return await Promise.all(
-    rogues.map(async (rogue) => {
-      let rounds = 0;
-      await rogue.onStream(SYNC_PROTOCOL, (stream) => {
-        rounds += 1;
-        void stream.close();
-      });
-      const gossip = await openStream(await rogue.dial(address), GOSSIP_PROTOCOL);
-      gossip.send(subscription());
-      await eventually(() => rounds > 0);
-      return { rogue, gossip, rounds: () => rounds };
-    }),
-  );
-}
 
 const record = (sequence: bigint): Uint8Array =>
   message(encodeBookRecord(bookRecord(TD, sequence)));

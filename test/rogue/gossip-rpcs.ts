@@ -31,17 +31,20 @@ function control(entries: Partial<RPC.ControlMessage>): Uint8Array {
 const ID_BYTES = 32;
 const randomIds = (count: number): Uint8Array[] =>
   Array.from({ length: count }, () => randomBytes(ID_BYTES));
+const given = (ids: readonly Uint8Array[] | number): Uint8Array[] =>
+  typeof ids === "number" ? randomIds(ids) : [...ids];
 
 export const subscription = (topic = STATE_TOPIC): Uint8Array =>
   rpc({ subscriptions: [{ subscribe: true, topic }] });
 export const message = (...data: readonly Uint8Array[]): Uint8Array =>
   rpc({ messages: data.map((each) => ({ topic: STATE_TOPIC, data: each })) });
-export const ihave = (ids: number): Uint8Array =>
-  control({ ihave: [{ topicID: STATE_TOPIC, messageIDs: randomIds(ids) }] });
+export const ihave = (ids: readonly Uint8Array[] | number): Uint8Array =>
+  control({ ihave: [{ topicID: STATE_TOPIC, messageIDs: given(ids) }] });
 export const iwant = (ids: readonly Uint8Array[] | number): Uint8Array =>
-  control({ iwant: [{ messageIDs: typeof ids === "number" ? randomIds(ids) : [...ids] }] });
+  control({ iwant: [{ messageIDs: given(ids) }] });
 export const idontwant = (ids: number): Uint8Array =>
   control({ idontwant: [{ messageIDs: randomIds(ids) }] });
+export const graft = (): Uint8Array => control({ graft: [{ topicID: STATE_TOPIC }] });
 export const graftAndPrune = (): Uint8Array =>
   control({
     graft: [{ topicID: STATE_TOPIC }],

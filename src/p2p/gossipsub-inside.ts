@@ -1,0 +1,246 @@
+/**
+ * All that we change of gossipsub: the places where it asks nobody, in the order in which
+ * an RPC passes them. What is decided there is gossip.ts; what happens without each, which test shows
+ * it and when it may go is docs/decisions/0010-around-gossipsub-and-yamux.md.
+ *
+ *     stream ──▶ lengths ──▶ RPC ──┬──▶ message ──▶ seen ──▶ validator
+ *     admitted?  not too     may   │    look at it?
+ *                large?      it?   └──▶ IHAVE ──▶ IWANT    RPC ──▶ split ──▶ stream
+ *                                       how many?
+ *
+ * Its class is not exported, so each method is replaced on the one object that there is, by one that
+ * calls it.
+ */
+import assert from "node:assert/strict";
+import { type GossipSub, type GossipSubComponents, gossipsub } from "@libp2p/gossipsub";
+import type { RPC } from "@libp2p/gossipsub/message";
+import type { Connection, PeerId, Stream, Topology } from "@libp2p/interface";
+import { toHex } from "../core/std/bytes.ts";
+import { sha256 } from "../core/std/sha256.ts";
+import { MESSAGES_BYTES_MAX, MESSAGE_FRAME_BYTES, RPC_BYTES_MAX } from "./gossip-options.ts";
+import { LengthPrefixes } from "./length-prefixes.ts";
+
+/** The version that was read for this. An update is read again, place by place. */
+export const GOSSIPSUB_VERSION = "17.1.1";
+/**
+ * The shortest RPC of our topics has 25. Each costs 4 µs and more, so empty ones of a byte would be
+ * the cheapest way to keep us busy. Below: the stream ends before they are looked at.
+ */
+const RPC_BYTES_MIN = 8;
+
+/** What we decide where gossipsub asks nobody. */
+export interface GossipRules {
+  admits(peerId: PeerId): boolean;
+  /** An admitted peer sent so many bytes, which nobody has read yet. */
+  onBytes(from: PeerId, bytes: number): void;
+  /** Whether anything of the RPC is looked at. */
+  onRpc(from: PeerId, rpc: RPC): boolean;
+  /** A message came that was not seen. Does `look`, or leaves it to come again. */
+  onUnseen(from: PeerId, look: () => Promise<void>): Promise<void>;
+  /** How many more of the messages that it has we want of a peer; `asked` since the heartbeat. */
+  wants(peerId: string, asked: number): number;
+  /** We have told a peer what we want. */
+  onAttached(peerId: PeerId): void;
+}
+
+type Registrar = GossipSubComponents["registrar"];
+
+/** With what the type of its factory does not declare. */
+interface Inside extends GossipSub {
+  handleReceivedRpc(from: PeerId, rpc: RPC): Promise<void>;
+  handleReceivedMessage(from: PeerId, message: RPC.Message): Promise<void>;
+  /** Returns one entry or none. */
+  handleIHave(peerId: string, ihave: readonly RPC.ControlIHave[]): RPC.ControlIWant[];
+  /** Whether it was sent. */
+  sendRpc(peerId: string, rpc: RPC): boolean;
+  getScore(peerId: string): number;
+  /** How many messages a peer was asked for since the heartbeat, by its id. */
+  readonly iasked: Map<string, number>;
+  /** By message id as text. */
+  readonly seenCache: { has(id: string): boolean; readonly entries: Map<string, unknown> };
+}
+
+const INSIDES = [
+  "handleReceivedRpc",
+  "handleReceivedMessage",
+  "handleIHave",
+  "sendRpc",
+  "getScore",
+  "iasked",
+  "seenCache",
+] as const satisfies readonly (keyof Inside)[];
+
+export class GossipsubInside {
+  readonly pubsub: Inside;
+  readonly #rules: GossipRules;
+  /** What gossipsub wants to be told about peers. The same object for each of its protocols. */
+  readonly #topologies = new Set<Topology>();
+
+  constructor(
+    options: Parameters<typeof gossipsub>[0],
+    components: GossipSubComponents,
+    rules: GossipRules,
+  ) {
+    this.#rules = rules;
+    const { privateKey, peerId, peerStore, connectionManager, logger } = components;
+    const registrar = this.#admittedOnly(components.registrar);
+    const parts = { privateKey, peerId, peerStore, registrar, connectionManager, logger };
+    this.pubsub = withInsides(gossipsub(options)(parts));
+    this.#askForRpcs();
+    this.#askForMessages();
+    this.#askForWants();
+    this.#splitRpcs();
+  }
+
+  /** Opens the outbound stream to a connected, admitted peer, unless there is one. */
+  attach(peerId: PeerId, connection: Connection): void {
+    const careful = this.#watched(connection);
+    for (const topology of this.#topologies) void topology.onConnect?.(peerId, careful);
+  }
+
+  detach(peerId: PeerId): void {
+    for (const topology of this.#topologies) void topology.onDisconnect?.(peerId);
+  }
+
+  /** The message is looked at again, whoever brings it. */
+  forget(data: Uint8Array): void {
+    this.pubsub.seenCache.entries.delete(messageId(data));
+  }
+
+  /** It would ask the validator for messages only: not for copies of them, not for control. */
+  #askForRpcs(): void {
+    const { pubsub } = this;
+    const handle = pubsub.handleReceivedRpc.bind(pubsub);
+    pubsub.handleReceivedRpc = async (from, rpc) => {
+      if (this.#rules.onRpc(from, rpc)) await handle(from, rpc);
+    };
+  }
+
+  /** It takes a message for seen before it asks the validator. Copies it only counts. */
+  #askForMessages(): void {
+    const { pubsub } = this;
+    const handle = pubsub.handleReceivedMessage.bind(pubsub);
+    pubsub.handleReceivedMessage = async (from, message) => {
+      const look = async (): Promise<void> => await handle(from, message);
+      if (pubsub.seenCache.has(messageId(message.data))) await look();
+      else await this.#rules.onUnseen(from, look);
+    };
+  }
+
+  /** It would ask for 5,000 at once. */
+  #askForWants(): void {
+    const { pubsub } = this;
+    const handle = pubsub.handleIHave.bind(pubsub);
+    pubsub.handleIHave = (peerId, ihave) => {
+      const asked = pubsub.iasked.get(peerId) ?? 0;
+      const wants = this.#rules.wants(peerId, asked);
+      if (wants <= 0) return [];
+      const [wanted] = handle(peerId, ihave);
+      if (wanted === undefined) return [];
+      const messageIDs = wanted.messageIDs.slice(0, wants);
+      pubsub.iasked.set(peerId, asked + messageIDs.length);
+      return [{ messageIDs }];
+    };
+  }
+
+  /** It would answer an IWANT in one RPC, however large, which its own reader does not take. */
+  #splitRpcs(): void {
+    const { pubsub } = this;
+    const send = pubsub.sendRpc.bind(pubsub);
+    pubsub.sendRpc = (peerId, rpc) => {
+      const [first = [], ...others] = inParts(rpc.messages);
+      return (
+        send(peerId, { ...rpc, messages: first }) &&
+        others.every((messages) => send(peerId, { subscriptions: [], messages }))
+      );
+    };
+  }
+
+  /** In place of libp2p's: it sees streams of admitted peers only, and hears of peers from us. */
+  #admittedOnly(registrar: Registrar): Registrar {
+    return {
+      handle: async (protocol, handler, options) => {
+        await registrar.handle(
+          protocol,
+          (stream, connection) => {
+            const { remotePeer } = connection;
+            if (!this.#rules.admits(remotePeer)) return stream.abort(new Error("not admitted"));
+            this.#watchLengths(stream, remotePeer);
+            return handler(stream, this.#watched(connection));
+          },
+          options,
+        );
+      },
+      register: async (protocol, topology) => {
+        this.#topologies.add(topology);
+        return protocol;
+      },
+      unregister: () => this.#topologies.clear(),
+      unhandle: async (protocol, options) => await registrar.unhandle(protocol, options),
+      getProtocols: () => registrar.getProtocols(),
+      getHandler: (protocol) => registrar.getHandler(protocol),
+      getTopologies: (protocol) => registrar.getTopologies(protocol),
+      use: (protocol, middleware) => registrar.use(protocol, middleware),
+      unuse: (protocol) => registrar.unuse(protocol),
+      getMiddleware: (protocol) => registrar.getMiddleware(protocol),
+    };
+  }
+
+  /**
+   * A length that its reader does not take ends the reader and not the stream: the peer would send
+   * into it for ever. Reset, it opens another.
+   */
+  #watchLengths(stream: Stream, from: PeerId): void {
+    const lengths = new LengthPrefixes();
+    stream.addEventListener("message", (event) => {
+      this.#rules.onBytes(from, event.data.byteLength);
+      const { shortest, longest } = lengths.read(event.data.subarray());
+      if (shortest >= RPC_BYTES_MIN && longest <= RPC_BYTES_MAX) return;
+      event.stopImmediatePropagation();
+      stream.abort(new Error("an RPC too short to say anything, or too long"));
+    });
+  }
+
+  /**
+   * A peer that does not admit us resets the stream while it is being opened. It listens for that
+   * only after `newStream` resolved, would keep the dead stream for good and never open another.
+   */
+  #watched(connection: Connection): Connection {
+    const newStream: Connection["newStream"] = async (protocols, options) => {
+      const stream = await connection.newStream(protocols, options);
+      if (stream.status !== "open") throw new Error("the peer closed the stream at once");
+      // It sends our subscription before anything else happens.
+      setImmediate(() => this.#rules.onAttached(connection.remotePeer));
+      return stream;
+    };
+    return Object.create(connection, { newStream: { value: newStream } }) as Connection;
+  }
+}
+
+function withInsides(pubsub: GossipSub): Inside {
+  assert(
+    INSIDES.every((each) => each in pubsub),
+    `another gossipsub than ${GOSSIPSUB_VERSION}`,
+  );
+  return pubsub as Inside;
+}
+
+function messageId(data: Uint8Array = new Uint8Array()): string {
+  return toHex(sha256(data));
+}
+
+/** In their order, as many in each as go into one RPC. */
+function inParts(messages: readonly RPC.Message[]): RPC.Message[][] {
+  const parts: RPC.Message[][] = [];
+  let room = 0;
+  for (const message of messages) {
+    const bytes = (message.data?.length ?? 0) + MESSAGE_FRAME_BYTES;
+    if (bytes > room) {
+      parts.push([]);
+      room = MESSAGES_BYTES_MAX;
+    }
+    parts.at(-1)?.push(message);
+    room -= bytes;
+  }
+  return parts;
+}

@@ -1,0 +1,63 @@
+/** Who pays for what a node gossips, when two trust domains list it. */
+import { randomBytes } from "node:crypto";
+import { peerIdFromPrivateKey } from "@libp2p/peer-id";
+import { expect, onTestFinished, test } from "vitest";
+import { Admission } from "../../src/p2p/admission.ts";
+import { Gossip } from "../../src/p2p/gossip.ts";
+import { type MeshNode, createMeshNode } from "../../src/p2p/libp2p-node.ts";
+import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
+import { Wires } from "../../src/p2p/wire.ts";
+import { eventually } from "../compliance/peer-network.ts";
+import { startsRogues } from "../rogue/attacks.ts";
+import { subscription, undecodable } from "../rogue/gossip-rpcs.ts";
+import { GOSSIP_PROTOCOL, openStream } from "../rogue/rogue-node.ts";
+import { OPTIONS } from "./libp2p-peers.ts";
+
+const rogueNode = startsRogues();
+const nowMs = (): number => 0;
+const { log } = OPTIONS;
+/** Of one trust domain, see conduct.ts. */
+const WORK = 600_000;
+const KIB = 1024;
+
+/** A node with gossip alone, and whom it admits. */
+async function startGossip(): Promise<{
+  node: MeshNode;
+  admission: Admission;
+  met: () => boolean;
+}> {
+  const privateKey = await nodePrivateKey(randomBytes(32));
+  const admission = new Admission(peerIdFromPrivateKey(privateKey), nowMs);
+  const gossip = new Gossip({ nowMs, log }, admission, async () => "ignore");
+  const node = await createMeshNode({
+    privateKey,
+    listen: OPTIONS.listen,
+    announce: [],
+    gater: {},
+    wires: new Wires(admission, { nowMs, log }),
+    gossip: (components) => gossip.create(components),
+  });
+  await node.start();
+  onTestFinished(async () => await node.stop());
+  let met = false;
+  gossip.start({ onAttached: () => (met = true), onLeft: () => {} });
+  return { node, admission, met: () => met };
+}
+
+test("the one whose conduct is better now, not when the stream was opened", async () => {
+  const { node, admission, met } = await startGossip();
+  const rogue = await rogueNode();
+  for (const trustDomain of ["first.test", "second.test"])
+    admission.admit(trustDomain, [rogue.node]);
+  const [address] = node.getMultiaddrs();
+  const stream = await openStream(await rogue.dial(String(address)), GOSSIP_PROTOCOL);
+  stream.send(subscription());
+  await eventually(met);
+  const accounts = admission.member(rogue.libp2p.peerId)?.accounts;
+  const [first, second] = [accounts?.get("first.test"), accounts?.get("second.test")];
+  first?.conduct.onWork(WORK + 1, 0);
+  second?.conduct.onWork(WORK - 200, 0);
+  expect([first?.conduct.barred(0), second?.conduct.barred(0)]).toEqual([true, false]);
+  stream.send(undecodable(256 * KIB));
+  await eventually(() => second?.conduct.barred(0));
+});

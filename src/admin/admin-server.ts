@@ -4,7 +4,6 @@
  * a `Fault` becomes its JSON. It decides nothing: see `Operations`.
  */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import type { Socket } from "node:net";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import {
@@ -27,7 +26,7 @@ import { escapeJson } from "../printable.ts";
 import { Connections } from "./connections.ts";
 import { ADMIN_LIMITS, type AdminLimits } from "./limits.ts";
 import type { Operations } from "./operations.ts";
-import { cannotCreate, claimSocketPath } from "./socket-path.ts";
+import { SocketPath } from "./socket-path.ts";
 import { Watchers } from "./watchers.ts";
 
 export interface AdminServerOptions {
@@ -48,12 +47,12 @@ const DEADLINE_CHECK_MS = 1_000;
 const STOP_GRACE_MS = 1_000;
 
 export class AdminServer {
-  readonly #socketPath: string;
+  readonly #path: SocketPath;
   readonly #watchers: Watchers;
   readonly #app: FastifyInstance;
 
   constructor(options: AdminServerOptions, ports: AdminServerPorts) {
-    this.#socketPath = options.socketPath;
+    this.#path = new SocketPath(options.socketPath);
     const limits = { ...ADMIN_LIMITS, ...options.limits };
     this.#watchers = new Watchers(limits, ports.operations);
     this.#app = buildApp(limits, ports, this.#watchers);
@@ -61,25 +60,14 @@ export class AdminServer {
 
   /** Listens. Throws `ALREADY_RUNNING` or `CANNOT_CREATE`. */
   async start(): Promise<void> {
-    const { server } = this.#app;
     await this.#app.ready();
-    await claimSocketPath(this.#socketPath);
-    // Node binds a path within this call, so no other code runs under the changed umask; a chmod
-    // afterwards would leave a moment in which others may connect.
-    const umask = process.umask(0o177);
-    try {
-      server.listen(this.#socketPath);
-    } finally {
-      process.umask(umask);
-    }
-    await once(server, "listening").catch((error: unknown) => {
-      throw cannotCreate(this.#socketPath, error);
-    });
+    await this.#path.listen(this.#app.server);
   }
 
   /** Ends the streams, lets calls under way end for a second, and removes the socket. */
   async stop(): Promise<void> {
     this.#watchers.stop();
+    await this.#path.remove();
     const force = setTimeout(() => this.#app.server.closeAllConnections(), STOP_GRACE_MS);
     await this.#app.close();
     clearTimeout(force);

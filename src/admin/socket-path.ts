@@ -1,44 +1,100 @@
 /**
  * The place of a Unix socket in the file system. A socket file stays behind when its daemon is
  * killed: it is replaced when nobody answers on it, and never when somebody does. Nothing else than
- * a socket is ever deleted. What keeps two daemons apart for certain is the lock on data_dir.
+ * that, and the socket that was put there, is ever deleted.
+ *
+ *     listen under a name that nobody knows ── link(2), which replaces nothing ──▶ path ── stop ──▶ gone
+ *
+ * libuv deletes the name that it listened on when it closes, whatever lies there by then; so it gets
+ * one that is gone at once. What keeps two daemons from one data_dir is the store's lock.
  */
 import { once } from "node:events";
-import { lstat, mkdir, unlink } from "node:fs/promises";
-import { connect } from "node:net";
-import { dirname } from "node:path";
+import { link, lstat, unlink } from "node:fs/promises";
+import { type Server, connect } from "node:net";
+import { dirname, join } from "node:path";
 import { Fault } from "../fault.ts";
-import { checkWay } from "../private-files/private-directory.ts";
+import { makeWay } from "../private-files/private-directory.ts";
 
 /** `sun_path` of unix(7), less the byte that ends it. A longer path would be cut off silently. */
 const SOCKET_PATH_BYTES_MAX = 107;
 /** A live daemon's kernel answers at once; a full backlog counts as alive. */
 const PROBE_DEADLINE_MS = 1_000;
+/** A socket is born 0600: whoever can open it may change trust. */
+const UMASK = 0o177;
 
-/**
- * Makes the directory (0700 when it is new) and clears a stale socket away.
- * Throws `ALREADY_RUNNING` when somebody listens there, `NOT_ALLOWED` where others could put a socket
- * of theirs in its place, `CANNOT_CREATE` for anything else.
- */
-export async function claimSocketPath(path: string): Promise<void> {
-  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
-    const advice = "Set `admin.socket_path` to a shorter path.";
-    const message = `${path} is longer than the ${SOCKET_PATH_BYTES_MAX} bytes of a socket's path.`;
-    throw new Fault("CANNOT_CREATE", message, { advice });
+export class SocketPath {
+  readonly #path: string;
+  /** Tells the socket that was put there from anything that took its place. */
+  #inode: string | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
   }
-  try {
-    await checkWay(path, "admin.socket_path");
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    if (await isStale(path)) await unlink(path);
-  } catch (error) {
-    throw error instanceof Fault ? error : cannotCreate(path, error);
+
+  /**
+   * Makes the directory (0700 when it is new), clears a stale socket away, and lets the server listen
+   * there. Throws `ALREADY_RUNNING` when somebody listens there, `NOT_ALLOWED` where others could put
+   * a socket of theirs in its place, `CANNOT_CREATE` for anything else.
+   */
+  async listen(server: Server): Promise<void> {
+    const path = this.#path;
+    const unknown = join(dirname(path), `.${crypto.randomUUID().slice(0, 8)}`);
+    if (Math.max(Buffer.byteLength(path), Buffer.byteLength(unknown)) > SOCKET_PATH_BYTES_MAX) {
+      const advice = "Set `admin.socket_path` to a shorter path.";
+      const message = `${path} is longer than the ${SOCKET_PATH_BYTES_MAX} bytes of a socket's path.`;
+      throw new Fault("CANNOT_CREATE", message, { advice });
+    }
+    try {
+      await makeWay(path, "admin.socket_path");
+      if (await isStale(path)) await unlink(path);
+      await listenPrivately(server, unknown);
+      this.#inode = await inodeOf(unknown);
+      await rename(unknown, path);
+    } catch (error) {
+      server.close();
+      throw error instanceof Fault ? error : cannotCreate(path, error);
+    }
+  }
+
+  /** Deletes the socket; nothing when something else lies there by now. Call it before the close. */
+  async remove(): Promise<void> {
+    if (this.#inode === undefined) return;
+    // While the server listens, no other file can get its inode.
+    if ((await inodeOf(this.#path)) !== this.#inode) return;
+    await unlink(this.#path).catch(() => undefined); // What stays is replaced by the next start.
   }
 }
 
-/** Why a socket could not be made at `path`. */
-export function cannotCreate(path: string, cause: unknown): Fault {
+async function listenPrivately(server: Server, path: string): Promise<void> {
+  // Node binds a path within this call, so no other code runs under the changed umask; a chmod
+  // afterwards would leave a moment in which others may connect.
+  const umask = process.umask(UMASK);
+  try {
+    server.listen(path);
+  } finally {
+    process.umask(umask);
+  }
+  await once(server, "listening");
+}
+
+/** Replaces nothing, which Node's `rename` would do. */
+async function rename(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } finally {
+    await unlink(from);
+  }
+}
+
+/** Undefined when nothing lies there. */
+async function inodeOf(path: string): Promise<string | undefined> {
+  const found = await lstat(path, { bigint: true }).catch(() => undefined);
+  return found && `${found.dev}:${found.ino}`;
+}
+
+function cannotCreate(path: string, cause: unknown): Fault {
   const code = errorCode(cause);
-  if (code === "EADDRINUSE") return alreadyRunning(path);
+  if (code === "EEXIST") return alreadyRunning(path); // Another daemon was quicker by a moment.
   return new Fault("CANNOT_CREATE", `The socket ${path} cannot be made: ${code}.`, { cause });
 }
 

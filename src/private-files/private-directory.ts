@@ -47,8 +47,11 @@ export async function preparePrivateDirectory(path: string, what: string): Promi
   await checkPrivateDirectory(path, what);
 }
 
-/** Makes what is missing above `path`, 0700, where the way allows it; then the way is as checked. */
-async function makeWay(path: string, what: string): Promise<void> {
+/**
+ * Makes what is missing above `path`, 0700, where the way allows it; then nobody but root and this
+ * user can put something else where `path` leads to. Throws as {@link preparePrivateDirectory} does.
+ */
+export async function makeWay(path: string, what: string): Promise<void> {
   if (await checkWay(path, what)) return;
   try {
     await mkdir(dirname(path), { recursive: true, mode: OWNER_ONLY });
@@ -95,7 +98,7 @@ export async function checkPrivateDirectory(path: string, what: string): Promise
  * @returns Whether all of the way exists.
  * @throws {Fault} `NOT_ALLOWED` that names the directory; `CANNOT_CREATE` when it cannot be followed.
  */
-export async function checkWay(path: string, what: string): Promise<boolean> {
+async function checkWay(path: string, what: string): Promise<boolean> {
   const names = namesOf(dirname(resolve(path)));
   let links = 0;
   let at = "/";

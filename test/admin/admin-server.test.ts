@@ -1,11 +1,21 @@
 /** The admin API over a real Unix socket, asked by our client and by hand. */
 import { once } from "node:events";
-import { chmod, lstat, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  lstat,
+  mkdtemp,
+  readFile,
+  readdir,
+  rm,
+  stat,
+  unlink,
+  writeFile,
+} from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { type Socket, connect, createServer } from "node:net";
 import { spawn } from "node:child_process";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { callAdmin, watchAdmin } from "../../src/admin-contract/client.ts";
@@ -134,6 +144,50 @@ describe("the socket", () => {
     await servers.pop()?.stop();
     expect(await codeOf(callAdmin(socketPath, "status", {}))).toBe("DAEMON_UNREACHABLE");
     await expect(lstat(socketPath)).rejects.toThrow("ENOENT");
+  });
+
+  test.each<[string, () => Promise<string>]>([
+    [
+      "a file",
+      async () => {
+        await writeFile(socketPath, "precious");
+        return await readFile(socketPath, "utf8");
+      },
+    ],
+    [
+      "another daemon's socket",
+      async () => {
+        await startServer();
+        return (await callAdmin(socketPath, "status", {})).state;
+      },
+    ],
+  ])("is let alone at a stop when %s lies in its place", async (_what, replace) => {
+    const first = await startServer();
+    await unlink(socketPath);
+    const before = await replace();
+    const { ino } = await lstat(socketPath);
+    await first.stop();
+    expect((await lstat(socketPath)).ino).toBe(ino);
+    expect(before).toMatch(/^(?:precious|ready)$/);
+    if (before === "ready") {
+      expect((await callAdmin(socketPath, "status", {})).state).toBe("ready");
+    }
+  });
+
+  test("leaves no other name behind, while it listens or after a stop", async () => {
+    await startServer();
+    expect(await readdir(dirname(socketPath))).toEqual(["admin.sock"]);
+    await servers.pop()?.stop();
+    expect(await readdir(dirname(socketPath))).toEqual([]);
+  });
+
+  test("goes to one of two daemons that start at once", async () => {
+    const both = [newServer(), newServer()];
+    const codes = await Promise.all(both.map(async (server) => await codeOf(server.start())));
+    servers.push(...both);
+    expect(codes.toSorted()).toEqual(["ALREADY_RUNNING", "none"]);
+    await both[codes.indexOf("ALREADY_RUNNING")]?.stop();
+    expect((await callAdmin(socketPath, "status", {})).state).toBe("ready");
   });
 
   test("of a killed daemon is replaced", async () => {

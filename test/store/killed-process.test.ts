@@ -1,6 +1,8 @@
 /** Real processes on one data directory: killed while they write, in each other's way, on a full disk. */
 import { execFileSync } from "node:child_process";
-import { rm } from "node:fs/promises";
+import { once } from "node:events";
+import { rm, stat } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, expect, test } from "vitest";
@@ -81,6 +83,21 @@ describe("a data directory in use by another process", () => {
       const store = await openRecordStore(dataDir); // At once: the kernel took the guard back.
       const { domains } = await store.load();
       expect(domains.some(({ held }) => held.sequence >= last)).toBe(true);
+      await store.close();
+    },
+  );
+
+  test.skipIf(process.platform !== "linux")(
+    "hangs up on every user who calls the name of its lock",
+    async () => {
+      const dataDir = await temporaryDirectory();
+      const store = await openRecordStore(dataDir);
+      const { dev, ino } = await stat(dataDir, { bigint: true });
+      const calls = Array.from({ length: 200 }, async () => {
+        const socket = connect(`\0spire-mesh/${dev}:${ino}`);
+        await once(socket.resume(), "close");
+      });
+      await Promise.all(calls);
       await store.close();
     },
   );

@@ -86,7 +86,8 @@ function readTbs(fields: DerCursor, outerAlgorithm: Uint8Array): Omit<Certificat
 function checkSerialNumber(unsigned: Uint8Array): void {
   const [first = 0] = unsigned;
   const encodedBytes = unsigned.length + (first >= 0x80 ? 1 : 0);
-  if (encodedBytes > SERIAL_NUMBER_BYTES_MAX || (unsigned.length === 1 && first === 0)) {
+  // In the shortest form, zero alone begins with a zero byte.
+  if (first === 0 || encodedBytes > SERIAL_NUMBER_BYTES_MAX) {
     throw new DerProblem("serial number is zero or longer than 20 bytes");
   }
 }

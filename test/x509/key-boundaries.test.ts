@@ -190,38 +190,52 @@ describe("a signature algorithm", () => {
   ] as const)("of a %s key, %s, verifies %s", (keyType, id, digest) => {
     const parent = makeAuthority({ trustDomain: "alpha.test", keyType });
     const algorithm = sequence(oid(id), ...(keyType === "rsa-2048" ? [NULL] : []));
-    const parts = {
-      serialNumber: integer(1),
-      innerAlgorithm: algorithm,
-      outerAlgorithm: algorithm,
-      issuer: parent.subject as Buffer,
-      validity: sequence(time(0), time(1)),
-      subject: name([["2.5.4.3", "a"]]),
-      spki: spkiOf(makeKeyPair().publicKey),
-      extensions: [extensions.basicConstraints(false)],
-    };
-    const unsigned = buildCertificate(
-      { ...parts, signature: bitString(Buffer.of(0)) },
-      parent.keys.privateKey,
-    );
-    const tbs = readDer(unsigned, (whole) =>
-      whole.within(TAG.sequence, (fields) => {
-        const signed = fields.takeWhole(TAG.sequence);
-        fields.take(TAG.sequence);
-        fields.take(TAG.bitString);
-        return signed;
-      }),
-    );
-    const signedWith = (hash: string): CertificateFacts => {
-      const signature = bitString(sign(hash, tbs, parent.keys.privateKey));
-      return read(buildCertificate({ ...parts, signature }, parent.keys.privateKey));
-    };
     const issuer = read(parent.der);
-    expect(x509Proofs.issuedBy(signedWith(digest), issuer)).toBe(true);
+    expect(x509Proofs.issuedBy(signedWith(digest, algorithm, parent), issuer)).toBe(true);
     const other = digest === "sha256" ? "sha384" : "sha256";
-    expect(x509Proofs.issuedBy(signedWith(other), issuer)).toBe(false);
+    expect(x509Proofs.issuedBy(signedWith(other, algorithm, parent), issuer)).toBe(false);
+  });
+
+  // Asked without a digest, OpenSSL takes SHA-256.
+  test.each(["sha1", "sha256"])("of SHA-1 never verifies, and were it made with %s", (digest) => {
+    const parent = makeAuthority({ trustDomain: "alpha.test", keyType: "rsa-2048" });
+    const algorithm = sequence(oid("1.2.840.113549.1.1.5"), NULL);
+    const child = signedWith(digest, algorithm, parent);
+    expect(x509Proofs.issuedBy(child, read(parent.der))).toBe(false);
   });
 });
+
+/** A leaf with this algorithm inside and outside, whatever digest its signature has. */
+function signedWith(
+  digest: string,
+  algorithm: Buffer,
+  parent: ReturnType<typeof makeAuthority>,
+): CertificateFacts {
+  const parts = {
+    serialNumber: integer(1),
+    innerAlgorithm: algorithm,
+    outerAlgorithm: algorithm,
+    issuer: parent.subject as Buffer,
+    validity: sequence(time(0), time(1)),
+    subject: name([["2.5.4.3", "a"]]),
+    spki: spkiOf(makeKeyPair().publicKey),
+    extensions: [extensions.basicConstraints(false)],
+  };
+  const unsigned = buildCertificate(
+    { ...parts, signature: bitString(Buffer.of(0)) },
+    parent.keys.privateKey,
+  );
+  const tbs = readDer(unsigned, (whole) =>
+    whole.within(TAG.sequence, (fields) => {
+      const signed = fields.takeWhole(TAG.sequence);
+      fields.take(TAG.sequence);
+      fields.take(TAG.bitString);
+      return signed;
+    }),
+  );
+  const signature = bitString(sign(digest, tbs, parent.keys.privateKey));
+  return read(buildCertificate({ ...parts, signature }, parent.keys.privateKey));
+}
 
 function read(der: Uint8Array): CertificateFacts {
   const facts = x509Proofs.readCertificate(der);

@@ -80,12 +80,12 @@ function envelopeOf(length: number): Uint8Array {
     encodeEnvelope({
       kind: 1,
       payload: new Uint8Array(payloadBytes),
-      blocks: Array.from({ length: 4 }, () => ({
+      blocks: Array.from({ length: 4 }, (_, index) => ({
         nodePublicKey: node.publicKey,
         signedAtS: NOW_S,
         chains,
         svidSignatures: [signature, signature],
-        nodeSignature: signature,
+        nodeSignature: filled(64, index),
       })),
       recovery: [],
     });

@@ -1,4 +1,5 @@
 /** The envelope around a payload: the signature blocks of one record (docs/protocol.md 2). */
+import { toHex } from "../std/bytes.ts";
 import { encodeCbor } from "../std/cbor.ts";
 import {
   BLOCKS_MAX,
@@ -32,7 +33,7 @@ export interface Block {
 export interface Envelope {
   readonly kind: RecordKind;
   readonly payload: Uint8Array;
-  /** 1 to 8. */
+  /** 1 to 8, no node signature twice: one signature would be paid for once and checked eight times. */
   readonly blocks: readonly Block[];
   /** Empty, or those of recovery keys, ascending by public key. */
   readonly recovery: readonly RecoverySignature[];
@@ -97,8 +98,13 @@ export function decodeEnvelope(bytes: Uint8Array): Result<Envelope, string> {
       recovery,
     };
   });
-  if (read.ok && read.value.blocks.some((b) => b.chains.length !== b.svidSignatures.length)) {
+  if (!read.ok) return read;
+  const { blocks } = read.value;
+  if (blocks.some((b) => b.chains.length !== b.svidSignatures.length)) {
     return no("envelope: a block needs one SVID signature for each chain");
+  }
+  if (new Set(blocks.map((b) => toHex(b.nodeSignature))).size < blocks.length) {
+    return no("envelope: the same block twice");
   }
   return read;
 }

@@ -27,7 +27,11 @@ const block = fc.integer({ min: 1, max: 2 }).chain((chains) =>
 const envelopes: fc.Arbitrary<Envelope> = fc.record({
   kind: fc.constant(1 as const),
   payload: fc.uint8Array({ minLength: 1, maxLength: 300 }),
-  blocks: fc.array(block, { minLength: 1, maxLength: 8 }),
+  blocks: fc.uniqueArray(block, {
+    minLength: 1,
+    maxLength: 8,
+    selector: ({ nodeSignature }) => toHex(nodeSignature),
+  }),
   recovery: fc
     .uniqueArray(fc.tuple(exactly(32), exactly(64)), { maxLength: 5, selector: ([k]) => toHex(k) })
     .map((keys) => keys.sort(([left], [right]) => compareBytes(left, right))),
@@ -68,7 +72,8 @@ function positions(change: Readonly<Record<number, CborValue>> = {}): CborValue 
   return good.map((item, index) => change[index] ?? item);
 }
 
-const blocks = (count: number): CborValue[] => Array.from({ length: count }, () => GOOD_BLOCK);
+const blocks = (count: number): CborValue[] =>
+  Array.from({ length: count }, (_, index) => blockWith({ 4: fill(64, index) }));
 const key = (byte: number): CborValue => [fill(32, byte), fill(64)];
 
 describe("an envelope on the wire", () => {
@@ -96,6 +101,8 @@ describe("an envelope on the wire", () => {
     ["a payload above 96 KiB", positions({ 1: fill(96 * 1024 + 1) })],
     ["no block", positions({ 2: [] })],
     ["nine blocks", positions({ 2: blocks(9) })],
+    ["one block twice", positions({ 2: [...blocks(2), ...blocks(1)] })],
+    ["a node's signature under another block", positions({ 2: [GOOD_BLOCK, blockWith({ 1: 6 })] })],
     ["a node key of 31 bytes", positions({ 2: [blockWith({ 0: fill(31) })] })],
     ["a time of 2^53", positions({ 2: [blockWith({ 1: 2n ** 53n })] })],
     ["no chain", positions({ 2: [blockWith({ 2: [], 3: [] })] })],
@@ -118,7 +125,7 @@ describe("an envelope on the wire", () => {
     ],
     [
       "two SVID signatures for one chain in its last block",
-      positions({ 2: [GOOD_BLOCK, blockWith({ 3: [fill(64), fill(64)] })] }),
+      positions({ 2: [GOOD_BLOCK, blockWith({ 3: [fill(64), fill(64)], 4: fill(64, 1) })] }),
     ],
     ["an SVID signature as DER", positions({ 2: [blockWith({ 3: [fill(71)] })] })],
     ["a node signature of 63 bytes", positions({ 2: [blockWith({ 4: fill(63) })] })],
@@ -134,7 +141,9 @@ describe("an envelope on the wire", () => {
 
   test("may have 128 KiB and not a byte more", () => {
     const cert = fill(8_192);
-    const wide = Array.from({ length: 4 }, () => blockWith({ 2: [[cert, cert, cert, cert]] }));
+    const wide = Array.from({ length: 4 }, (_, index) =>
+      blockWith({ 2: [[cert, cert, cert, cert]], 4: fill(64, index) }),
+    );
     const sizeWith = (length: number): Uint8Array =>
       encodeCbor(positions({ 1: fill(length), 2: wide.slice(1) }));
     const payload = ENVELOPE_BYTES_MAX - sizeWith(30_000).length + 30_000;

@@ -15,7 +15,6 @@ import type { FindingCode } from "../core/mesh/finding.ts";
 import type { MeshState } from "../core/mesh/mesh-state.ts";
 import type { Partner } from "../core/mesh/partner.ts";
 import { NO_ROW, rowDigest } from "../core/mesh/rows.ts";
-import { trustDomainOfNode } from "../core/mesh/step.ts";
 import { desiredRow } from "../core/policy/row.ts";
 import type { VerifiedRecord } from "../core/record/verify.ts";
 import { toHex } from "../core/std/bytes.ts";
@@ -96,14 +95,14 @@ export function bundleEntry({ record, authorities }: VerifiedRecord): BundleEntr
 
 export function peerList(
   state: MeshState,
-  network: PeerNetwork,
+  network: Pick<PeerNetwork, "connections">,
   nodeOf: (peerId: string) => Uint8Array | undefined,
 ): Peer[] {
   return network.connections().map((connection) => {
     const node = nodeOf(connection.peerId);
     return {
       peer_id: connection.peerId,
-      trust_domain: (node && trustDomainOfNode(state, node)) ?? null,
+      trust_domain: (node && state.nodes.ownerOf(toHex(node))) ?? null,
       addresses: [...connection.addresses],
       connected_since: timestamp(connection.connectedSinceMs),
       direction: connection.direction,

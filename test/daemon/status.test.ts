@@ -1,8 +1,9 @@
-/** What status and health say of rows that SPIRE does not list any more, and of another node key. */
+/** What status and health say of rows that SPIRE does not list, and of nodes: ours, and a peer's. */
 import { describe, expect, test } from "vitest";
 import type { Status, TrustDomainStatus } from "../../src/admin-contract/status.ts";
-import { healthOf, statusOf } from "../../src/daemon/status.ts";
-import { bundleOf, makeNodeKey, makePublisher } from "../arbitraries/record.ts";
+import { healthOf, peerList, statusOf } from "../../src/daemon/status.ts";
+import { compareBytes } from "../../src/core/std/bytes.ts";
+import { bundleOf, makeNodeKey, makePublisher, makeRecord } from "../arbitraries/record.ts";
 import { TestDaemon, TestDisk } from "../core/mesh/daemon.ts";
 
 const alpha = makePublisher("alpha.test");
@@ -59,4 +60,31 @@ test("a daemon whose own record lists another node key is not healthy", async ()
     findings: [{ code: "NODE_NOT_LISTED", severity: "critical" }],
   });
   expect(healthOf(daemon.state, false).ready).toBe(false);
+});
+
+test("a peer is shown for the trust domain that it signs for, not for one that lists its key too", async () => {
+  const eve = makePublisher("aaa-eve.test");
+  const nodes = [eve.node.publicKey, alpha.node.publicKey].sort(compareBytes);
+  const greedy = makeRecord({ ...eve.genesis.state, nodes }, [
+    { node: eve.node, svids: [eve.svid] },
+  ]);
+  const daemon = await TestDaemon.start(bravo);
+  for (const first of [greedy, alpha.genesis]) daemon.import(first);
+  const connection = {
+    addresses: [],
+    connectedSinceMs: 0,
+    direction: "inbound",
+    latencyMs: undefined,
+    rejected: 0,
+    overBudget: 0,
+    graylisted: false,
+  } as const;
+  const peers = [alpha.node, eve.node, makeNodeKey()];
+  const connections = peers.map((_, index) => ({ ...connection, peerId: `${index}` }));
+  const shown = peerList(
+    daemon.state,
+    { connections: () => connections },
+    (peerId) => peers[Number(peerId)]?.publicKey,
+  );
+  expect(shown.map((peer) => peer.trust_domain)).toEqual(["alpha.test", "aaa-eve.test", null]);
 });

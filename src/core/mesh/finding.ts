@@ -14,6 +14,10 @@ export const FINDINGS = {
     severity: "critical",
     next: "stop the daemon and put node.key back from a backup; without one start on an empty data_dir, `spire-mesh export`, and partners `spire-mesh bundle pin` its record",
   },
+  NODE_LISTED_TWICE: {
+    severity: "warning",
+    next: "ask the operators of both trust domains whose node it is: a record lists its own nodes only",
+  },
   NO_USABLE_CA: {
     severity: "critical",
     next: "run `spire-server localauthority x509 show` and prepare and activate an authority",

@@ -2,7 +2,7 @@
  * A record that came in, by whatever carrier: steps 1 to 13 of docs/protocol.md 3, in order.
  *
  *     read (1, 2) ─▶ whose (3) ─▶ first by exact id (4) or relation to the slot (5) ─▶ who signed (6)
- *          ─▶ the node's budget ─▶ verify (7 … 10) ─▶ store (12) ─▶ answer ─▶ SPIRE's row (13)
+ *          ─▶ the budgets ─▶ verify (7 … 10) ─▶ store (12) ─▶ answer ─▶ SPIRE's row (13)
  *
  * A refused record changes nothing but counters and budgets.
  */
@@ -58,6 +58,17 @@ export interface Arrival {
   readonly proofs: Proofs;
 }
 
+/** An arrival of a trust domain that is ours or approved, and who pays for it. */
+interface Judging extends Arrival {
+  readonly effort: Effort;
+  readonly meter: Meter;
+  /** Pay when nothing changes; none: the trust domain itself does. */
+  readonly relays: readonly string[];
+}
+
+/** The relay of all nodes that no held record lists any more. */
+const UNLISTED = "";
+
 export function onRecordReceived(
   state: MeshState,
   { envelope, carrier, from, ticket }: Extract<Input, { kind: "record-received" }>,
@@ -82,29 +93,51 @@ export function onRecordReceived(
 /** Steps 3 to 13 for a record that is whole and signed by the nodes it carries. */
 export function takeRecord(state: MeshState, record: SignedRecord, arrival: Arrival): Effect[] {
   const { trustDomain } = record.state;
-  if (trustDomain === state.self.trustDomain) return takeOwnRecord(state, record, arrival);
-  const { ticket } = arrival;
+  const { ticket, carrier, from, nowMs, proofs } = arrival;
+  const isOwn = trustDomain === state.self.trustDomain;
   const partner = state.partners.get(trustDomain);
-  if (partner === undefined || partner.forgetting !== undefined) {
+  if (!isOwn && (partner === undefined || partner.forgetting !== undefined)) {
     const reason = `nobody approved ${trustDomain}`;
     return refused({ code: "TRUST_DOMAIN_UNKNOWN", detail: reason }, record, ticket);
   }
+  const { meter } = partner ?? state.own;
+  const listers = from === undefined ? [] : state.nodes.listersOf(from);
+  const relays = listers.includes(trustDomain) ? [] : listers.length > 0 ? listers : [UNLISTED];
+  const effort = new Effort(proofs);
+  const judging: Judging = { ...arrival, effort, meter, relays };
+  const effects =
+    partner === undefined
+      ? takeOwnRecord(state, record, judging)
+      : takePartnersRecord(state, partner, record, judging);
+  const isTaken = effects.some(({ kind }) => kind === "store-domain");
+  if (carrier !== "file") meter.charge(effort.work, isTaken ? [] : relays, nowMs);
+  return effects;
+}
+
+function takePartnersRecord(
+  state: MeshState,
+  partner: Partner,
+  record: SignedRecord,
+  judging: Judging,
+): Effect[] {
+  const { trustDomain } = record.state;
+  const { ticket } = judging;
   const { slot } = partner;
-  const pin = withHints(partner.pin, arrival.addressHints);
+  const pin = withHints(partner.pin, judging.addressHints);
   const relation = relate(slot, record);
   // Within one lineage the version never falls, not even for a pin that waited too long.
   if (record.idHex === pin.awaitedRecordId && relation !== "older") {
     const start = { ...pin, approvedRecordId: record.idHex, awaitedRecordId: undefined };
-    return takeFirstRecord(state, record, start, partner.meter, arrival);
+    return takeFirstRecord(state, record, start, judging);
   }
-  const verified = judgeRecord(slot, relation, record, partner.meter, arrival);
+  const verified = judgeRecord(slot, relation, record, judging);
   if (!verified.ok) {
-    if (relation === "newer" && park(state, record, verified.reason, arrival)) {
-      return arrival.carrier === "parked" ? [] : refused(verified.reason, record, ticket);
+    if (relation === "newer" && park(state, record, verified.reason, judging)) {
+      return judging.carrier === "parked" ? [] : refused(verified.reason, record, ticket);
     }
     return [
       ...refused(verified.reason, record, ticket),
-      ...sayGap(state, partner, relation, verified.reason, record, arrival),
+      ...sayGap(state, relation, verified.reason, record, judging),
     ];
   }
   const next = verified.value === "held" ? slot : nextSlot(slot, relation, verified.value);
@@ -122,38 +155,34 @@ function judgeRecord(
   slot: Slot,
   relation: Relation,
   record: SignedRecord,
-  meter: Meter,
-  arrival: Arrival,
+  judging: Judging,
 ): Judged<VerifiedRecord | "held"> {
   const beside = besideHeld(slot, relation, record);
   if (beside !== undefined) return { ok: false, reason: beside };
   if (relation === "same" && holdsBlocks(slot, record)) return ok("held");
   const held = judgedBy(slot, relation);
-  return verifyPaid(record, held, relation === "same" ? "block" : "record", meter, arrival);
+  return verifyPaid(record, held, relation === "same" ? "block" : "record", judging);
 }
 
-/** Steps 6 to 10 for what its node and its trust domain may make us verify. */
+/** Steps 6 to 10 for what whoever brings and signed the record may make us verify. */
 function verifyPaid(
   record: SignedRecord,
   held: VerifiedRecord | undefined,
   budget: Budget,
-  meter: Meter,
-  { carrier, nowMs, proofs }: Arrival,
+  { carrier, nowMs, effort, meter, relays }: Judging,
 ): Judged<VerifiedRecord> {
   const signers = judgeSigners(record, held); // No certificate was read until here.
   if (!signers.ok) return signers;
+  if (carrier !== "file" && !meter.isPaid(relays, nowMs)) {
+    return refuse("OVER_BUDGET", "more work than its trust domain or its relay may make us do");
+  }
   for (const { nodePublicKey } of carrier === "gossip" ? signers.value : []) {
     if (meter.takes(toHex(nodePublicKey), budget, nowMs)) continue;
     return refuse("OVER_BUDGET", "more than its node may make us verify; sync brings it");
   }
-  if (!meter.isPaid(nowMs) && carrier !== "file") {
-    return refuse("OVER_BUDGET", "its trust domain made us work too much; sync comes again");
-  }
-  const effort = new Effort(proofs);
   const verified = verifyRecord(record, held, toSeconds(nowMs), effort);
-  meter.charge(effort.work);
   return !verified.ok && effort.isExhausted
-    ? refuse("OVER_BUDGET", `more than ${SIGNATURE_CHECKS_MAX} signature checks`)
+    ? refuse("TOO_COSTLY", `more than ${SIGNATURE_CHECKS_MAX} signature checks`)
     : verified;
 }
 
@@ -206,18 +235,17 @@ function takeFirstRecord(
   state: MeshState,
   record: SignedRecord,
   pin: Pin,
-  meter: Meter,
-  arrival: Arrival,
+  judging: Judging,
 ): Effect[] {
-  const { ticket } = arrival;
-  const verified = verifyPaid(record, undefined, "record", meter, arrival);
+  const { ticket } = judging;
+  const verified = verifyPaid(record, undefined, "record", judging);
   if (!verified.ok) return refused(verified.reason, record, ticket);
   return storeSlot(state, pin, startSlot(verified.value), "newer", record, ticket);
 }
 
-function takeOwnRecord(state: MeshState, record: SignedRecord, arrival: Arrival): Effect[] {
-  const { ticket, nowMs, proofs } = arrival;
-  const { slot, meter } = state.own;
+function takeOwnRecord(state: MeshState, record: SignedRecord, judging: Judging): Effect[] {
+  const { ticket, nowMs, proofs } = judging;
+  const { slot } = state.own;
   if (slot === undefined) {
     const detail = "this daemon has not published yet, so no record of its domain is known";
     return refused({ code: "FIRST_RECORD_UNNAMED", detail }, record, ticket);
@@ -226,7 +254,7 @@ function takeOwnRecord(state: MeshState, record: SignedRecord, arrival: Arrival)
   if (relation === "same") {
     return refused({ code: "DUPLICATE", detail: "it is this daemon's own record" }, record, ticket);
   }
-  const verified = judgeRecord(slot, relation, record, meter, arrival);
+  const verified = judgeRecord(slot, relation, record, judging);
   if (!verified.ok) return refused(verified.reason, record, ticket);
   assert(verified.value !== "held", "only a record of the held id is held");
   const doubt = doubtOwnRecord(state, verified.value, nowMs);
@@ -285,18 +313,16 @@ function nextSlot(slot: Slot, relation: Relation, verified: VerifiedRecord): Slo
  */
 function sayGap(
   state: MeshState,
-  { slot }: Partner,
   relation: Relation,
   { code }: Refusal,
   record: SignedRecord,
   { from, nowMs }: Arrival,
 ): Effect[] {
-  const { nodes } = slot.held.record.state;
-  const hasAllSteps = from === undefined || nodes.some((node) => toHex(node) === from);
+  const { trustDomain, version } = record.state;
+  const hasAllSteps = from === undefined || state.nodes.ownerOf(from) === trustDomain;
   const isGap =
     code === "HELD_EXPIRED_NOT_BUILT" || (code === "OLD_AUTHORITY_MISSING" && hasAllSteps);
   if (relation !== "newer" || !isGap) return [];
-  const { trustDomain, version } = record.state;
   const message = `record ${record.idHex} of ${trustDomain} at sequence ${version.sequence} is not signed under an authority that is held`;
   return raise(state, "CONTINUITY_GAP", trustDomain, message, nowMs);
 }

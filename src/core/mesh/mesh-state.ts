@@ -11,6 +11,7 @@ import type { Effect, MeshEvent } from "./effect.ts";
 import { FINDINGS, type Finding, type FindingCode } from "./finding.ts";
 import type { Ticket } from "./input.ts";
 import { Meter } from "./meter.ts";
+import { NodeOwners } from "./node-owners.ts";
 import { ParkedRecords } from "./parked.ts";
 import { type Partner, type Pin, newPartner } from "./partner.ts";
 
@@ -58,6 +59,8 @@ export interface MeshState {
   readonly startedAtMs: number;
   readonly own: Own;
   readonly partners: Map<TrustDomain, Partner>;
+  /** Follows what is held of the partners and the own trust domain. */
+  readonly nodes: NodeOwners;
   readonly parked: ParkedRecords;
   /** Domains with a FederationRelationship, as last listed. */
   relationships: ReadonlySet<TrustDomain>;
@@ -84,6 +87,9 @@ export interface Stored {
 }
 
 export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshState {
+  const nodes = new NodeOwners();
+  if (stored.own !== undefined) nodes.hold(self.trustDomain, stored.own.held);
+  for (const { pin, slot } of stored.partners) nodes.hold(pin.trustDomain, slot.held);
   return {
     self,
     startedAtMs: nowMs,
@@ -104,6 +110,7 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
     partners: new Map(
       stored.partners.map(({ pin, slot }) => [pin.trustDomain, newPartner(pin, slot)]),
     ),
+    nodes,
     parked: new ParkedRecords(),
     relationships: new Set(),
     rowsReadAtMs: undefined,

@@ -3,14 +3,19 @@
  * open to somebody:
  *
  * - *a node pays for a gossiped record* after step 6, when the record is known to be signed by a
- *   listed node and before a certificate is read: nobody can spend another's budget. Old blocks of
- *   the held record, which a relay may repeat, are paid from a budget of their own. Its trust domain
- *   pays with it, or sixteen nodes would have sixteen budgets: each record taken is stored,
- *   forwarded and written to SPIRE, which costs more than its verification (measured: 27 to 5 ms).
- * - *the trust domain pays for the work* that its records made, by whatever carrier, after it was
- *   done: one valid record may cost fifty times what another does, and sixteen nodes sixteen times
- *   what one does. Only what its listed nodes signed is work; but a relay may bring such records
- *   again and out of order by sync, and spend this budget with refusals (docs/threat-model.md).
+ *   listed node and before a certificate is read. Old blocks of the held record, which a relay may
+ *   repeat, are paid from a budget of their own. Its trust domain pays with it, or sixteen nodes
+ *   would have sixteen budgets: each record taken is stored, forwarded and written to SPIRE, which
+ *   costs more than its verification (measured: 27 to 5 ms).
+ * - *work is paid after it was done*, by whatever carrier but a file: one valid record may cost fifty
+ *   times what another does, and sixteen nodes sixteen times what one does. The trust domain pays
+ *   for what is taken of it and for what its own nodes bring.
+ *
+ * Who else brings its records pays for those that change nothing, from a share of its own: a relay
+ * can serve true records out of order and again. The share is in *this* trust domain's work and no
+ * other's, as the relay may be honest and hold what the domain forked: it is then heard of others
+ * as before. So a relay spends neither the domain's budget nor another relay's; sixteen together
+ * spend what all relays have.
  */
 import {
   DOMAIN_RECORDS_AT_ONCE_MAX,
@@ -35,36 +40,80 @@ const WORK_RATE: Rate = {
   perSecond: DOMAIN_WORK_A_SECOND_MAX,
   burst: DOMAIN_WORK_AT_ONCE_MAX,
 };
+/**
+ * What one relay brings of one trust domain and we refuse, in the same units. A record out of order
+ * takes two to ten, and who has no other gives it in each sync, every 10 s. Above: OVER_BUDGET until
+ * it is earned; the domain's own nodes and other relays bring the record.
+ */
+const RELAY_RATE: Rate = { perSecond: 1, burst: 64 };
+/** Relays remembered, twice as many as spend all; the one asked for the longest ago goes, and begins anew. */
+const RELAYS_MAX = 2 * (DOMAIN_WORK_AT_ONCE_MAX / RELAY_RATE.burst);
 
 /** What a gossiped record is paid from: a higher version or a sibling, or a block of the held one. */
 export type Budget = "record" | "block";
 
 export class Meter {
   /** By node in hex and budget. Only listed nodes come here; above the bound it is one that left. */
-  readonly #buckets = new Map<string, TokenBucket>();
-  #records: TokenBucket | undefined;
-  #work: TokenBucket | undefined;
+  readonly #nodes = new BucketMap(NODE_RATE, 2 * NODES_MAX);
+  readonly #records = new TokenBucket(DOMAIN_RATE, 0);
+  readonly #work = new TokenBucket(WORK_RATE, 0);
+  /** What all relays together have, and by relay. */
+  readonly #relayed = new TokenBucket(WORK_RATE, 0);
+  readonly #relays = new BucketMap(RELAY_RATE, RELAYS_MAX);
 
   /** Whether the node may make us verify one more gossiped record. */
   takes(node: string, budget: Budget, nowMs: number): boolean {
-    const key = `${node} ${budget}`;
-    const bucket = this.#buckets.get(key) ?? new TokenBucket(NODE_RATE, nowMs);
-    this.#buckets.delete(key); // It goes behind the others: the first was not heard for the longest.
-    this.#buckets.set(key, bucket);
+    const isPaid = this.#nodes.get(`${node} ${budget}`, nowMs).take(nowMs);
+    return isPaid && (budget === "block" || this.#records.take(nowMs));
+  }
+
+  /**
+   * Whether all work so far is paid.
+   *
+   * @param relays The trust domains of the node that brings a record; none when it is the domain's
+   *   own. A node that several list is heard while one of their shares lasts: who lists a foreign
+   *   node lends it a share, and cannot spend the one it has.
+   */
+  isPaid(relays: readonly string[], nowMs: number): boolean {
+    if (this.#work.left(nowMs) < 0) return false;
+    if (relays.length === 0) return true;
+    return this.#relayed.left(nowMs) >= 0 && this.#shareOf(relays, nowMs) !== undefined;
+  }
+
+  /** Work was done: signatures checked, certificates and keys read. Nobody named: the domain pays. */
+  charge(work: number, relays: readonly string[], nowMs: number): void {
+    if (relays.length === 0) {
+      this.#work.owe(work);
+      return;
+    }
+    this.#relayed.owe(work);
+    this.#shareOf(relays, nowMs)?.owe(work);
+  }
+
+  #shareOf(relays: readonly string[], nowMs: number): TokenBucket | undefined {
+    return relays
+      .map((relay) => this.#relays.get(relay, nowMs))
+      .find((share) => share.left(nowMs) >= 0);
+  }
+}
+
+/** Buckets by name, all of one rate. At the bound goes the one that was asked for the longest ago. */
+class BucketMap {
+  readonly #rate: Rate;
+  readonly #max: number;
+  readonly #buckets = new Map<string, TokenBucket>();
+
+  constructor(rate: Rate, max: number) {
+    this.#rate = rate;
+    this.#max = max;
+  }
+
+  get(name: string, nowMs: number): TokenBucket {
+    const bucket = this.#buckets.get(name) ?? new TokenBucket(this.#rate, nowMs);
+    this.#buckets.delete(name); // It goes behind the others.
+    this.#buckets.set(name, bucket);
     const [oldest] = this.#buckets.keys();
-    if (this.#buckets.size > 2 * NODES_MAX && oldest !== undefined) this.#buckets.delete(oldest);
-    this.#records ??= new TokenBucket(DOMAIN_RATE, nowMs);
-    return bucket.take(nowMs) && (budget === "block" || this.#records.take(nowMs));
-  }
-
-  /** Whether the trust domain has paid for all work so far. */
-  isPaid(nowMs: number): boolean {
-    this.#work ??= new TokenBucket(WORK_RATE, nowMs);
-    return this.#work.take(nowMs, 0);
-  }
-
-  /** Work was done for the trust domain: signatures checked, certificates and keys read. */
-  charge(work: number): void {
-    this.#work?.owe(work);
+    if (this.#buckets.size > this.#max && oldest !== undefined) this.#buckets.delete(oldest);
+    return bucket;
   }
 }

@@ -13,7 +13,7 @@ import { desiredRow } from "../policy/row.ts";
 import { type MeshState, clear, tell } from "./mesh-state.ts";
 import type { Partner, Pin } from "./partner.ts";
 import type { RowOutcome } from "./row-order.ts";
-import { refused, sayAwaited, storeSlot } from "./slot-store.ts";
+import { refused, sayAwaited, storeSlot, trackNodes } from "./slot-store.ts";
 import { NO_ROW, endContest, reconcileRow, rowDigest } from "./rows.ts";
 
 /** gRPC status FAILED_PRECONDITION: registration entries name the trust domain (read in SPIRE). */
@@ -220,7 +220,7 @@ function removeDomain(state: MeshState, partner: Partner, ticket: Ticket): Effec
   const { trustDomain } = partner.pin;
   assert(state.pending === undefined, "one store effect at a time");
   state.pending = {
-    onStored: () => {
+    onStored: (nowMs) => {
       state.partners.delete(trustDomain);
       state.parked.takeAll(trustDomain);
       const theirs = [...state.findings.values()].filter(
@@ -228,6 +228,7 @@ function removeDomain(state: MeshState, partner: Partner, ticket: Ticket): Effec
       );
       return [
         ...theirs.flatMap(({ code }) => clear(state, code, trustDomain)),
+        ...trackNodes(state, trustDomain, undefined, nowMs),
         ...done(ticket),
         { kind: "admit-nodes", trustDomain, nodes: [] },
         tell({ kind: "domain-forgotten", trustDomain }),

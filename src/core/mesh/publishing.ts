@@ -22,7 +22,7 @@ import type { Answer, Effect, Failure } from "./effect.ts";
 import type { Ticket } from "./input.ts";
 import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
 import { judgeSuspect, rememberRead } from "./own-record.ts";
-import { admitNodes } from "./slot-store.ts";
+import { admitNodes, trackNodes } from "./slot-store.ts";
 
 /** How long SPIRE may look older than the last record: a replica's server lags by its cache. */
 const WENT_BACK_MS = 10_000;
@@ -237,6 +237,7 @@ export function storeOwn(
         ...clearSigning(state),
         ...own.exports.splice(0).map((ticket): Effect => ({ kind: "answer", ticket, answer })),
         ...onStored(),
+        ...trackNodes(state, self.trustDomain, slot.held, nowMs),
         ...admitted,
         { kind: "mint-ahead" },
         ...publishIfChanged(state, nowMs, proofs), // SPIRE may have changed while it was signed.

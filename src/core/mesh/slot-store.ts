@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { equalBytes } from "../std/bytes.ts";
 import type { Refusal } from "../record/refusal.ts";
-import type { SignedRecord } from "../record/verify.ts";
+import type { SignedRecord, VerifiedRecord } from "../record/verify.ts";
 import type { Relation, Slot } from "../resolver/slot.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Answer, Effect } from "./effect.ts";
@@ -40,7 +40,10 @@ export function storeSlot(
       partner.slot = slot;
       partner.row.seen ??= seenRow;
       const recordId = record.idHex;
-      const effects = answer(ticket, { kind: "taken", trustDomain, recordId });
+      const effects = [
+        ...answer(ticket, { kind: "taken", trustDomain, recordId }),
+        ...trackNodes(state, trustDomain, slot.held, nowMs),
+      ];
       if (relation === "fork") return [...effects, ...sayFork(state, partner, nowMs)];
       if (relation === "same") return effects;
       return [
@@ -91,6 +94,32 @@ export function admitNodes(slot: Slot, before: Slot | undefined): Effect[] {
     nodes.length === known.length &&
     nodes.every((node) => known.some((each) => equalBytes(each, node)));
   return isSame ? [] : [{ kind: "admit-nodes", trustDomain, nodes }];
+}
+
+/** Another record is held of a trust domain, or none: whose its nodes are may change with it. */
+export function trackNodes(
+  state: MeshState,
+  trustDomain: TrustDomain,
+  held: VerifiedRecord | undefined,
+  nowMs: number,
+): Effect[] {
+  const touched = state.nodes.hold(trustDomain, held);
+  return [...touched].flatMap((each) => sayListedTwice(state, each, nowMs));
+}
+
+/** It lists a node that another lists too and signs for, or that nobody can tell whose it is. */
+export function sayListedTwice(
+  state: MeshState,
+  trustDomain: TrustDomain,
+  nowMs: number,
+): Effect[] {
+  const node = state.nodes.foreignNodeOf(trustDomain);
+  if (node === undefined) return clear(state, "NODE_LISTED_TWICE", trustDomain);
+  const owner = state.nodes.ownerOf(node);
+  const other = owner ?? state.nodes.listersOf(node).find((each) => each !== trustDomain);
+  const whose = owner === undefined ? "taken for nobody's" : `which signs for ${owner}`;
+  const message = `${trustDomain} and ${other} list one node key, ${whose}: ${node}`;
+  return raise(state, "NODE_LISTED_TWICE", trustDomain, message, nowMs);
 }
 
 export function accepted({ state: { trustDomain, version } }: SignedRecord): Effect {

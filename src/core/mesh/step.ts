@@ -27,7 +27,7 @@ import {
   onRecordSigned,
   publishIfChanged,
 } from "./publishing.ts";
-import { admitNodes, sayAwaited, sayFork } from "./slot-store.ts";
+import { admitNodes, sayAwaited, sayFork, sayListedTwice } from "./slot-store.ts";
 import { onRowEnded, onRowsRead, onRowsUnread, reconcileRow } from "./rows.ts";
 
 /** How long a start waits for a peer, who may hold something higher, before it writes or publishes. */
@@ -54,6 +54,9 @@ export function start(state: MeshState): Effect[] {
     ...known,
     { kind: "mint-ahead" },
     ...standing,
+    ...[...state.partners.keys(), state.self.trustDomain].flatMap((each) =>
+      sayListedTwice(state, each, state.startedAtMs),
+    ),
     ...sayNotListed(state),
   ];
 }
@@ -143,12 +146,13 @@ function onPeerSynced(
   const ids = ours?.recordIds.map(toHex) ?? [];
   const held = state.own.slot?.held.record.idHex;
   const recordId = ids.find((id) => id === held) ?? ids[0]; // In a fork it names two.
-  for (const partner of state.partners.values()) {
-    const nodes = partner.slot.held.record.state.nodes;
-    if (!nodes.some((each) => toHex(each) === node)) continue;
+  const owner = state.nodes.ownerOf(node);
+  const partner = owner && state.partners.get(owner);
+  if (partner !== undefined) {
     partner.lastHeardAtMs = nowMs;
-    if (ours === undefined || recordId === undefined) continue;
-    partner.holdsOurs = { version: ours.version, recordId, atMs: nowMs };
+    if (ours !== undefined && recordId !== undefined) {
+      partner.holdsOurs = { version: ours.version, recordId, atMs: nowMs };
+    }
   }
   return state.synced ? [] : finishFirstSync(state, nowMs, proofs);
 }
@@ -169,12 +173,4 @@ function finishFirstSync(state: MeshState, nowMs: number, proofs: Proofs): Effec
     ...publishIfChanged(state, nowMs, proofs),
     ...[...state.partners.values()].flatMap((partner) => reconcileRow(state, partner, nowMs)),
   ];
-}
-
-/** Whether a node (32 bytes) is listed in the held record of the trust domain it belongs to. */
-export function trustDomainOfNode(state: MeshState, node: Uint8Array): string | undefined {
-  for (const [trustDomain, { slot }] of state.partners) {
-    if (slot.held.record.state.nodes.some((each) => equalBytes(each, node))) return trustDomain;
-  }
-  return undefined;
 }

@@ -28,6 +28,7 @@ export const REFUSALS = {
   NODE_NOT_LISTED: "ignore",
   NODE_REMOVED: "ignore",
   OVER_BUDGET: "ignore",
+  TOO_COSTLY: "ignore",
   LEAF_KEY_IS_NODE_KEY: "ignore",
   REV_JUMP: "ignore",
   EPOCH_CHANGE_NOT_BUILT: "ignore",

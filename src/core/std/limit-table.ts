@@ -150,7 +150,7 @@ export const LIMITS = {
   SIGNATURE_CHECKS_MAX: {
     value: 64,
     why: "for one record; eight replicas under an intermediate authority, old and new, take 48, and 64 under P-521 take 83 ms (measured)",
-    beyond: "blocks after it are left out; OVER_BUDGET when none was verified before",
+    beyond: "blocks after it are left out; TOO_COSTLY when none was verified before",
     file: "core/record/effort.ts",
   },
   DOMAIN_RECORDS_AT_ONCE_MAX: {
@@ -167,7 +167,7 @@ export const LIMITS = {
   },
   DOMAIN_WORK_AT_ONCE_MAX: {
     value: 1_024,
-    why: "signature checks and readings for one trust domain: 64 steps of catching up take about 500",
+    why: "signature checks and readings for what one trust domain brings and what is taken of it: 64 steps of catching up take about 500",
     beyond: "OVER_BUDGET until it is earned, whatever the carrier but a file; sync comes again",
     file: "core/mesh/meter.ts",
   },

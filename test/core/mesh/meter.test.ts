@@ -18,19 +18,18 @@ function spend(meter: Meter, node: string): void {
 describe("a trust domain's meter", () => {
   test("lets it work 1,024 units at once, and then waits until they are earned", () => {
     const meter = new Meter();
-    expect(meter.isPaid(0)).toBe(true);
-    meter.charge(DOMAIN_WORK_AT_ONCE_MAX);
-    expect(meter.isPaid(0), "exactly at the bound").toBe(true);
-    meter.charge(1);
-    expect(meter.isPaid(0)).toBe(false);
+    meter.charge(DOMAIN_WORK_AT_ONCE_MAX, [], 0);
+    expect(meter.isPaid([], 0), "exactly at the bound").toBe(true);
+    meter.charge(1, [], 0);
+    expect(meter.isPaid([], 0)).toBe(false);
+    expect(meter.isPaid(["relay.test"], 0), "whoever brings it").toBe(false);
   });
 
   test("earns sixteen a second", () => {
     const meter = new Meter();
-    expect(meter.isPaid(0)).toBe(true);
-    meter.charge(DOMAIN_WORK_AT_ONCE_MAX + DOMAIN_WORK_A_SECOND_MAX);
-    expect(meter.isPaid(999)).toBe(false);
-    expect(meter.isPaid(1_001)).toBe(true);
+    meter.charge(DOMAIN_WORK_AT_ONCE_MAX + DOMAIN_WORK_A_SECOND_MAX, [], 0);
+    expect(meter.isPaid([], 999)).toBe(false);
+    expect(meter.isPaid([], 1_001)).toBe(true);
   });
 
   test("forgets who was not heard for the longest time", () => {
@@ -48,5 +47,63 @@ describe("a trust domain's meter", () => {
     spend(meter, "another");
     expect(meter.takes("1", "block", 0)).toBe(false);
     expect(meter.takes("0", "block", 0), "it was forgotten, and begins anew").toBe(true);
+  });
+});
+
+/** Asks for a relay as for a record that it brings, and charges it. */
+function relay(meter: Meter, name: string, work: number, nowMs = 0): boolean {
+  const isPaid = meter.isPaid([name], nowMs);
+  if (isPaid) meter.charge(work, [name], nowMs);
+  return isPaid;
+}
+
+describe("a relay's share in the work of a trust domain", () => {
+  test("is 64 units at once, then one a second", () => {
+    const meter = new Meter();
+    expect(relay(meter, "a", 64)).toBe(true);
+    expect(relay(meter, "a", 1), "exactly at the bound").toBe(true);
+    expect(relay(meter, "a", 1)).toBe(false);
+    expect(relay(meter, "a", 1, 999)).toBe(false);
+    expect(relay(meter, "a", 1, 1_001)).toBe(true);
+    expect(relay(meter, "a", 1, 1_999)).toBe(false);
+  });
+
+  test("is neither the trust domain's nor another relay's", () => {
+    const meter = new Meter();
+    for (let time = 0; time < 100; time += 1) relay(meter, "a", 1_000);
+    expect(meter.isPaid([], 0)).toBe(true);
+    const other = new Meter();
+    for (let time = 0; time < 100; time += 1) relay(other, "a", 10);
+    expect(relay(other, "b", 1)).toBe(true);
+  });
+
+  test("is added to by who lists a foreign node, and not spent", () => {
+    const meter = new Meter();
+    while (relay(meter, "eve.test", 10));
+    expect(meter.isPaid(["eve.test", "bravo.test"], 0)).toBe(true);
+    while (meter.isPaid(["eve.test", "bravo.test"], 0)) {
+      meter.charge(10, ["eve.test", "bravo.test"], 0);
+    }
+    expect(meter.isPaid(["bravo.test"], 0)).toBe(false);
+  });
+
+  test("is a sixteenth of what all relays have: so many together silence the others", () => {
+    const meter = new Meter();
+    const spent = (): number =>
+      Array.from({ length: 20 }, (_, index) => relay(meter, `${index}`, 64)).filter(
+        (isPaid) => isPaid,
+      ).length;
+    expect(spent()).toBe(17); // The last one at exactly none.
+    expect(relay(meter, "honest", 1)).toBe(false);
+    expect(meter.isPaid([], 0)).toBe(true);
+  });
+
+  test(`is remembered of 32 relays`, () => {
+    const meter = new Meter();
+    while (relay(meter, "a", 10));
+    for (let index = 1; index < 32; index += 1) meter.isPaid([`${index}`], 0);
+    expect(meter.isPaid(["a"], 0)).toBe(false);
+    for (let index = 0; index < 32; index += 1) meter.isPaid([`${index}`], 0);
+    expect(meter.isPaid(["a"], 0), "it begins anew").toBe(true);
   });
 });

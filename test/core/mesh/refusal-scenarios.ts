@@ -7,6 +7,7 @@ import type { FindingCode } from "../../../src/core/mesh/finding.ts";
 import type { RefusalCode } from "../../../src/core/record/refusal.ts";
 import { encodeEnvelope } from "../../../src/core/record/envelope.ts";
 import type { State } from "../../../src/core/record/state.ts";
+import { toHex } from "../../../src/core/std/bytes.ts";
 import { encodeCbor } from "../../../src/core/std/cbor.ts";
 import { NODE_RECORDS_AT_ONCE_MAX, REV_JUMP_MAX } from "../../../src/core/std/limits.ts";
 import { makeAuthority } from "../../arbitraries/authority.ts";
@@ -84,6 +85,8 @@ export interface Scenario {
   /** What happened before. */
   readonly before?: (daemon: TestDaemon) => void;
   readonly record: () => Pick<TestRecord, "envelope" | "idHex">;
+  /** Who brings it in the place of a relay, whose share is spent by one that is so dear. */
+  readonly from?: string;
   /** What the operator gave with the file. */
   readonly fingerprint?: string;
   /** Raised with the refusal: it is for a person, not for the state. */
@@ -114,6 +117,26 @@ function mintedForNode(): TestRecord {
   const spki = keyPair.publicKey.export({ type: "spki", format: "der" });
   const nodes = [node.publicKey, Uint8Array.from(spki.subarray(-32))];
   return wrong({ nodes }, { svids: [{ ...mint(ca, { keyPair }), privateKey: svid.privateKey }] });
+}
+
+/** Eight blocks below three intermediates that ask for ten signature checks each, the last in vain. */
+function tooCostly(): TestRecord {
+  const first = ca.issueIntermediate();
+  const second = first.issueIntermediate();
+  const third = second.issueIntermediate();
+  const below = mint(third, { sent: [third, second, first], anchor: ca });
+  let signatures = 0;
+  const everySecond = (signature: Uint8Array): Uint8Array => {
+    signatures += 1;
+    return signatures % 2 === 0 ? flipped(signature) : signature;
+  };
+  const blocks = Array.from({ length: 8 }, (_, index) => ({
+    node,
+    svids: [below, below],
+    signedAtS: NOW_S - index,
+    svidSignature: everySecond,
+  }));
+  return makeRecord(stateAfter(held), blocks);
 }
 
 /** An SVID below two servers, its intermediates in the wrong order. */
@@ -193,6 +216,7 @@ export const SCENARIOS: Readonly<Record<RefusalCode, Scenario>> = {
     before: spendBudget,
     record: () => following,
   },
+  TOO_COSTLY: { by: ["sync", "file"], from: toHex(node.publicKey), record: tooCostly },
   LEAF_KEY_IS_NODE_KEY: { record: mintedForNode },
   REV_JUMP: { record: () => wrong(at(REV_JUMP_MAX + 1)) },
   EPOCH_CHANGE_NOT_BUILT: { record: () => wrong(at(0, 1)) },

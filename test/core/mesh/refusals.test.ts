@@ -37,9 +37,9 @@ function bring(
   daemon: TestDaemon,
   record: ReturnType<Scenario["record"]>,
   carrier: Carrier,
-  fingerprint?: string,
+  { from, fingerprint }: Pick<Scenario, "from" | "fingerprint"> = {},
 ): string {
-  if (carrier !== "file") return daemon.receive(record, carrier);
+  if (carrier !== "file") return daemon.receive(record, carrier, from);
   return daemon.import({ ...following, ...record }, { fingerprint });
 }
 
@@ -94,7 +94,7 @@ describe.each(cases)("%s by %s", (code, carrier, scenario) => {
     scenario.before?.(daemon);
     daemon.nowMs += 1; // Or a time that is noted anew would look like the old one.
     const record = scenario.record();
-    refused = () => bring(daemon, record, carrier, scenario.fingerprint);
+    refused = () => bring(daemon, record, carrier, scenario);
   });
 
   test("changes nothing, and says no more than that", () => {

@@ -37,6 +37,8 @@ import { createSyncSource } from "./sync-source.ts";
 const MINT_CHECK_MS = 10_000;
 /** Under the 5 s in which the daemon is to be gone after SIGTERM. What hangs then is cut off. */
 const STOP_DEADLINE_MS = 4_500;
+/** What is left of them for a log that is read slowly. Lines that are not read by then are lost. */
+const LOG_FLUSH_DEADLINE_MS = 300;
 
 /** Rows of SPIRE with a name that is none: told of once each, up to so many. */
 const UNREADABLE_NAMES_MAX = 100;
@@ -48,6 +50,19 @@ const UNREADABLE_NAMES_MAX = 100;
  */
 export async function runDaemon(config: Config, reload: () => Promise<Config>): Promise<number> {
   const log = createLogger({ level: config.logLevel, format: config.logFormat });
+  try {
+    await runUntilAsked(config, reload, log);
+    return 0;
+  } finally {
+    await log.flush(LOG_FLUSH_DEADLINE_MS);
+  }
+}
+
+async function runUntilAsked(
+  config: Config,
+  reload: () => Promise<Config>,
+  log: Logger,
+): Promise<void> {
   const { promise: asked, resolve } = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve());
   const daemon = await Daemon.open(config, log);
@@ -70,7 +85,6 @@ export async function runDaemon(config: Config, reload: () => Promise<Config>): 
     await Promise.race([daemon.stop(), sleep(STOP_DEADLINE_MS, undefined, { ref: false })]);
   }
   log.info({}, "Stopped");
-  return 0;
 }
 
 /** Everything that lives as long as the process. */

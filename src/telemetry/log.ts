@@ -4,6 +4,7 @@
  * sentences with a capital and no full stop.
  */
 import pino from "pino";
+import { LogOutput } from "./log-output.ts";
 import { type LogFields, type PlainFields, loggable, plainFields } from "./log-value.ts";
 import { logrusLine } from "./logrus-text.ts";
 
@@ -18,18 +19,22 @@ export interface Logger {
   child(subsystemName: string): Logger;
 }
 
+/** The log of a whole process. */
+export interface ProcessLogger extends Logger {
+  /** Before the process ends: resolves when all lines are written, or after so long. */
+  flush(deadlineMs: number): Promise<void>;
+}
+
 export interface LoggerOptions {
   /** Lines below it are not written. */
   readonly level: LogLevel;
   readonly format: "text" | "json";
-  /** Gets whole lines. Default: stderr, written before the call returns, so a crash loses nothing. */
-  readonly destination?: { write(line: string): void };
+  /** Gets whole lines. Default: stderr. */
+  readonly destination?: { write(line: string): void; flush?(deadlineMs: number): Promise<void> };
 }
 
-const STDERR = 2;
-
-export function createLogger({ level, format, destination }: LoggerOptions): Logger {
-  const lines = destination ?? pino.destination({ dest: STDERR, sync: true });
+export function createLogger({ level, format, destination }: LoggerOptions): ProcessLogger {
+  const lines = destination ?? new LogOutput((count) => sayLost(count));
   const asText = {
     write: (line: string) => lines.write(logrusLine(JSON.parse(line) as PlainFields)),
   };
@@ -40,7 +45,9 @@ export function createLogger({ level, format, destination }: LoggerOptions): Log
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label) => ({ level: label === "warn" ? "warning" : label }) },
   };
-  return wrap(pino(options, format === "text" ? asText : lines));
+  const log = wrap(pino(options, format === "text" ? asText : lines));
+  const sayLost = (count: number): void => log.error({ lines: count }, "Log lines were lost");
+  return { ...log, flush: async (deadlineMs) => await lines.flush?.(deadlineMs) };
 }
 
 function wrap(target: pino.Logger): Logger {

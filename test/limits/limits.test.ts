@@ -305,6 +305,14 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
     unreached: "it takes a peer that opens yamux streams and names no protocol on any",
   },
   VALIDATIONS_MAX: { file: OF_NETWORK, test: "waits for at most 256 verdicts at once" },
+  RPC_BYTES_MAX: {
+    file: "test/p2p/gossip-rpcs.test.ts",
+    test: "%s ends the stream, and the pair begins anew",
+  },
+  WANTED_MAX: {
+    file: "test/p2p/gossip-rpcs.test.ts",
+    test: "we want no more in a heartbeat than it can send us",
+  },
   SYNC_COMPARED_DOMAINS_MAX: {
     said: (count) => frame(decodeRequest(encodeCbor([1, names(count), hash]))),
     beyond: "refused",

@@ -271,9 +271,21 @@ export const LIMITS = {
   },
   VALIDATIONS_MAX: {
     value: 256,
-    why: "gossiped records waiting for a verdict",
-    beyond: "ignored; sync brings the record later",
+    why: "gossiped records waiting for a verdict: a quarter of the core's room, so that sync has its own",
+    beyond: "left unseen: another's copy is taken, and the forwarder is asked for a round of sync",
     file: "p2p/gossip.ts",
+  },
+  RPC_BYTES_MAX: {
+    value: 1 * MIB,
+    why: "one gossip RPC: eight of the largest records",
+    beyond: "what we send goes in several; where one comes the stream ends, and is opened again",
+    file: "p2p/gossip-options.ts",
+  },
+  WANTED_MAX: {
+    value: 24,
+    why: "advertised messages that one peer is asked for in a heartbeat: four more than its budget earns, 3 MiB at the most",
+    beyond: "not asked for: the next IHAVE, another peer or sync brings them",
+    file: "p2p/gossip-options.ts",
   },
   SYNC_COMPARED_DOMAINS_MAX: {
     value: 1_024,

@@ -334,6 +334,10 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
     file: "test/spire-api/socket.test.ts",
     test: "ends a call at its deadline, and the next call is answered",
   },
+  SPIRE_AUTHORITIES_MAX: {
+    file: "test/core/mesh/publishing.test.ts",
+    test: "of more authorities than 8,192 is not read at all",
+  },
   SPIRE_REQUEST_BYTES_MAX: { file: OF_SPIRE, test: "above 3 MiB are not sent" },
   SPIRE_PAGE_ROWS: {
     file: OF_SPIRE,

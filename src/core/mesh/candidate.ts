@@ -3,8 +3,15 @@
  * agents could not read left out, cut to the limits. Never by the clock, so that replicas which see
  * the same bundle make the same bytes (docs/protocol.md 2).
  */
-import { compareBytes, equalBytes } from "../std/bytes.ts";
-import { JWT_AUTHORITIES_MAX, PAYLOAD_BYTES_MAX, X509_AUTHORITIES_MAX } from "../std/limits.ts";
+import { type Result, no, ok } from "../std/result.ts";
+import { compareBytes, equalBytes, toHex } from "../std/bytes.ts";
+import {
+  JWT_AUTHORITIES_MAX,
+  KEY_ID_LENGTH_MAX,
+  PAYLOAD_BYTES_MAX,
+  SPIRE_AUTHORITIES_MAX,
+  X509_AUTHORITIES_MAX,
+} from "../std/limits.ts";
 import { sha256, sha256Hex } from "../std/sha256.ts";
 import { jwtAuthorityProblem, readX509Authority } from "../record/authority.ts";
 import type { Proofs } from "../record/proofs.ts";
@@ -15,14 +22,17 @@ import {
   type TrustBundle,
   type X509Authority,
 } from "../spiffe/trust-bundle.ts";
-import type { Self } from "./mesh-state.ts";
+import type { MeshState, Self } from "./mesh-state.ts";
 
 export interface Candidate {
   readonly state: State;
   /** Authorities left out because partners could not read them, in words. */
   readonly unpublishable: readonly string[];
-  /** An untainted authority that still works would have to go. */
-  readonly tooBig: boolean;
+  /**
+   * Unix seconds when the last untainted authority ends that had to go: until then the bundle is too
+   * big for one record. -Infinity when none had to.
+   */
+  readonly tooBigUntilS: number;
   /** No untainted X.509 authority is left: nothing may be published. */
   readonly noUsableCa: boolean;
 }
@@ -30,12 +40,39 @@ export interface Candidate {
 /** What stays of the record before: everything that is not SPIRE's. */
 export type Frame = Omit<State, "x509Authorities" | "jwtAuthorities">;
 
+/** The candidate of SPIRE's bundle on top of the own record. Made once for these two and kept. */
+export function candidateOf(
+  { own, self }: MeshState,
+  bundle: TrustBundle,
+  proofs: Proofs,
+): Result<Candidate, string> {
+  const { slot, judged } = own;
+  if (judged?.bundle === bundle && judged.slot === slot) return judged.candidate;
+  const frame: Frame =
+    slot === undefined
+      ? genesisFrame(self, bundle.sequenceNumber)
+      : {
+          ...slot.held.record.state,
+          lineage: slot.held.record.lineage,
+          version: { ...slot.held.record.state.version, sequence: bundle.sequenceNumber },
+        };
+  const candidate = makeCandidate(bundle, frame, proofs);
+  own.judged = { bundle, slot, candidate };
+  return candidate;
+}
+
+/** Or, in words, that SPIRE lists so many authorities that none of them is read. */
 export function makeCandidate(
   bundle: TrustBundle,
   frame: Frame,
-  nowS: number,
   proofs: Proofs,
-): Candidate {
+): Result<Candidate, string> {
+  const listed = bundle.x509Authorities.length + bundle.jwtAuthorities.length;
+  if (listed > SPIRE_AUTHORITIES_MAX) {
+    return no(
+      `SPIRE lists ${listed} authorities, more than the ${SPIRE_AUTHORITIES_MAX} that are read`,
+    );
+  }
   const unpublishable: string[] = [];
   const entries = [
     ...x509Entries(bundle.x509Authorities, unpublishable, proofs),
@@ -43,12 +80,15 @@ export function makeCandidate(
   ];
   const { kept, dropped } = cutToLimits(entries, frame);
   const state = stateOf(kept, frame);
-  return {
+  return ok({
     state,
     unpublishable,
-    tooBig: dropped.some(({ tainted, notAfterS }) => !tainted && notAfterS >= nowS),
+    tooBigUntilS: dropped.reduce(
+      (endS, { tainted, notAfterS }) => (tainted ? endS : Math.max(endS, notAfterS)),
+      -Infinity,
+    ),
     noUsableCa: !state.x509Authorities.some(({ tainted }) => !tainted),
-  };
+  });
 }
 
 /** Everything in a first record that is not SPIRE's. */
@@ -87,7 +127,8 @@ function x509Entries(
   const byHash = new Map<string, Entry>();
   for (const authority of authorities) {
     const facts = readX509Authority(authority, proofs);
-    const key = sha256Hex(authority.der);
+    const hash = sha256(authority.der);
+    const key = toHex(hash);
     if ("malformed" in facts) {
       unpublishable.push(`X.509 authority ${key}: ${facts.malformed}`);
       continue;
@@ -98,7 +139,7 @@ function x509Entries(
       jwt: undefined,
       tainted,
       notAfterS: facts.notAfterS,
-      hash: sha256(authority.der),
+      hash,
     });
   }
   return [...byHash.values()];
@@ -113,7 +154,7 @@ function jwtEntries(
   const byKeyId = new Map<string, JwtAuthority>();
   const refused = new Set<string>();
   const leaveOut = (keyId: string, reason: string): void => {
-    if (!refused.has(keyId)) unpublishable.push(`JWT authority ${keyId}: ${reason}`);
+    if (!refused.has(keyId)) unpublishable.push(`JWT authority ${shown(keyId)}: ${reason}`);
     refused.add(keyId);
     byKeyId.delete(keyId);
   };
@@ -122,7 +163,7 @@ function jwtEntries(
     const known = byKeyId.get(keyId);
     const problem = JWT_KEY_ID.test(keyId)
       ? jwtAuthorityProblem(authority, proofs)
-      : "its key id is not 1 to 128 printable characters";
+      : `its key id is not 1 to ${KEY_ID_LENGTH_MAX} printable characters`;
     if (problem !== undefined) leaveOut(keyId, problem);
     else if (known !== undefined && !equalBytes(known.spki, spki)) {
       leaveOut(keyId, "two keys under one key id");
@@ -142,6 +183,11 @@ function jwtEntries(
   }));
 }
 
+/** A key id to read: SPIRE takes any text of any length. */
+function shown(keyId: string): string {
+  return keyId.slice(0, KEY_ID_LENGTH_MAX).replaceAll(/[^\x21-\x7e]/g, "?");
+}
+
 /** Tainted entries go first, then the earliest end, ties by hash. */
 function cutToLimits(
   entries: readonly Entry[],
@@ -153,20 +199,20 @@ function cutToLimits(
       compareNumbers(left.notAfterS, right.notAfterS) ||
       compareBytes(left.hash, right.hash),
   );
-  const dropped: Entry[] = [];
+  const dropped = new Set<Entry>();
   const drop = (from: readonly Entry[], excess: number): void => {
-    dropped.push(...from.slice(0, Math.max(0, excess)));
+    for (const entry of from.slice(0, Math.max(0, excess))) dropped.add(entry);
   };
   const ofX509 = order.filter(({ x509 }) => x509 !== undefined);
   const ofJwt = order.filter(({ jwt }) => jwt !== undefined);
   drop(ofX509, ofX509.length - X509_AUTHORITIES_MAX);
   drop(ofJwt, ofJwt.length - JWT_AUTHORITIES_MAX);
-  let kept = order.filter((entry) => !dropped.includes(entry));
+  let kept = order.filter((entry) => !dropped.has(entry));
   while (kept.length > 1 && encodeState(stateOf(kept, frame)).length > PAYLOAD_BYTES_MAX) {
     drop(kept, 1);
     kept = kept.slice(1);
   }
-  return { kept, dropped };
+  return { kept, dropped: [...dropped] };
 }
 
 function stateOf(entries: readonly Entry[], frame: Frame): State {

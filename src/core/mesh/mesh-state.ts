@@ -7,6 +7,8 @@ import type { Slot } from "../resolver/slot.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { State } from "../record/state.ts";
+import type { Result } from "../std/result.ts";
+import type { Candidate } from "./candidate.ts";
 import type { Effect, MeshEvent } from "./effect.ts";
 import { FINDINGS, type Finding, type FindingCode } from "./finding.ts";
 import type { Ticket } from "./input.ts";
@@ -37,6 +39,16 @@ export interface Own {
   /** SPIRE's bundle as last read. */
   read: TrustBundle | undefined;
   readAtMs: number | undefined;
+  /** What a read comes to on top of a slot: of use while both are the same objects. */
+  judged:
+    | {
+        readonly bundle: TrustBundle;
+        readonly slot: Slot | undefined;
+        readonly candidate: Result<Candidate, string>;
+      }
+    | undefined;
+  /** `NO_USABLE_CA` stands because of the bundle, not of a mint. */
+  bundleHasNoCa: boolean;
   /** The read that was found to be what is published; nothing is to be done for it. */
   settled: TrustBundle | undefined;
   /** By sequence number; the last 64. */
@@ -98,6 +110,8 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
       publishedAtMs: undefined,
       read: undefined,
       readAtMs: undefined,
+      judged: undefined,
+      bundleHasNoCa: false,
       settled: undefined,
       reads: new Map(),
       signing: undefined,
@@ -121,16 +135,24 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
   };
 }
 
+/**
+ * Characters of one finding: eight authorities by their hashes, with what is wrong with each. What is
+ * above is cut off, as every status, health page and alert carries it.
+ */
+const MESSAGE_LENGTH_MAX = 2_048;
+
 /** Raises a finding once; a change of its words alone is not told again. */
 export function raise(
   state: MeshState,
   code: FindingCode,
   trustDomain: TrustDomain | undefined,
-  message: string,
+  words: string,
   nowMs: number,
 ): Effect[] {
   const key = `${code} ${trustDomain ?? ""}`;
   const known = state.findings.get(key);
+  const message =
+    words.length > MESSAGE_LENGTH_MAX ? `${words.slice(0, MESSAGE_LENGTH_MAX)}…` : words;
   const { severity, next } = FINDINGS[code];
   const finding = { code, severity, trustDomain, message, next, sinceMs: known?.sinceMs ?? nowMs };
   state.findings.set(key, finding);

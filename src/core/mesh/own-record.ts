@@ -13,7 +13,7 @@ import type { Proofs } from "../record/proofs.ts";
 import { type State, encodeState } from "../record/state.ts";
 import type { VerifiedRecord } from "../record/verify.ts";
 import { relate } from "../resolver/slot.ts";
-import { contentDigest, genesisFrame, makeCandidate } from "./candidate.ts";
+import { candidateOf, contentDigest } from "./candidate.ts";
 import type { Effect } from "./effect.ts";
 import { type MeshState, raise } from "./mesh-state.ts";
 
@@ -26,11 +26,15 @@ const READS_MAX = 64;
 
 /** Remembers what SPIRE says at this sequence number, as a record would say it. */
 export function rememberRead(state: MeshState, nowMs: number, proofs: Proofs): void {
-  const { own, self } = state;
+  const { own } = state;
   if (own.read === undefined) return;
   const { sequenceNumber } = own.read;
-  const frame = own.slot?.held.record.state ?? genesisFrame(self, sequenceNumber);
-  const digest = contentDigest(makeCandidate(own.read, frame, 0, proofs).state);
+  const candidate = candidateOf(state, own.read, proofs);
+  if (!candidate.ok) {
+    own.reads.delete(sequenceNumber); // It is not known what SPIRE says at this number.
+    return;
+  }
+  const digest = contentDigest(candidate.value.state);
   const known = own.reads.get(sequenceNumber);
   if (known?.digest === digest) {
     known.lastMs = nowMs;

@@ -17,11 +17,12 @@ import { type State, compareVersions, encodeState } from "../record/state.ts";
 import { type VerifiedRecord, readRecord, verifyRecord } from "../record/verify.ts";
 import { advance, envelopeBytes, startSlot } from "../resolver/slot.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
-import { type Frame, contentDigest, genesisFrame, makeCandidate } from "./candidate.ts";
+import { candidateOf, contentDigest } from "./candidate.ts";
 import type { Answer, Effect, Failure } from "./effect.ts";
 import type { Ticket } from "./input.ts";
 import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
 import { judgeSuspect, rememberRead } from "./own-record.ts";
+import { judgeRead } from "./read-findings.ts";
 import { admitNodes, trackNodes } from "./slot-store.ts";
 
 /** How long SPIRE may look older than the last record: a replica's server lags by its cache. */
@@ -70,47 +71,22 @@ export function onExportAsked(
 
 /** Signs a new record when SPIRE's bundle differs from the own record, or when one is asked for. */
 export function publishIfChanged(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
-  const { own, self } = state;
+  const { own } = state;
   const { read } = own;
-  if (read === undefined || own.signing !== undefined) return [];
+  if (read === undefined || own.signing !== undefined || own.settled === read) return [];
+  const { effects, publishable } = judgeRead(state, candidateOf(state, read, proofs), nowMs);
+  if (!publishable.ok) {
+    return [...effects, ...failExports(state, "SPIRE_REFUSED", publishable.reason)];
+  }
+  const next = publishable.value.state;
   // A retry further away than any we set means that the clock was set back.
-  if (nowMs < own.retryAtMs && own.retryAtMs - nowMs <= RETRY_MS_MAX) return [];
-  if (own.slot === undefined && own.exports.length === 0) return [];
-  if (own.settled === read || state.findings.has("NODE_NOT_LISTED ")) return [];
-  if (own.slot !== undefined && !state.synced) return []; // A higher own record may come first.
-  const frame: Frame =
-    own.slot === undefined
-      ? genesisFrame(self, read.sequenceNumber)
-      : {
-          ...own.slot.held.record.state,
-          lineage: own.slot.held.record.lineage,
-          version: {
-            ...own.slot.held.record.state.version,
-            sequence: read.sequenceNumber,
-          },
-        };
-  const candidate = makeCandidate(read, frame, Math.floor(nowMs / 1_000), proofs);
-  const effects = sayUnpublishable(state, candidate.unpublishable, nowMs);
-  if (candidate.tooBig) {
-    const message = "SPIRE lists more usable authorities than one record can carry";
-    return [
-      ...effects,
-      ...raise(state, "STATE_TOO_BIG", undefined, message, nowMs),
-      ...failExports(state, "SPIRE_REFUSED", message),
-    ];
-  }
-  effects.push(...clear(state, "STATE_TOO_BIG", undefined));
-  if (candidate.noUsableCa) {
-    const message = "SPIRE's bundle has no untainted X.509 authority that partners could read";
-    return [
-      ...effects,
-      ...raise(state, "NO_USABLE_CA", undefined, message, nowMs),
-      ...failExports(state, "SPIRE_REFUSED", message),
-    ];
-  }
+  if (nowMs < own.retryAtMs && own.retryAtMs - nowMs <= RETRY_MS_MAX) return effects;
+  if (own.slot === undefined && own.exports.length === 0) return effects;
+  if (state.findings.has("NODE_NOT_LISTED ")) return effects;
+  if (own.slot !== undefined && !state.synced) return effects; // A higher own record may come first.
   if (own.slot !== undefined) {
     const held = own.slot.held.record.state;
-    if (contentDigest(candidate.state) === contentDigest(held)) {
+    if (contentDigest(next) === contentDigest(held)) {
       own.settled = read;
       own.wentBackSinceMs = undefined;
       return [...effects, ...clear(state, "SPIRE_WENT_BACK", undefined), ...clearSigning(state)];
@@ -120,15 +96,15 @@ export function publishIfChanged(state: MeshState, nowMs: number, proofs: Proofs
     }
     own.wentBackSinceMs = undefined;
   }
-  const authorities = readAuthorities(candidate.state, proofs);
+  const authorities = readAuthorities(next, proofs);
   assert(authorities.ok, "a candidate holds only authorities that were read");
-  own.signing = candidate.state;
+  own.signing = next;
   return [
     ...effects,
     {
       kind: "sign-record",
       order: {
-        recordId: recordId(1, encodeState(candidate.state)),
+        recordId: recordId(1, encodeState(next)),
         recovery: [],
         heldAuthorities: own.slot === undefined ? [] : anchorsOf(own.slot.held.authorities),
         newAuthorities: anchorsOf(authorities.value),
@@ -268,12 +244,6 @@ function waitForSequence(state: MeshState, held: State, nowMs: number): Effect[]
   if (nowMs - own.wentBackSinceMs < WENT_BACK_MS) return [];
   const message = `SPIRE is at sequence ${own.read?.sequenceNumber} with other authorities, ${held.version.sequence} was published`;
   return raise(state, "SPIRE_WENT_BACK", undefined, message, nowMs);
-}
-
-function sayUnpublishable(state: MeshState, reasons: readonly string[], nowMs: number): Effect[] {
-  const code = "AUTHORITY_UNPUBLISHABLE";
-  if (reasons.length === 0) return clear(state, code, undefined);
-  return raise(state, code, undefined, `left out of the record: ${reasons.join("; ")}`, nowMs);
 }
 
 function clearSigning(state: MeshState): Effect[] {

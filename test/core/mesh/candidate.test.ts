@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { contentDigest, makeCandidate } from "../../../src/core/mesh/candidate.ts";
+import { type Candidate, contentDigest, makeCandidate } from "../../../src/core/mesh/candidate.ts";
 import { decodeState, encodeState } from "../../../src/core/record/state.ts";
 import type {
   JwtAuthority,
@@ -33,8 +33,11 @@ const bundle = (
   x509Authorities: readonly X509Authority[],
   jwtAuthorities: readonly JwtAuthority[] = [],
 ): TrustBundle => ({ ...bundleOf(genesis.state), x509Authorities, jwtAuthorities });
-const candidate = (from: TrustBundle, nowS = NOW_S) =>
-  makeCandidate(from, genesis.state, nowS, x509Proofs);
+const candidate = (from: TrustBundle): Candidate => {
+  const made = makeCandidate(from, genesis.state, x509Proofs);
+  if (!made.ok) throw new Error(made.reason);
+  return made.value;
+};
 const jwt = (keyId: string, change: Partial<JwtAuthority> = {}): JwtAuthority => ({
   keyId,
   spki: firstKey,
@@ -126,6 +129,15 @@ describe("a candidate", () => {
     expect(unpublishable).toHaveLength(1);
   });
 
+  test("names a JWT key that is left out so that it can be read", () => {
+    const keyId = `\u{1b}[2J\u{202e}k${"x".repeat(500)}`;
+    const { unpublishable } = candidate(bundle([good], [jwt(keyId)]));
+    const shown = `?[2J?k${"x".repeat(122)}`;
+    expect(unpublishable).toEqual([
+      `JWT authority ${shown}: its key id is not 1 to 128 printable characters`,
+    ]);
+  });
+
   test("keeps expired authorities: the clock decides nothing", () => {
     const expired = { der: certificate(NOW_S - 86_400), tainted: false };
     const { state } = candidate(bundle([good, expired]));
@@ -135,8 +147,9 @@ describe("a candidate", () => {
 
   test("keeps what is not SPIRE's", () => {
     const frame = { ...genesis.state, removed: [new Uint8Array(32)] };
-    const { state } = makeCandidate(bundle([good]), frame, NOW_S, x509Proofs);
-    expect(state).toEqual({ ...frame, x509Authorities: [good], jwtAuthorities: [] });
+    expect(makeCandidate(bundle([good]), frame, x509Proofs)).toMatchObject({
+      value: { state: { ...frame, x509Authorities: [good], jwtAuthorities: [] } },
+    });
   });
 });
 
@@ -154,7 +167,7 @@ describe("a candidate above the limits", () => {
     expect(hashes.size).toBe(64);
     expect(hashes.has(sha256Hex(many[0] ?? garbage))).toBe(false);
     expect(hashes.has(sha256Hex(many[1] ?? garbage))).toBe(false);
-    expect(candidate(bundle(all)).tooBig).toBe(false);
+    expect(candidate(bundle(all)).tooBigUntilS).toBe(NOW_S - 31);
   });
 
   test("drops tainted ones before all others", () => {
@@ -163,19 +176,20 @@ describe("a candidate above the limits", () => {
     const hashes = kept(bundle(some));
     expect(hashes.has(sha256Hex(many[last] ?? garbage))).toBe(false);
     expect(hashes.has(sha256Hex(many[0] ?? garbage))).toBe(true);
-    expect(candidate(bundle(some)).tooBig).toBe(false);
+    expect(candidate(bundle(some)).tooBigUntilS).toBe(-Infinity);
   });
 
-  test("is too big when a working authority would have to go", () => {
-    const working = Array.from({ length: 65 }, (_, index) => certificate(NOW_S + hour + index));
-    expect(candidate(bundle(working.map((der) => ({ der, tainted: false })))).tooBig).toBe(true);
+  test("is too big until the last authority ends that had to go", () => {
+    const working = Array.from({ length: 66 }, (_, index) => certificate(NOW_S + hour + index));
+    const { tooBigUntilS } = candidate(bundle(working.map((der) => ({ der, tainted: false }))));
+    expect(tooBigUntilS).toBe(NOW_S + hour + 1);
   });
 
-  test("is too big when a working JWT key would have to go", () => {
+  test("is too big for ever when a JWT key had to go that never ends", () => {
     const jwts = Array.from({ length: 65 }, (_, index) => jwt(`k${index}`));
-    expect(candidate(bundle(all.slice(40), jwts)).tooBig).toBe(true);
+    expect(candidate(bundle(all.slice(40), jwts)).tooBigUntilS).toBe(Infinity);
     const expired = jwts.with(0, jwt("k0", { expiresAtS: 1 }));
-    expect(candidate(bundle(all.slice(40), expired))).toMatchObject({ tooBig: false });
+    expect(candidate(bundle(all.slice(40), expired)).tooBigUntilS).toBe(1);
   });
 
   test("stays below 96 KiB, tainted ones first", () => {
@@ -183,11 +197,11 @@ describe("a candidate above the limits", () => {
       der: certificate(NOW_S + hour + index, 7_500),
       tainted: index > 10,
     }));
-    const { state, tooBig } = candidate(bundle(wide));
+    const { state, tooBigUntilS } = candidate(bundle(wide));
     expect(encodeState(state).length).toBeLessThanOrEqual(PAYLOAD_BYTES_MAX);
     expect(state.x509Authorities.filter(({ tainted }) => !tainted)).toHaveLength(11);
-    expect(tooBig).toBe(false);
+    expect(tooBigUntilS).toBe(-Infinity);
     const untainted = wide.map(({ der }) => ({ der, tainted: false }));
-    expect(candidate(bundle(untainted)).tooBig).toBe(true);
+    expect(candidate(bundle(untainted)).tooBigUntilS).toBeGreaterThan(NOW_S + hour);
   });
 });

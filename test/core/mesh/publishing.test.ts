@@ -1,6 +1,8 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { TrustBundle } from "../../../src/core/spiffe/trust-bundle.ts";
 import { fromHex } from "../../../src/core/std/bytes.ts";
+import { SPIRE_AUTHORITIES_MAX } from "../../../src/core/std/limits.ts";
+import { x509Proofs } from "../../../src/x509/proofs.ts";
 import { makeAuthority } from "../../arbitraries/authority.ts";
 import {
   NOW_S,
@@ -104,6 +106,17 @@ function manyAuthorities(): TrustBundle["x509Authorities"] {
 }
 
 describe("a change in SPIRE", () => {
+  test("while the first record is signed becomes the second one", async () => {
+    const daemon = await TestDaemon.start(alpha);
+    daemon.readBundle(first);
+    daemon.ask((ticket) => ({ kind: "export-asked", ticket }));
+    daemon.readBundle(bundleAt(2n, untainted(ca), untainted(newCa())));
+    daemon.sign();
+    daemon.sign();
+    expect(sequence(daemon)).toBe(2n);
+    expect(daemon.state.own.slot?.held.record.lineage).toEqual(genesis.id);
+  });
+
   test("becomes a record that partners take: signed, stored, then published", async () => {
     const daemon = await exported();
     daemon.readBundle(bundleAt(2n, untainted(ca), untainted(newCa())));
@@ -235,6 +248,109 @@ describe("a change in SPIRE", () => {
     daemon.sign();
     expect(sequence(daemon)).toBe(2n);
     expect(daemon.findings).toEqual([]);
+  });
+});
+
+/** So many authorities that no partner could read. */
+function broken(count: number): TrustBundle["x509Authorities"] {
+  return Array.from({ length: count }, (_, index) => ({
+    der: Uint8Array.from([0x30, index & 255, index >> 8]),
+    tainted: false,
+  }));
+}
+
+describe("a bundle of SPIRE that cannot be published", () => {
+  test.each([
+    ["lists too much", "STATE_TOO_BIG", () => [untainted(ca), ...manyAuthorities()]],
+    ["has no usable authority", "NO_USABLE_CA", () => [tainted(ca)]],
+    ["went back", "SPIRE_WENT_BACK", () => [untainted(newCa())]],
+  ])("because it %s is read once, however long it stays: %s", async (_, code, make) => {
+    const daemon = await exported();
+    const read = vi.spyOn(x509Proofs, "readCertificate");
+    onTestFinished(() => read.mockRestore());
+    const bundle = bundleAt(code === "SPIRE_WENT_BACK" ? 0n : 2n, ...make());
+    daemon.readBundle(bundle);
+    daemon.wait(60);
+    expect(daemon.findings).toEqual([code]);
+    expect(read).toHaveBeenCalledTimes(bundle.x509Authorities.length);
+  });
+
+  test("of more authorities than 8,192 is not read at all", async () => {
+    const daemon = await exported();
+    const read = vi.spyOn(x509Proofs, "readCertificate");
+    onTestFinished(() => read.mockRestore());
+    daemon.readBundle(bundleAt(2n, untainted(ca), ...broken(SPIRE_AUTHORITIES_MAX)));
+    daemon.wait(60);
+    expect(daemon.findings).toEqual(["STATE_TOO_BIG"]);
+    expect(read).not.toHaveBeenCalled();
+    daemon.readBundle(bundleAt(3n, untainted(ca), ...broken(SPIRE_AUTHORITIES_MAX - 1)));
+    expect(daemon.findings).toEqual(["AUTHORITY_UNPUBLISHABLE"]);
+    daemon.readBundle(bundleAt(4n, untainted(ca), untainted(newCa())));
+    daemon.sign();
+    expect(sequence(daemon)).toBe(4n);
+    expect(daemon.findings).toEqual([]);
+  });
+
+  test("of too many authorities says nothing against an own record at its number", async () => {
+    const daemon = await exported();
+    const next = alpha.next(genesis, { x509Authorities: [untainted(ca), untainted(newCa())] });
+    daemon.readBundle(bundleAt(2n, untainted(newCa())));
+    daemon.readBundle(bundleAt(2n, ...broken(SPIRE_AUTHORITIES_MAX + 1)));
+    daemon.wait(10);
+    expect(daemon.receive(next)).toBe("taken");
+  });
+
+  test("names eight of the authorities that are left out, and counts the rest", async () => {
+    const daemon = await exported();
+    daemon.readBundle(bundleAt(2n, untainted(ca), ...broken(20)));
+    const [finding] = daemon.state.findings.values();
+    expect(finding?.message.match(/X\.509 authority/g)).toHaveLength(8);
+    expect(finding?.message).toMatch(/ and 12 more$/);
+  });
+
+  test.each([
+    ["was exported", true],
+    ["was not exported yet", false],
+  ])("is a finding until the next read is good, where the domain %s", async (_, isExported) => {
+    const daemon = isExported ? await exported() : await TestDaemon.start(alpha);
+    const bad = [
+      ["NO_USABLE_CA", [tainted(ca)]],
+      ["STATE_TOO_BIG", manyAuthorities()],
+      ["AUTHORITY_UNPUBLISHABLE", [untainted(ca), ...broken(1)]],
+    ] as const;
+    for (const [code, authorities] of bad) {
+      daemon.readBundle(bundleAt(2n, ...authorities));
+      expect(daemon.findings).toEqual([code]);
+      daemon.readBundle(first);
+      expect(daemon.findings).toEqual([]);
+    }
+  });
+
+  test("is no finding any more when it is good, though SPIRE went back", async () => {
+    const daemon = await exported();
+    daemon.readBundle(bundleAt(1n, untainted(newCa())));
+    daemon.wait(10);
+    daemon.readBundle(bundleAt(1n));
+    expect(daemon.findings).toEqual(["NO_USABLE_CA", "SPIRE_WENT_BACK"]);
+    daemon.readBundle(bundleAt(1n, untainted(newCa())));
+    expect(daemon.findings).toEqual(["SPIRE_WENT_BACK"]);
+  });
+
+  test("does not end what a mint found", async () => {
+    const daemon = await exported();
+    daemon.readBundle(bundleAt(2n, untainted(ca), untainted(newCa())));
+    daemon.sign({ kind: "no-new-chain", problem: "SPIRE has no active CA" });
+    daemon.readBundle(bundleAt(3n, untainted(ca), untainted(newCa())));
+    expect(daemon.findings).toEqual(["NO_USABLE_CA"]);
+  });
+});
+
+describe("a finding", () => {
+  test("is 2,048 characters long at most", async () => {
+    const daemon = await TestDaemon.start(alpha);
+    daemon.send({ kind: "spire-away", reason: "x".repeat(100_000) });
+    const [finding] = daemon.state.findings.values();
+    expect(finding?.message).toBe(`${"x".repeat(2_048)}…`);
   });
 });
 

@@ -82,10 +82,15 @@ export class Fault extends Error {
   readonly code: FaultCode;
   readonly advice: string;
   readonly details: Readonly<Record<string, string | number>>;
+  /** The message's sentences, each whole, whatever line breaks a name in it may have. */
+  readonly problems: readonly string[];
 
-  constructor(code: FaultCode, message: string, options: FaultOptions = {}) {
-    super(message, { cause: options.cause });
+  /** @param message A sentence, or one for each problem, which `message` then has one a line. */
+  constructor(code: FaultCode, message: string | readonly string[], options: FaultOptions = {}) {
+    const problems = typeof message === "string" ? [message] : message;
+    super(problems.join("\n"), { cause: options.cause });
     this.code = code;
+    this.problems = problems;
     this.advice = options.advice ?? FAULTS[code].advice;
     this.details = options.details ?? {};
   }

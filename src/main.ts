@@ -1,19 +1,17 @@
 /** The process: command line in, exit code out. */
 import process from "node:process";
 import { runCommandLine } from "./cli/command-line.ts";
-import { printDefect, printError } from "./cli/output.ts";
+import { printDefect, printError, unwritable } from "./cli/output.ts";
 import { Fault } from "./fault.ts";
 
 /** EX_SOFTWARE of sysexits.h: a defect of ours. */
 const EXIT_DEFECT = 70;
 
-// `spire-mesh … | head` is no error: whoever closed the pipe has read enough.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
-  });
-}
+process.stdout.on("error", endUnwritten);
+process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  // Else nobody is left to be told, and the exit code still tells.
+});
 
 // What nobody caught ends the process; Node's own exit code 1 would mean that the answer is no.
 process.on("uncaughtException", (error: unknown) => {
@@ -27,4 +25,17 @@ process.on("uncaughtException", (error: unknown) => {
 
 process.exitCode = await runCommandLine(process.argv.slice(2));
 // The end, whatever a library has left open, but not before a slow pipe has taken everything.
-process.stderr.write("", () => process.stdout.write("", () => process.exit()));
+process.stderr.write("", () =>
+  process.stdout.write("", (error) => {
+    if (error) endUnwritten(process.stdout.errored ?? error);
+    process.exit();
+  }),
+);
+
+/** `spire-mesh … | head` is no error: whoever closed the pipe has read enough. */
+function endUnwritten(error: NodeJS.ErrnoException): never {
+  if (error.code === "EPIPE") process.exit(0);
+  const fault = unwritable(error);
+  printError(fault);
+  process.exit(fault.exitCode);
+}

@@ -1,6 +1,6 @@
 /** `export`, `import` and `forget`: records as files, and partners approved or forgotten. */
+import { constants } from "node:fs";
 import { lstat, open } from "node:fs/promises";
-import { getSystemErrorMessage } from "node:util";
 import { callAdmin } from "../admin-contract/client.ts";
 import {
   type ForgetReply,
@@ -12,6 +12,7 @@ import { UNFINISHED, replaceFile } from "../private-files/private-file.ts";
 import { groupFingerprint, readFingerprint } from "./fingerprint.ts";
 import { note, printError, printResult, withProgress } from "./output.ts";
 import type { Session } from "./session.ts";
+import { isErrno, reasonOf } from "./system-error.ts";
 
 const DONE = 0;
 const STDOUT = "-";
@@ -142,6 +143,8 @@ function printRefusal({ file, code, message, next }: ImportOutcome): void {
 /** At most one byte more than any export file has, so that a huge one is never read whole. */
 async function readImportFile(path: string): Promise<Buffer> {
   const content = await readStart(path).catch((error: unknown) => {
+    if (error instanceof Fault) throw error;
+    if (isErrno(error) && error.code === "ENXIO") throw notAFile(path); // A socket.
     const code = isErrno(error) && error.code === "EACCES" ? "NOT_ALLOWED" : "DATA_INVALID";
     const message = `${path} cannot be read: ${reasonOf(error)}.`;
     throw new Fault(code, message, { advice: "Name a file that you may read.", cause: error });
@@ -155,7 +158,9 @@ async function readImportFile(path: string): Promise<Buffer> {
 }
 
 async function readStart(path: string): Promise<Buffer> {
-  await using file = await open(path);
+  // A pipe's writer, who may never come, is not waited for.
+  await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  if (!(await file.stat()).isFile()) throw notAFile(path);
   const chunks: Buffer[] = [];
   for await (const chunk of file.createReadStream({ end: IMPORT_FILE_BYTES_MAX })) {
     chunks.push(chunk as Buffer);
@@ -163,14 +168,9 @@ async function readStart(path: string): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** `no such file or directory` rather than ENOENT and a path that the sentence names already. */
-function reasonOf(error: unknown): string {
-  if (isErrno(error) && error.errno !== undefined) return getSystemErrorMessage(error.errno);
-  return error instanceof Error ? error.message : String(error);
-}
-
-function isErrno(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && "code" in error;
+function notAFile(path: string): Fault {
+  const advice = "Name a file that `spire-mesh export -o` wrote.";
+  return new Fault("DATA_INVALID", `${path} is not a file.`, { advice });
 }
 
 export async function forget(

@@ -4,8 +4,9 @@
  */
 import { styleText } from "node:util";
 import type { ErrorReply } from "../admin-contract/error-reply.ts";
-import type { Fault } from "../fault.ts";
+import { Fault } from "../fault.ts";
 import { printable, printableData, printableJson, printableLines } from "../printable.ts";
+import { reasonOf } from "./system-error.ts";
 
 export type OutputFormat = "json" | "pretty";
 
@@ -27,20 +28,18 @@ export function note(sentence: string): void {
   process.stderr.write(`${printable(sentence)}\n`);
 }
 
-/**
- * `CODE: sentence. Next: command or step.` in one line on stderr. A message of several lines is a
- * list of problems: they follow, one a line.
- */
+/** `CODE: sentence. Next: command or step.` in one line on stderr. Several problems follow, one a line. */
 export function printError(error: {
   readonly code: string;
   readonly message: string;
   readonly advice: string;
+  readonly problems?: readonly string[];
 }): void {
-  const { code, message, advice } = error;
-  const lines = message.split("\n").map(printable);
-  const sentence = lines.length === 1 ? lines[0] : `there are ${lines.length} problems`;
-  note(`${code}: ${withNext(sentence ?? "", advice)}`);
-  if (lines.length > 1) for (const line of lines) note(`  ${line}`);
+  const { code, message, advice, problems = [] } = error;
+  const isList = problems.length > 1;
+  const sentence = isList ? `there are ${problems.length} problems` : message;
+  note(`${code}: ${withNext(sentence, advice)}`);
+  if (isList) for (const problem of problems) note(`  ${problem}`);
 }
 
 /** A defect of ours, which no `Fault` describes, with its stack for who mends it. */
@@ -48,6 +47,14 @@ export function printDefect(error: unknown): void {
   const { message, stack = "" } = error instanceof Error ? error : new Error(String(error));
   printError({ code: "INTERNAL", message, advice: "Report this as a defect of spire-mesh" });
   process.stderr.write(`${printableLines(stack)}\n`);
+}
+
+/** The fault that stdout, not the command, has: a full disk, a broken one. */
+export function unwritable(cause: unknown): Fault {
+  return new Fault("CANNOT_CREATE", `stdout cannot be written: ${reasonOf(cause)}.`, {
+    advice: "Send it elsewhere and run the command again.",
+    cause,
+  });
 }
 
 /** A fault as the contract has it: the line on stderr, and with `-output json` JSON on stdout. */

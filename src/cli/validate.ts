@@ -2,7 +2,7 @@
 import { loadConfig } from "../config/config.ts";
 import { Fault } from "../fault.ts";
 import { printError, printResult, type OutputFormat } from "./output.ts";
-import { printableLines } from "../printable.ts";
+import { printable } from "../printable.ts";
 
 export interface ValidateOptions {
   readonly config: string;
@@ -16,7 +16,7 @@ export async function validate({ config, expandEnv, output }: ValidateOptions): 
     await loadConfig(config, { expandEnv: expandEnv === true });
   } catch (error) {
     if (!(error instanceof Fault) || output === "json") throw error;
-    process.stdout.write(`${printableLines(error.message)}\n`);
+    process.stdout.write(`${error.problems.map(printable).join("\n")}\n`);
     const { code, advice } = error;
     printError({ code, message: `${config} cannot be used`, advice });
     return error.exitCode;

@@ -140,7 +140,7 @@ export class YamlFile {
       return `${this.#path}:${Math.max(line, 1)}:${Math.max(col, 1)} ${message}`;
     });
     if (this.#problemsLeft > 0) lines.push(`${this.#path}: and ${this.#problemsLeft} more`);
-    return new Fault("CONFIG_INVALID", lines.join("\n"));
+    return new Fault("CONFIG_INVALID", lines);
   }
 }
 

@@ -49,5 +49,5 @@ export function readPeerAddress(text: string): Result<PeerAddress, string> {
 export function checkConfigured(own: readonly string[], peers: readonly string[]): void {
   const addresses = [...own.map(readAddress), ...peers.map(readPeerAddress)];
   const problems = addresses.flatMap((read) => (read.ok ? [] : read.reason));
-  if (problems.length > 0) throw new Fault("CONFIG_INVALID", problems.join("\n"));
+  if (problems.length > 0) throw new Fault("CONFIG_INVALID", problems);
 }

@@ -341,6 +341,18 @@ describe("import", () => {
     expect(ended.stderr).toContain(`${path} ${says}`);
   });
 
+  test.each(["pipe", "folder", "socket", "device"])("of a %s is refused at once", async (what) => {
+    const path = what === "device" ? "/dev/zero" : join(room.directory, what);
+    if (what === "pipe") execFileSync("mkfifo", [path]);
+    if (what === "folder") await mkdir(path);
+    const { ended, json } = await runJson("import", what === "socket" ? room.socketPath : path);
+    expect(ended.exitCode).toBe(65);
+    expect(ErrorReply.parse(json).error).toMatchObject({
+      code: "DATA_INVALID",
+      message: expect.stringContaining("is not a file"),
+    });
+  });
+
   test("sends nothing when one of its files cannot be read", async () => {
     const good = await fileOf("b", recordFile("bravo.test", 9n).content);
     await mkdir(join(room.directory, "folder"));

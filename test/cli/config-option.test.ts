@@ -34,6 +34,20 @@ describe("validate", () => {
     expect(stderr).toMatch(/^CONFIG_INVALID: .+\. Next: .+\.\n$/);
   });
 
+  test("lists each problem once, whatever the file is called", async () => {
+    const odd = join(directory, "al\npha.yaml");
+    await writeFile(odd, "trust_domain: Alpha\nsokcet: x\n");
+    for (const command of ["validate", "status"]) {
+      const { stdout, stderr } = await spireMesh([command, "-config", odd]);
+      const told = `${stdout}${stderr}`.split("\n").filter((line) => /\.yaml:\d/.test(line));
+      expect(told).toEqual([
+        expect.stringMatching(/al pha\.yaml:1:\d+ trust_domain/),
+        expect.stringMatching(/al pha\.yaml:2:\d+ sokcet/),
+      ]);
+    }
+    expect((await spireMesh(["status", "-config", odd])).stderr).toContain("there are 2 problems");
+  });
+
   test("expands variables only when asked to", async () => {
     await writeFile(path, "trust_domain: $MESH_NAME\n");
     const environment = { MESH_NAME: "alpha.test" };

@@ -180,6 +180,22 @@ describe("what a peer or a file named reaches the terminal without its tricks", 
 });
 
 describe("what an operator typed, or somebody for them,", () => {
+  test("is one problem, however many lines its name has", async () => {
+    const commands = [
+      ["import", "/no\nsuch\nfile"],
+      ["export", "-o", "/no\nsuch/file"],
+      ["status", "-socketPath", "/no\nsuch.sock"],
+      ["validate", "-config", "/no\nsuch.yaml"],
+      ["status", "-config", "/no\nsuch.yaml"],
+      ["status", "--no\nsuch"],
+    ];
+    for (const args of commands) {
+      const { stderr } = await spireMesh([...args]);
+      expect(stderr).not.toContain("problems");
+      expect(stderr).toMatch(/^[A-Z_]+: .*\. Next: .*\.\n$/);
+    }
+  });
+
   const typed = HOSTILE.replaceAll(/[\0\ud800]/g, "");
 
   test("comes back without its tricks", async () => {

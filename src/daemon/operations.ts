@@ -13,7 +13,6 @@ import type { MeshState } from "../core/mesh/mesh-state.ts";
 import { desiredRow } from "../core/policy/row.ts";
 import { readRecord } from "../core/record/verify.ts";
 import type { Proofs } from "../core/record/proofs.ts";
-import type { RefusalCode } from "../core/record/refusal.ts";
 import type { VerifiedRecord } from "../core/record/verify.ts";
 import type { TrustBundle } from "../core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
@@ -23,6 +22,7 @@ import type { PeerNetwork } from "../ports/peer-network.ts";
 import type { SpireServer } from "../ports/spire-server.ts";
 import type { MeshLoop } from "../runtime/mesh-loop.ts";
 import { writeBundleDocument, writeBundlePem } from "../x509/bundle-document.ts";
+import { REFUSAL_ADVICE } from "./refusal-advice.ts";
 import { bundleEntry, healthOf, peerList, statusOf } from "./status.ts";
 
 /** An order waits for SPIRE at most this long: two calls with their own deadlines of 5 s, and a write. */
@@ -116,7 +116,7 @@ async function importFile(ports: OperationsPorts, order: ImportOrder): Promise<I
   if (answer.kind === "unchanged") return { ...base, outcome: "unchanged", ...calm };
   if (answer.kind !== "refused") throw unexpected(answer);
   const { code, detail } = answer.refusal;
-  return { ...base, outcome: "refused", code, message: detail, next: adviceFor(code) };
+  return { ...base, outcome: "refused", code, message: detail, next: REFUSAL_ADVICE[code] };
 }
 
 interface SpireHolds {
@@ -182,29 +182,6 @@ function unexpected(answer: Answer): Fault {
   if (answer.kind === "failed") return new Fault(answer.failure, answer.message);
   const told = answer.kind === "refused" ? answer.refusal.detail : answer.kind;
   return new Fault("RECORD_REFUSED", told);
-}
-
-/** What an operator does about a refused file. */
-function adviceFor(code: RefusalCode): string {
-  switch (code) {
-    case "FINGERPRINT_MISMATCH":
-      return "compare the fingerprint with the sender by voice, then ask for a new export";
-    case "TRUST_DOMAIN_UNKNOWN":
-      return "add -fingerprint with the record id that the sender read to you";
-    case "WRONG_LINEAGE":
-      return "if the sender started anew, run `spire-mesh bundle pin` with the new fingerprint";
-    case "OWN_TRUST_DOMAIN":
-      return "import the file at the partner, not at home";
-    case "STALE":
-      return "nothing: a later record is held already";
-    case "OLD_AUTHORITY_MISSING":
-    case "HELD_EXPIRED_NOT_BUILT":
-      return "let the daemons sync, or run `spire-mesh bundle pin` with a fingerprint from the sender";
-    case "SIGNED_IN_FUTURE":
-      return "set the clocks of both sides right";
-    default:
-      return "ask the sender for a new export";
-  }
 }
 
 function heldRecords(state: MeshState, only: TrustDomain | undefined): VerifiedRecord[] {

@@ -9,6 +9,7 @@
  * Whose record it is and which version (steps 3 to 5) is the slot's and the mesh's to say. There are
  * no other ways to a `VerifiedRecord` than `verifyRecord` and, for what it once gave, `restoreRecord`.
  */
+import assert from "node:assert/strict";
 import { compareBytes, concatBytes, equalBytes, toHex } from "../std/bytes.ts";
 import { CLOCK_SKEW_S, REV_JUMP_MAX, SIGNED_AT_SLACK_S } from "../std/limits.ts";
 import { ok } from "../std/result.ts";
@@ -128,13 +129,14 @@ export function verifyRecord(
     if (judged.ok) blocks.push(judged.value);
     else refusal ??= judged.reason;
   }
-  if (blocks.length > 0) {
-    // Step 11: expired keys are thrown away and may be anybody's; they prove nothing by themselves.
-    return against.oldAnchors?.every(({ notAfterS }) => notAfterS < nowS) === true
-      ? refuse("HELD_EXPIRED_NOT_BUILT", "every untainted authority of the held record has expired")
-      : ok({ record, authorities: authorities.value, blocks });
+  if (blocks.length === 0) {
+    assert(refusal !== undefined, "each block is verified or refused, and there is one");
+    return { ok: false, reason: refusal };
   }
-  return { ok: false, reason: refusal ?? { code: "NODE_NOT_LISTED", detail: "no block" } };
+  // Step 11: expired keys are thrown away and may be anybody's; they prove nothing by themselves.
+  return against.oldAnchors?.every(({ notAfterS }) => notAfterS < nowS) === true
+    ? refuse("HELD_EXPIRED_NOT_BUILT", "every untainted authority of the held record has expired")
+    : ok({ record, authorities: authorities.value, blocks });
 }
 
 /**
@@ -150,7 +152,9 @@ export function restoreRecord(bytes: Uint8Array, proofs: Proofs): Judged<Verifie
   const anchors = anchorsOf(authorities.value);
   const blocks: VerifiedBlock[] = [];
   for (const block of record.envelope.blocks) {
-    const chain = readChain(block.chains.at(-1) ?? [], proofs);
+    const last = block.chains.at(-1);
+    assert(last !== undefined, "a block has a chain");
+    const chain = readChain(last, proofs);
     if (!chain.ok) return chain;
     const { trustDomain } = record.state;
     const { signedAtS } = block;
@@ -223,7 +227,7 @@ function verifyBlock(
     if (!read.ok) return read;
     const [leaf] = read.value;
     const leafKey = leaf.key.spki;
-    if ([block.nodePublicKey, ...nodes].some((node) => spkiEndsWith(leafKey, node))) {
+    if (nodes.some((node) => spkiEndsWith(leafKey, node))) {
       return refuse("LEAF_KEY_IS_NODE_KEY", "the X509-SVID was minted for a node key");
     }
     const judged = judgeChain(read.value, trustDomain, signedAtS, proofs);
@@ -243,11 +247,12 @@ function verifyBlock(
     }
     const preimage = svidPreimage(record.id, block.nodePublicKey, signedAtS, chain);
     const signature = block.svidSignatures[index];
-    if (signature === undefined || !proofs.verifiesSvid(leaf.key, preimage, signature)) {
+    assert(signature !== undefined, "a block has a signature for each chain");
+    if (!proofs.verifiesSvid(leaf.key, preimage, signature)) {
       return refuse("SVID_SIGNATURE_INVALID", `chain ${index}`);
     }
   }
-  if (newAnchor === undefined) return refuse("NEW_AUTHORITY_MISSING", "no chain");
+  assert(newAnchor !== undefined, "a block has a chain");
   return ok({ block, newAnchor });
 }
 

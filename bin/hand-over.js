@@ -19,12 +19,38 @@ const endWithLauncher = fileURLToPath(new URL("end-with-launcher.js", import.met
 const nodeOptions = ["--max-semi-space-size=4", "--disable-sigusr1", "--import", endWithLauncher];
 
 /**
+ * What Node (node.1, ENVIRONMENT) and libraries take from the environment that brings in code or a
+ * debugger, or lines that no escaping of ours has seen. Our own programs do without; whoever debugs
+ * one starts it with Node itself. NODE_NAME and such are left for `-expandEnv`.
+ */
+const droppedVariables = [
+  "NODE_OPTIONS",
+  "NODE_PATH",
+  "NODE_COMPILE_CACHE",
+  "NODE_V8_COVERAGE",
+  "NODE_DEBUG",
+  "NODE_DEBUG_NATIVE",
+  "NODE_PENDING_DEPRECATION",
+  "NODE_REDIRECT_WARNINGS",
+  "OPENSSL_CONF",
+  "OPENSSL_MODULES",
+  "OPENSSL_ENGINES",
+  "DEBUG", // libp2p
+  "LOG_STREAM", // yaml
+  "LOG_TOKENS", // yaml
+];
+
+// NODE_OPTIONS has reached this process already: its debugger is as open to every local user.
+if (process.features.inspector) (await import("node:inspector")).close();
+
+/**
  * Hands over to one of our own programs.
  * @param {string} node Path of the Node.js that runs it.
  * @param {string} entry Path of its first file.
  * @param {string[]} args Its arguments.
  */
 export function handOverToProgram(node, entry, args) {
+  for (const name of droppedVariables) delete process.env[name];
   handOver(node, [...nodeOptions, entry, ...args]);
 }
 

@@ -11,7 +11,7 @@ import { stat } from "node:fs/promises";
 import { type Server, createServer } from "node:net";
 import { Fault } from "../fault.ts";
 
-/** Any user of the host may call an abstract socket: whoever does is hung up on at once. */
+/** Any user of the host may call an abstract socket: whoever does is closed at once. */
 const CONNECTIONS_MAX = 0;
 
 export class DirectoryLock {

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -17,6 +18,7 @@ const [order = "", value = ""] = process.argv.slice(2);
 const orders: Record<string, () => void> = {
   arguments: () => console.log(JSON.stringify(process.argv.slice(2))),
   exit: () => process.exit(Number(value)),
+  environment: () => console.log(JSON.stringify(process.env)),
   die: () => process.kill(process.pid, "SIGKILL"),
   node: () => console.log(process.version),
   nothing: () => undefined,
@@ -98,6 +100,50 @@ describe("the launcher", () => {
     expect(await complaint).toBe("");
   });
 
+  test("gives the program no variable that brings in code, a debugger, or lines of others", async () => {
+    const dropped = [
+      ["NODE_OPTIONS", "--no-warnings"],
+      ["NODE_PATH", "/nonexistent"],
+      ["NODE_COMPILE_CACHE", join(checkout, "cache")],
+      ["NODE_DEBUG", "module"],
+      ["NODE_DEBUG_NATIVE", "mksnapshot"],
+      ["NODE_PENDING_DEPRECATION", "1"],
+      ["NODE_REDIRECT_WARNINGS", join(checkout, "warnings")],
+      ["NODE_V8_COVERAGE", join(checkout, "coverage")],
+      ["OPENSSL_CONF", "/dev/null"],
+      ["OPENSSL_MODULES", "/nonexistent"],
+      ["OPENSSL_ENGINES", "/nonexistent"],
+      ["DEBUG", "*"],
+      ["LOG_STREAM", "1"],
+      ["LOG_TOKENS", "1"],
+    ] as const;
+    const kept = { NODE_NAME: "worker-3", SPIRE_MESH_ADMIN_SOCKET: "/run/x.sock" };
+    const { output, ended } = launched(
+      machineNode,
+      [join(checkout, "bin", "spire-mesh.js"), "environment"],
+      { ...Object.fromEntries(dropped), ...kept },
+    );
+    expect(await ended).toBe(0);
+    const seen = JSON.parse(await output) as Record<string, string>;
+    expect(seen).toMatchObject(kept);
+    expect(dropped.filter(([name]) => name in seen)).toEqual([]);
+  });
+
+  test("closes the debugger that its own Node was told to open", async () => {
+    const { child, complains, complaint, ended, says } = launched(
+      machineNode,
+      [join(checkout, "bin", "spire-mesh.js"), "wait"],
+      { NODE_OPTIONS: "--inspect=127.0.0.1:0" },
+    );
+    const [, port = ""] = /ws:\/\/127\.0\.0\.1:(\d+)\//.exec(await complains("ws://")) ?? [];
+    await says("waiting");
+    const [error] = (await once(connect(Number(port), "127.0.0.1"), "error")) as [Error];
+    expect(error).toMatchObject({ code: "ECONNREFUSED" });
+    child.kill("SIGTERM");
+    expect(await ended).toBe(7);
+    expect((await complaint).match(/Debugger listening/g)).toHaveLength(1); // None of the program's.
+  });
+
   test("takes the program with it when it is killed", async () => {
     const { child, output, says } = launch("wait");
     await says("waiting");
@@ -141,13 +187,19 @@ interface Launched {
   readonly output: Promise<string>;
   readonly complaint: Promise<string>;
   readonly ended: Promise<number | null>;
-  /** Resolves when stdout has shown this; the test's own limit ends the wait. */
-  readonly says: (expected: string) => Promise<void>;
+  /** Resolves when stdout has shown this, with all until then; the test's own limit ends the wait. */
+  readonly says: (expected: string) => Promise<string>;
+  /** The same for stderr. */
+  readonly complains: (expected: string) => Promise<string>;
 }
 
-function launched(command: string, args: readonly string[]): Launched {
+function launched(
+  command: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Launched {
   const child = spawn(command, args, {
-    env: machineEnvironment,
+    env: { ...machineEnvironment, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   return {
@@ -155,14 +207,17 @@ function launched(command: string, args: readonly string[]): Launched {
     output: text(child.stdout),
     complaint: text(child.stderr),
     ended: once(child, "exit").then(([code]) => code as number | null),
-    says: async (expected) => {
-      let shown = "";
-      await new Promise<void>((resolve) => {
-        child.stdout.on("data", (chunk: Buffer) => {
-          shown += chunk.toString();
-          if (shown.includes(expected)) resolve();
-        });
-      });
-    },
+    says: shown(child.stdout),
+    complains: shown(child.stderr),
+  };
+}
+
+/** Collects what a stream shows from now on. */
+function shown(stream: NodeJS.ReadableStream): (expected: string) => Promise<string> {
+  let all = "";
+  stream.on("data", (chunk: Buffer) => void (all += chunk.toString()));
+  return async (expected) => {
+    while (!all.includes(expected)) await once(stream, "data");
+    return all;
   };
 }

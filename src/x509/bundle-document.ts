@@ -71,7 +71,7 @@ function readDocument(text: string, trustDomain: TrustDomain): TrustBundle {
   const document = asObject(parseJson(text), "document");
   const { keys, spiffe_sequence: sequence = 0n } = document;
   if (!Array.isArray(keys)) throw new DocumentProblem("`keys` is no list");
-  if (typeof sequence !== "bigint") {
+  if (typeof sequence !== "bigint" || sequence > U64_MAX) {
     throw new DocumentProblem("`spiffe_sequence` is no 64-bit number");
   }
   const jwks = keys.map((key) => asObject(key, "key"));
@@ -94,25 +94,20 @@ function parseJson(text: string): unknown {
     throw new DocumentProblem(`document is longer than ${DOCUMENT_CHARS_MAX} characters`);
   }
   try {
-    return JSON.parse(text, sequenceAsBigInt);
+    return JSON.parse(text, wholeAsBigInt);
   } catch (error) {
-    // A RangeError is what nesting deeper than the stack ends in.
-    if (error instanceof SyntaxError || error instanceof RangeError) {
-      throw new DocumentProblem(error.message);
-    }
-    throw error;
+    // Nesting deeper than the stack ends here too.
+    throw new DocumentProblem(`document is no JSON: ${String(error)}`);
   }
 }
 
-/** Reads `spiffe_sequence` from its digits as a bigint: the numbers of JavaScript end at 2^53. */
-function sequenceAsBigInt(
-  key: string,
+/** Reads whole numbers from their digits, as bigint: the numbers of JavaScript end at 2^53. */
+function wholeAsBigInt(
+  _key: string,
   value: unknown,
-  context?: { readonly source?: string },
+  { source = "" }: { readonly source?: string } = {},
 ): unknown {
-  if (key !== "spiffe_sequence" || !/^\d{1,20}$/.test(context?.source ?? "")) return value;
-  const number = BigInt(context?.source ?? "");
-  return number <= U64_MAX ? number : value;
+  return /^\d{1,20}$/.test(source) ? BigInt(source) : value;
 }
 
 function asObject(value: unknown, what: string): JsonObject {

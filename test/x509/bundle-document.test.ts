@@ -88,6 +88,7 @@ describe("a bundle document", () => {
       spiffe_sequence: 7,
       spiffe_refresh_hint: 300,
     });
+    expect(text).toBe(`${JSON.stringify(JSON.parse(text), null, 2)}\n`);
   });
 
   test("passes over keys of another use", () => {
@@ -137,6 +138,7 @@ describe("a bundle document", () => {
 
   test("as PEM holds each X.509 authority", () => {
     const pem = writeBundlePem(bundleOf({ x509Authorities: authorities }));
+    expect(pem).toMatch(/^(?:-----BEGIN CERTIFICATE-----\n[^-]+-----END CERTIFICATE-----\n){5}$/);
     const blocks = pem.match(/-----BEGIN[^]+?END CERTIFICATE-----\n/g) ?? [];
     expect(blocks.map((block) => Uint8Array.from(new X509Certificate(block).raw))).toEqual(
       authorities.map(({ der }) => der),

@@ -15,6 +15,7 @@ import {
   readWholeBytes,
   readingDer,
   writeDer,
+  writeUnsigned,
 } from "../../src/x509/der.ts";
 import { oid } from "../arbitraries/der.ts";
 
@@ -158,6 +159,18 @@ describe("INTEGER", () => {
   ])("%s of at most 31 bits: %s", (hex, said) => {
     expect(outcome(hex, readSmallUnsigned)).toBe(said);
   });
+});
+
+test.each([
+  ["00", "020100"],
+  ["0000", "020100"],
+  ["01", "020101"],
+  ["007f", "02017f"],
+  ["80", "02020080"],
+  ["00ff", "020200ff"],
+  ["0100", "02020100"],
+])("the number %s is written as %s", (bytes, der) => {
+  expect(toHex(writeUnsigned(fromHex(bytes)))).toBe(der);
 });
 
 describe("OBJECT IDENTIFIER", () => {

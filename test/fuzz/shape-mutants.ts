@@ -221,6 +221,7 @@ const envelopeChanges: readonly (readonly [string, readonly number[], Change])[]
   ["more than 128 KiB", [BLOCKS, 0, 2], to([[new Uint8Array(128 * 1024)]])],
   ["no blocks", [BLOCKS], to([])],
   ["nine blocks", [BLOCKS], (part) => Array.from({ length: 9 }, () => listOf(part)[0] ?? [])],
+  ["its blocks twice", [BLOCKS], (part) => [...listOf(part), ...listOf(part)]],
   ["a node key of another length", [BLOCKS, 0, 0], notLong(32)],
   ["a time after 2^53", [BLOCKS, 0, 1], to(2n ** 53n, 2n ** 64n - 1n)],
   ["no chain", [BLOCKS, 0, 2], to([])],

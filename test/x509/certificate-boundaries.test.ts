@@ -25,7 +25,7 @@ describe("a certificate", () => {
     ["of 20 bytes and a sign byte", integer(Buffer.alloc(20, 0x80)), SERIAL],
     ["of 19 bytes and a sign byte", integer(Buffer.alloc(19, 0x80)), "taken"],
     ["of 21 bytes", integer(Buffer.alloc(21, 0x7f)), SERIAL],
-  ])("may have serial number %s: %s", (_, serialNumber, said) => {
+  ])("with serial number %s", (_, serialNumber, said) => {
     expect(outcome({ serialNumber })).toBe(said);
   });
 
@@ -35,7 +35,7 @@ describe("a certificate", () => {
     ["a leaf with one that is not critical", [san(false)], emptySubject],
     ["a leaf without one", [extensions.basicConstraints(false)], emptySubject],
     ["a CA with a critical one", [extensions.basicConstraints(true), san(true)], emptySubject],
-  ])("may have an empty subject, as %s: %s", (_, each, said) => {
+  ])("with an empty subject, as %s", (_, each, said) => {
     expect(outcome({ subject: sequence(), extensions: each })).toBe(said);
   });
 

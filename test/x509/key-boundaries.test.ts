@@ -97,7 +97,7 @@ describe("a key", () => {
       sequence(sequence(oid("1.3.101.112")), bitString(Buffer.alloc(31, 9))),
       "Ed25519 key is no usable point",
     ],
-  ])("%s: %s", (_, spki, said) => {
+  ])("%s", (_, spki, said) => {
     expect(keyOutcome(spki)).toBe(said);
   });
 

@@ -16,7 +16,7 @@
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 /** Most text is plain; this looks through it ten times as fast. */
 const PLAIN = /^[\x20-\x7e]*$/;
-/** UTF-16 units of one text: a path, an address or a stack fits, a flood does not. */
+/** UTF-16 units of one text: a path, an address or a stack fits, a flood is cut off. */
 export const TEXT_LENGTH_MAX = 4_096;
 
 /**

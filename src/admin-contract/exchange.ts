@@ -7,11 +7,11 @@ import { Sha256Hex, TrustDomainName } from "./scalars.ts";
  * Equal to the limit of core/record/export-file.ts, held together by a test.
  */
 export const IMPORT_FILE_BYTES_MAX = 160 * 1024;
-/** Address hints in one import; as many as an export file carries. */
+/** Address hints in one import; as many as an export file carries. Above: refused, USAGE. */
 const PEERS_MAX = 16;
 /** A multiaddr with a 255-byte DNS name, port and peer id stays far below. */
 const ADDRESS_LENGTH_MAX = 512;
-/** Linux refuses longer paths. */
+/** Linux has no longer paths. Above: refused, USAGE. */
 const PATH_LENGTH_MAX = 4_096;
 
 export const ExportReply = z.object({

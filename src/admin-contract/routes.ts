@@ -30,9 +30,15 @@ export interface Route {
   readonly deadlineMs: number;
 }
 
-/** Answered from memory: 100 ms at 3,000 trust domains; the rest is room for a busy machine. */
+/**
+ * Answered from memory: 100 ms at 3,000 trust domains; the rest is room for a busy machine. Then the
+ * client has given up.
+ */
 const READ_DEADLINE_MS = 10_000;
-/** A change mints, signs, stores and calls SPIRE several times, with 5 s for each call. */
+/**
+ * A change mints, signs, stores and calls SPIRE several times, with 5 s for each call. Then the
+ * client has given up, and the change may be made all the same.
+ */
 const CHANGE_DEADLINE_MS = 60_000;
 
 const Nothing = z.strictObject({});

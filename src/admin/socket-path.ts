@@ -17,7 +17,10 @@ import { makeWay } from "../private-files/private-directory.ts";
 
 /** `sun_path` of unix(7), less the byte that ends it. A longer path would be cut off silently. */
 const SOCKET_PATH_BYTES_MAX = 107;
-/** A live daemon's kernel answers at once; a full backlog counts as alive. */
+/**
+ * A live daemon's kernel answers at once. Who does not, as with a full backlog, is alive: the start
+ * is refused.
+ */
 const PROBE_DEADLINE_MS = 1_000;
 /** A socket is born 0600: whoever can open it may change trust. */
 const UMASK = 0o177;

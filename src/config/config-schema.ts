@@ -15,10 +15,14 @@ import { readDurationMs } from "./duration.ts";
 export const SOCKET_PATH_BYTES_MAX = 107;
 /** Below, SPIRE Server would be asked all the time; above, a rotation is noticed too late to matter. */
 const POLL_INTERVAL_MS = { min: 50, max: 60_000, words: "50ms to 1m" } as const;
-/** Configured peers are where a daemon begins; it hears of others from them. */
+/**
+ * Configured peers are where a daemon begins; it hears of others from them. Above: CONFIG_INVALID,
+ * refused.
+ */
 const PEERS_MAX = 256;
-/** Addresses of one host. */
+/** Addresses of one host. Above: CONFIG_INVALID, refused. */
 const ADDRESSES_MAX = 16;
+/** TCP has 16 bits for it. Above: CONFIG_INVALID, refused. */
 const PORT_MAX = 65_535;
 
 const trustDomain = z

@@ -38,7 +38,8 @@ export interface LoadOptions {
 
 /**
  * Hand-written files have some KiB. The largest that makes sense lists 10,000 `unmanaged` domains,
- * with 40 letters each, and 256 peers; YAML takes a second for it (measured).
+ * with 40 letters each, and 256 peers; YAML takes a second for it (measured). What is larger is refused
+ * unread: CONFIG_INVALID.
  */
 const FILE_BYTES_MAX = 512 * 1024;
 const NAME_A_FILE = { advice: "Name a file that this user may read with -config." } as const;

@@ -19,7 +19,7 @@ interface Problem {
   readonly message: string;
 }
 
-/** Problems shown, the first that are found; the rest are counted. Who has more has another file. */
+/** Problems shown, the first that are found: who has more has another file. Above: counted. */
 const PROBLEMS_MAX = 50;
 const VARIABLE = /\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))/g;
 

@@ -40,7 +40,7 @@ const STOP_DEADLINE_MS = 4_500;
 /** What is left of them for a log that is read slowly. Lines that are not read by then are lost. */
 const LOG_FLUSH_DEADLINE_MS = 300;
 
-/** Rows of SPIRE with a name that is none: told of once each, up to so many. */
+/** Rows of SPIRE with a name that is none: told of once each, up to so many. Above: left out. */
 const UNREADABLE_NAMES_MAX = 100;
 
 /**

@@ -12,7 +12,10 @@ import {
 } from "../private-files/private-file.ts";
 
 const FILE_NAME = "node.key";
-/** An Ed25519 key in PEM has 119 bytes; the rest is room for what a tool writes around it. */
+/**
+ * An Ed25519 key in PEM has 119 bytes; the rest is room for what a tool writes around it. Above:
+ * refused, KEY_DAMAGED.
+ */
 const FILE_BYTES_MAX = 4 * 1024;
 
 /** Nothing that is shown of it, by console.log or as JSON, holds the private key. */

@@ -14,7 +14,8 @@ import { x509Proofs } from "../x509/proofs.ts";
 
 /**
  * An SVID is used no longer than this after its `notBefore`, whatever SPIRE wrote into it: the hour
- * that was asked for, and the seconds by which SPIRE dates it back (10, read in its source).
+ * that was asked for, and the seconds by which SPIRE dates it back (10, read in its source). It is
+ * forgotten then.
  */
 const SVID_LIFE_S_MAX = SVID_TTL_S + 60;
 

@@ -33,9 +33,9 @@ const DIRECTORY = "svids";
 /** statfs(2), TMPFS_MAGIC. */
 const TMPFS = 0x01_02_19_94;
 const FILE_NAME = /^[0-9a-f]{64}\.pem$/;
-/** A key and the longest chain in PEM take 45 KiB. */
+/** A key and the longest chain in PEM take 45 KiB. What is larger is not read, and said. */
 const FILE_BYTES_MAX = 64 * 1024;
-/** More files than this are not ours: 16 SVIDs are kept. */
+/** 16 SVIDs are kept, so more files than this are not ours, and not read. */
 const FILES_MAX = 64;
 const PEM_BLOCK = /-----BEGIN (?<label>[A-Z ]+)-----[A-Za-z0-9+/=\s]+-----END \k<label>-----/g;
 

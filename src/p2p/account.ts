@@ -15,15 +15,19 @@ import { Conduct } from "./conduct.ts";
 const GOSSIP_RATE: Rate = { perSecond: 20, burst: 100 };
 /**
  * Connections of sixteen nodes that restart together: two daemons that dial each other at once, and
- * once more. Each costs a handshake.
+ * once more. Each costs a handshake. Above: refused once the key is proved.
  */
 const CONNECT_RATE: Rate = { perSecond: 2, burst: 64 };
-/** Sync requests: a cold join of 10,000 domains makes 167, of large records 1,260. */
+/**
+ * Sync requests: a cold join of 10,000 domains makes 167, of large records 1,260. Above: the round
+ * ends.
+ */
 const REQUEST_RATE: Rate = { perSecond: 20, burst: 1_536 };
 /**
  * What these may make us look up: a want is one (1.5 ms of store, measured), 8
  * compared domains are one. A cold join of 10,000 domains costs 11,250 and is not slowed, a round
- * that finds nothing 1,250. Replicas that join at once get the rest from each other.
+ * that finds nothing 1,250. Above: the round ends; replicas that join at once get the rest from each
+ * other.
  */
 const LOOKUP_RATE: Rate = { perSecond: 150, burst: 16_384 };
 /** What we send in answers: the 51 MB of a cold join at once, a large one goes on slower. */

@@ -15,7 +15,7 @@ export interface PeerAddress {
   readonly address: Multiaddr;
 }
 
-/** The longest DNS name, a port and a peer id take about 330 characters. */
+/** The longest DNS name, a port and a peer id take about 330 characters. Above: refused. */
 const ADDRESS_LENGTH_MAX = 512;
 const SPOKEN = /^(?:ip4|ip6|dns|dns4|dns6)\/tcp(?:\/p2p)?$/;
 

@@ -18,7 +18,10 @@ import type { PeerNetworkLog } from "./log.ts";
 const HINTS_A_PEER_MAX = 8;
 /** Addresses in one attempt; the next attempt goes on with the following ones. */
 const ADDRESSES_A_DIAL_MAX = 3;
-/** Three addresses at the connection manager's limit each, and time in its queue. */
+/**
+ * Three addresses at the connection manager's limit each, and time in its queue. Then: tried again
+ * later.
+ */
 const DIAL_DEADLINE_MS = 15_000;
 /** Spread of a first attempt: two daemons that learn of each other at once shall not both dial. */
 const FIRST_DELAY_MS = 250;

@@ -15,7 +15,10 @@ import { subnetOf } from "./subnet.ts";
 export const INBOUND_PENDING_MAX = 100;
 /** Of these, how many may come from one subnet: at 20 to 200 ms each, 160 members a second still do. */
 const PENDING_A_SUBNET_MAX = 32;
-/** Of these, how many may come from where no member ever connected from: members find room. */
+/**
+ * Of these, how many may come from where no member ever connected from. Above: refused, members
+ * find room.
+ */
 const PENDING_UNKNOWN_MAX = 64;
 /**
  * Handshakes that came to nothing, a subnet, fading over ten seconds: a burst, then six a second.

@@ -20,13 +20,20 @@ import { STREAM_WINDOW_BYTES_MAX, type Wires } from "./wire.ts";
  * Strangers take at most 32 and one member 4 of them, so there is room for 120 members at the least.
  */
 const CONNECTIONS_MAX = 512;
-/** Inbound connections of one address in a second: a NAT or a cluster has many nodes behind one. */
+/** Inbound connections of one address in a second: a cluster may be behind one. Above: refused. */
 const INBOUND_A_SECOND_MAX = 100;
-/** Noise and yamux take four round trips, 212 ms at 50 ms one way (measured). */
+/**
+ * Noise and yamux take four round trips, 212 ms at 50 ms one way (measured). After that: closed.
+ */
 const UPGRADE_TIMEOUT_MS = 2_000;
+/** One round trip, beside other work. After that the stream ends. */
 const NEGOTIATION_TIMEOUT_MS = 5_000;
+/** TCP and the handshake, one lost SYN included. Then: the next address is tried. */
 const ADDRESS_DIAL_TIMEOUT_MS = 3_000;
-/** A handshake is 10 to 20 ms of CPU, so more at once would only be slower. */
+/**
+ * A handshake is 10 to 20 ms of CPU, so more at once would only be slower. Above: the next one
+ * waits.
+ */
 const DIALS_AT_ONCE = 16;
 /** Latency of each connection is measured so often; one that does not answer is closed. */
 const PING_INTERVAL_MS = 10_000;

@@ -8,7 +8,10 @@ import { subnetOf } from "./subnet.ts";
 
 /** Not admitted at once. Above: refused after the handshake, so that members always find room. */
 const STRANGERS_MAX = 32;
-/** Of these, from one subnet: one holder of addresses does not keep a new partner elsewhere out. */
+/**
+ * Of these, from one subnet. Above: refused, so that one holder of addresses keeps no new partner
+ * out.
+ */
 const STRANGERS_A_SUBNET_MAX = 16;
 
 export class Strangers {

@@ -38,7 +38,10 @@ export type SyncComparison =
 export const COMPARED_DOMAINS_MAX = 1_024;
 /** Wants in one fetch, each of another domain: a reply rarely carries more records. */
 export const WANTS_MAX = 64;
-/** A comparison of the most and longest names takes 263,207 bytes. */
+/**
+ * A comparison of the most and longest names takes 263,207 bytes. Above: the stream ends, the rest
+ * unread.
+ */
 export const REQUEST_BYTES_MAX = 272 * 1024;
 
 /** CBOR items of the longest frame of each kind. Above: refused before they are decoded. */
@@ -46,7 +49,9 @@ const COMPARE_ITEMS_MAX = 4 + COMPARED_DOMAINS_MAX;
 const FETCH_ITEMS_MAX = 3 + WANTS_MAX * 7;
 const ENTRIES_ITEMS_MAX = 3 + COMPARED_DOMAINS_MAX * 9;
 const RECORDS_ITEMS_MAX = 3 + SYNC_REPLY_RECORDS_MAX;
-/** A fetch of the most and longest wants takes 18,756 bytes. */
+/**
+ * A fetch of the most and longest wants takes 18,756 bytes. Above: refused before it is decoded.
+ */
 const FETCH_BYTES_MAX = 20 * 1024;
 
 const COMPARE = 1;

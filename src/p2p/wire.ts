@@ -20,13 +20,22 @@ import type { Admission, Member } from "./admission.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { YamuxFrames } from "./yamux-frames.ts";
 
-/** What one peer may make us buffer on one stream that nobody reads; no honest frame is longer. */
+/**
+ * What one peer may make us buffer on one stream that nobody reads. A longer frame: the connection
+ * is cut.
+ */
 export const STREAM_WINDOW_BYTES_MAX = 1024 * 1024;
-/** What a peer may send before it has proved a key. A handshake takes 278 bytes (measured). */
+/**
+ * What a peer may send before it has proved a key: a handshake takes 278 bytes (measured). Above:
+ * cut.
+ */
 const HANDSHAKE_BYTES_MAX = 64 * 1024;
-/** What a stranger may send in its ten seconds: 30 times what an honest one does (measured). */
+/**
+ * What a stranger may send in its ten seconds: 30 times what an honest one does (measured). Above:
+ * cut.
+ */
 const STRANGER_BYTES_MAX = 64 * 1024;
-/** Frames of a stranger, a stream or a ping counting ten: about thirty streams. */
+/** Frames of a stranger, a stream or a ping counting ten: about thirty streams. Above: cut. */
 const STRANGER_FRAMES_MAX = 400;
 const STRANGER_FRAMES_ASKING = 10;
 /**

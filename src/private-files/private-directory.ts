@@ -27,7 +27,7 @@ const SETGID = 0o2000;
 const STICKY = 0o1000;
 const GROUP_WRITE = 0o020;
 const OTHERS_WRITE = 0o002;
-/** Links followed on one way, as in Linux (path_resolution(7)). */
+/** Links followed on one way, as in Linux (path_resolution(7)). A way with more is refused. */
 const LINKS_MAX = 40;
 
 /**

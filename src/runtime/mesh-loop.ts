@@ -25,7 +25,10 @@ import { InputQueue } from "./input-queue.ts";
 import { toStoredDomain } from "./stored-slot.ts";
 
 const TICK_MS = 1_000;
-/** Outcomes that follow from one input, each from the one before: today at most two. */
+/**
+ * Outcomes that follow from one input, each from the one before: today at most two. Above: the loop
+ * ends, and the daemon.
+ */
 const FOLLOW_UPS_MAX = 8;
 
 /** What the loop asks of the peer network. */

@@ -15,7 +15,7 @@ import {
   TrustDomainService,
 } from "./services.ts";
 
-/** grpc-go's default, which SPIRE Server keeps (measured): above, code 8. */
+/** grpc-go's default, which SPIRE Server keeps (measured). Above: refused with code 8. */
 const REQUEST_BYTES_MAX = 4 * 1024 * 1024;
 
 /**

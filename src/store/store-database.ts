@@ -17,7 +17,7 @@ export type Database = Level<Uint8Array, Uint8Array>;
 const KNOWN_AT_FIRST_START = new Set(["store", "run", `${MARKER_NAME}.new`, "lost+found"]);
 /** What a crash leaves of LevelDB's directory before it has ever held a value. */
 const KNOWN_BEFORE_CURRENT = /^(?:LOCK|LOG|LOG\.old|MANIFEST-000001|000001\.dbtmp)$/;
-/** LevelDB reads it whole; it names a manifest. */
+/** LevelDB reads it whole; it names a manifest. A larger one is refused: STORE_DAMAGED. */
 const CURRENT_BYTES_MAX = 64;
 const DIRECTORY = "store";
 

@@ -3,7 +3,9 @@ import { AssertionError } from "node:assert";
 import { toHex } from "../core/std/bytes.ts";
 import { Fault, type FaultCode } from "../fault.ts";
 
-/** Longest chain of causes that is looked at; level's own has two links. */
+/**
+ * Longest chain of causes that is looked at; level's own has two links. Causes below are left out.
+ */
 const CAUSES_MAX = 8;
 
 /**

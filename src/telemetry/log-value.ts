@@ -15,7 +15,7 @@ const REDACTED = "[redacted]";
 /** Names that say what their values are. Wide on purpose: a value too few costs less than a key. */
 const SECRET_NAME = /secret|token|password|passphrase|seed|private_?key/i;
 const PRIVATE_KEY = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
-/** Links of a chain of causes that are told. */
+/** Links of a chain of causes that are told; those below are left out. */
 const CAUSES_MAX = 8;
 /** Keys of the line itself; a field of such a name is moved aside as logrus does. */
 const OWN_NAMES = new Set(["time", "level", "msg"]);

@@ -13,7 +13,7 @@ import { PINNED_DOMAINS_MAX } from "../core/std/limits.ts";
 
 /**
  * Trust domains with series of their own. An operator may pin as many, and each costs Prometheus
- * four series; what comes above is counted together.
+ * four series. Above: counted together, as {@link OTHER_DOMAINS}.
  */
 const LABELLED_DOMAINS_MAX = PINNED_DOMAINS_MAX;
 /** No trust domain has brackets in its name. */

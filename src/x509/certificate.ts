@@ -25,7 +25,7 @@ const VERSION = 0xa0;
 const EXTENSIONS = 0xa3;
 /** Versions count from 0. */
 const V3 = 2;
-/** RFC 5280, 4.1.2.2. */
+/** RFC 5280, 4.1.2.2. Above: refused, and so is the record. */
 const SERIAL_NUMBER_BYTES_MAX = 20;
 
 /** The three fields of a Certificate. */

@@ -29,7 +29,7 @@ export const TAG = {
   set: 0x31,
 } as const;
 
-/** Go reads an arc of an object identifier as a 31-bit number and refuses more. */
+/** Go reads an arc of an object identifier as a 31-bit number. Above: refused, as by Go. */
 const OID_ARC_MAX = 0x7f_ff_ff_ff;
 
 /** Bytes that are not what the grammar asks for, in words for a log. */

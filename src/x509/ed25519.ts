@@ -33,7 +33,9 @@ const SPKI_HEAD = fromHex("302a300506032b6570032100");
  * kept, so nobody fills this with keys of others. Full, the oldest goes and is made again on demand.
  */
 const keyObjects = new Map<string, KeyObject>();
-/** Nodes of a mesh of a thousand trust domains, about 1 KiB each (measured). */
+/**
+ * Nodes of a mesh of a thousand trust domains, about 1 KiB each (measured). Above: the oldest goes.
+ */
 const KEY_OBJECTS_MAX = 2_048;
 
 /** Whether 32 bytes are the canonical encoding of a point that is not of small order. */

@@ -11,6 +11,7 @@ import {
   TAG,
   readDer,
   readOid,
+  readSmallUnsigned,
   readUnsigned,
   readWholeBytes,
 } from "./der.ts";
@@ -60,9 +61,12 @@ const CURVES: ReadonlyMap<string, Curve> = new Map<string, Curve>([
 ]);
 
 const RSA_BITS_MIN = 2048;
-/** Go's TLS refuses larger keys, as their verification is a way to burn a server's time. */
+/**
+ * Go's TLS refuses larger keys, as their verification is a way to burn a server's time. Above:
+ * refused.
+ */
 const RSA_BITS_MAX = 8192;
-/** Go's rsa package takes exponents of at most 31 bits. */
+/** Go's rsa package takes exponents of at most 31 bits. Above: refused. */
 const RSA_EXPONENT_BYTES_MAX = 4;
 const UNCOMPRESSED_POINT = 0x04;
 

@@ -16,7 +16,10 @@ import type { Chain } from "./envelope.ts";
 import type { CertificateFacts, Proofs } from "./proofs.ts";
 import { type Judged, refuse } from "./refusal.ts";
 
-/** Keys tried for one chain: an honest name and key id has one, and each costs a signature check. */
+/**
+ * Keys tried for one chain: an honest name and key id has one, and each costs a signature check.
+ * Above: not tried, refused.
+ */
 const ANCHOR_KEYS_MAX = 4;
 
 type AnchorMissing = "OLD_AUTHORITY_MISSING" | "NEW_AUTHORITY_MISSING";

@@ -28,7 +28,10 @@ export interface ExportFileProblem {
 const FORMAT = 1;
 /** An envelope and as many hints as there may be, with room to spare. Above: refused unread. */
 export const EXPORT_FILE_BYTES_MAX = 160 * 1024;
-/** A daemon listens on a few addresses, and 16 nodes of one domain are the most there can be. */
+/**
+ * A daemon listens on a few addresses, and 16 nodes of one domain are the most there can be. Above: a
+ * file is refused, and of the own addresses the first ones are written.
+ */
 export const EXPORT_ADDRESSES_MAX = 16;
 /** Printable ASCII; a multiaddr with a 255-byte DNS name, a port and a peer id is below 400. */
 const ADDRESS = /^[\x21-\x7e]{1,512}$/;

@@ -2,7 +2,8 @@
  * One trust domain's SPIRE Server: its bundle with a sequence, CAs that are prepared, activated,
  * tainted and revoked, the rows of other trust domains, and all that makes it a bad neighbour.
  */
-import type { TrustBundle } from "../../src/core/spiffe/trust-bundle.ts";
+import type { ListedRow } from "../../src/core/mesh/row-order.ts";
+import { type TrustBundle, authoritiesDigest } from "../../src/core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { toHex } from "../../src/core/std/bytes.ts";
 import { Fault } from "../../src/fault.ts";
@@ -92,7 +93,7 @@ export class Spire {
       });
     return {
       readBundle: async () => await call(() => this.#read()),
-      listFederatedBundles: async () => await call(() => [...this.rows.values()]),
+      listFederatedBundles: async () => await call(() => listed(this.rows.values())),
       readFederatedBundle: async (trustDomain) => await call(() => this.rows.get(trustDomain)),
       setFederatedBundle: async (bundle) =>
         await write(13, () => this.rows.set(bundle.trustDomain, withoutTaint(bundle))),
@@ -140,6 +141,13 @@ export class Spire {
       this.published.add(toHex(key.publicKey));
     }
   }
+}
+
+function listed(rows: Iterable<TrustBundle>): ListedRow[] {
+  return Array.from(rows, (row) => ({
+    trustDomain: row.trustDomain,
+    digest: authoritiesDigest(row),
+  }));
 }
 
 /** SPIRE drops it from a federated row (measured). */

@@ -131,7 +131,7 @@ async function whatSpireHolds(spire: SpireServer, trustDomain: TrustDomain): Pro
   const relationships = await spire.listFederationRelationships();
   return {
     row: await spire.readFederatedBundle(trustDomain),
-    hasRelationship: relationships.some((each) => each.trustDomain === trustDomain),
+    hasRelationship: relationships.includes(trustDomain),
   };
 }
 

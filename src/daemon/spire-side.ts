@@ -31,10 +31,7 @@ export function createSpireSide(config: Config, ports: SpireSidePorts): SpireSid
     onWritesDelayed: (fault) => onTrouble("Writing a federated bundle", fault),
   });
   const rows = new RowWatcher({}, spire, {
-    onRowsRead: (found, listed) => {
-      const relationships = listed.map(({ trustDomain }) => trustDomain);
-      put({ kind: "rows-read", rows: found, relationships });
-    },
+    onRowsRead: (found, relationships) => put({ kind: "rows-read", rows: found, relationships }),
     onRowsUnread: (fault) => put({ kind: "rows-unread", reason: fault.message }),
   });
   const bundles = new BundleWatcher({ pollIntervalMs: config.spire.pollIntervalMs }, spire, {

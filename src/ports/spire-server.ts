@@ -7,13 +7,9 @@
  * else that the server answered. Proven for the embedded and a real server by
  * test/compliance/spire-server.ts.
  */
+import type { ListedRow } from "../core/mesh/row-order.ts";
 import type { TrustBundle } from "../core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
-
-export interface FederationRelationship {
-  readonly trustDomain: TrustDomain;
-  readonly bundleEndpointUrl: string;
-}
 
 /** What a write of one row came to. `refused`: item status of SPIRE, tried again only with new content. */
 export type RowOutcome =
@@ -23,16 +19,19 @@ export type RowOutcome =
 export interface SpireServer {
   /** The server's own bundle, taint included. */
   readBundle(): Promise<TrustBundle>;
-  /** Every federated row, page by page. */
-  listFederatedBundles(): Promise<readonly TrustBundle[]>;
+  /** Every federated row, page by page. Bounded in rows, bytes and time. */
+  listFederatedBundles(): Promise<readonly ListedRow[]>;
   /** One federated row, or undefined when there is none. */
   readFederatedBundle(trustDomain: TrustDomain): Promise<TrustBundle | undefined>;
   /** Upserts one row. One write is in flight at a time, and a request above 3 MiB is not sent. */
   setFederatedBundle(bundle: TrustBundle): Promise<RowOutcome>;
   /** Deletes one row in mode RESTRICT: refused with status 9 while registration entries name it. A missing row is `done`. */
   deleteFederatedBundle(trustDomain: TrustDomain): Promise<RowOutcome>;
-  /** The dynamic relationships. Static ones of server.conf are invisible to this API. */
-  listFederationRelationships(): Promise<readonly FederationRelationship[]>;
+  /**
+   * Trust domains with a dynamic relationship, bounded alike. Static ones of server.conf are invisible
+   * to this API.
+   */
+  listFederationRelationships(): Promise<readonly TrustDomain[]>;
   /**
    * Mints an X509-SVID for a CSR. Returns DER certificates, leaf first, without the root.
    * @param ttlS A wish in whole seconds; the server caps it to its CA's end.

@@ -1,7 +1,12 @@
 /** SPIRE's Bundle message and the core's trust bundle, one from the other. */
 import type { TrustBundle } from "../core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
-import type { Bundle, BundleSchema, MessageInitShape } from "../spire-api/services.ts";
+import type {
+  Bundle,
+  BundleSchema,
+  FederationRelationship,
+  MessageInitShape,
+} from "../spire-api/services.ts";
 
 /** Reads what SPIRE says of a trust domain, whose name the caller has checked. */
 export function toTrustBundle(trustDomain: TrustDomain, message: Bundle): TrustBundle {
@@ -16,6 +21,24 @@ export function toTrustBundle(trustDomain: TrustDomain, message: Bundle): TrustB
       tainted,
     })),
   };
+}
+
+/** What listed rows take, but for the framing: names, addresses, certificates and keys. */
+export function bytesOf(rows: readonly (Bundle | FederationRelationship)[]): number {
+  return rows.reduce((sum, row) => sum + bytesOfRow(row), 0);
+}
+
+function bytesOfRow(row: Bundle | FederationRelationship): number {
+  if ("bundleEndpointUrl" in row) {
+    const bundle = row.trustDomainBundle;
+    const named = row.trustDomain.length + row.bundleEndpointUrl.length;
+    return named + (bundle === undefined ? 0 : bytesOfRow(bundle));
+  }
+  return [
+    row.trustDomain,
+    ...row.x509Authorities.map(({ asn1 }) => asn1),
+    ...row.jwtAuthorities.flatMap(({ keyId, publicKey }) => [keyId, publicKey]),
+  ].reduce((sum, { length }) => sum + length, 0);
 }
 
 /** What SPIRE is asked to store. It drops the taint, and the row has no refresh hint (measured). */

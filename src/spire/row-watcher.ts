@@ -2,9 +2,10 @@
  * Watches the rows of other trust domains, and who else keeps them: read every 10 s and on demand,
  * as any program with the socket may write them and SPIRE tells nobody.
  */
-import type { TrustBundle } from "../core/spiffe/trust-bundle.ts";
+import type { ListedRow } from "../core/mesh/row-order.ts";
+import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { Fault } from "../fault.ts";
-import type { FederationRelationship, SpireServer } from "../ports/spire-server.ts";
+import type { SpireServer } from "../ports/spire-server.ts";
 import { type Pace, backOffMs, realPace } from "./pace.ts";
 import { orFault } from "./spire-fault.ts";
 import { TurnLoop } from "./turn-loop.ts";
@@ -15,7 +16,7 @@ const READ_INTERVAL_MS = 10_000;
 type RowLists = Pick<SpireServer, "listFederatedBundles" | "listFederationRelationships">;
 
 export interface RowWatcherEvents {
-  onRowsRead(rows: readonly TrustBundle[], relationships: readonly FederationRelationship[]): void;
+  onRowsRead(rows: readonly ListedRow[], relationships: readonly TrustDomain[]): void;
   /** Once when the lists cannot be read; they are tried again with a back-off. */
   onRowsUnread(fault: Fault): void;
 }

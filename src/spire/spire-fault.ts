@@ -32,9 +32,18 @@ export function spoilsConnection(error: unknown): boolean {
   return code === Code.DeadlineExceeded || code === Code.ResourceExhausted;
 }
 
+/** Our guess at what SPIRE has to say of one failure. Above: cut off. */
+const SAID_LENGTH_MAX = 512;
+
+/** What SPIRE says of a failure, which may be as long as an answer. */
+export function quoted(text: string): string {
+  return text.length > SAID_LENGTH_MAX ? `${text.slice(0, SAID_LENGTH_MAX)}…` : text;
+}
+
 /** The fault of one failed call. `call` is the method's name, for people. */
 export async function spireFault(error: unknown, call: string, socketPath: string): Promise<Fault> {
   const { code, rawMessage, cause } = ConnectError.from(error);
+  const reason = quoted(rawMessage);
   const options = { cause: error, details: { socket_path: socketPath, call, status: code } };
   if (code === Code.Unimplemented) {
     const advice =
@@ -45,7 +54,7 @@ export async function spireFault(error: unknown, call: string, socketPath: strin
     });
   }
   if (!meansAway(code)) {
-    return new Fault("SPIRE_REFUSED", `SPIRE Server refused ${call}: ${rawMessage}`, options);
+    return new Fault("SPIRE_REFUSED", `SPIRE Server refused ${call}: ${reason}`, options);
   }
   if (code === Code.DeadlineExceeded) {
     return new Fault("SPIRE_UNREACHABLE", `SPIRE Server did not answer ${call} in time`, options);
@@ -65,11 +74,7 @@ export async function spireFault(error: unknown, call: string, socketPath: strin
     case "ECONNREFUSED":
       return new Fault("SPIRE_UNREACHABLE", await whyRefused(socketPath), options);
     default:
-      return new Fault(
-        "SPIRE_UNREACHABLE",
-        `SPIRE Server failed in ${call}: ${rawMessage}`,
-        options,
-      );
+      return new Fault("SPIRE_UNREACHABLE", `SPIRE Server failed in ${call}: ${reason}`, options);
   }
 }
 

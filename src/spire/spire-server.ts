@@ -4,20 +4,19 @@
  * SPIRE is trusted but not believed to be tidy: item statuses are looked at, names are read strictly,
  * pages are counted, and what was written is for the caller to read back.
  */
-import type { TrustBundle } from "../core/spiffe/trust-bundle.ts";
-import { readTrustDomain } from "../core/spiffe/trust-domain.ts";
-import { SPIRE_PAGE_ROWS } from "../core/std/limits.ts";
+import { type TrustBundle, authoritiesDigest } from "../core/spiffe/trust-bundle.ts";
+import { type TrustDomain, readTrustDomain } from "../core/spiffe/trust-domain.ts";
 import { Fault } from "../fault.ts";
 import type { RowOutcome, SpireServer } from "../ports/spire-server.ts";
 import { type SpireApi, spireApi } from "../spire-api/client.ts";
 import { Code, DeleteMode, ServingStatus, type Status } from "../spire-api/services.ts";
-import { toBundleMessage, toTrustBundle } from "./bundle-message.ts";
-import { meansAway, orFault, spireFault, spoilsConnection } from "./spire-fault.ts";
+import { bytesOf, toBundleMessage, toTrustBundle } from "./bundle-message.ts";
+import { allPages } from "./pages.ts";
+import { meansAway, orFault, quoted, spireFault, spoilsConnection } from "./spire-fault.ts";
 import { WriteLane } from "./write-lane.ts";
 
-/** 40,000 rows, four times the partners that one daemon may have. Above: `SPIRE_REFUSED`. */
-const PAGES_MAX = 400;
-
+/** UTF-16 units of a name that is none: a trust domain's length and one more. Above: cut off. */
+const NAME_LENGTH_MAX = 256;
 /** The deadline of every call twice: none is under way on a connection that was left so long ago. */
 const CALLS_END_MS = 10_000;
 /** Our guess: a server refuses each new connection too. Above: calls stay on the one that there is. */
@@ -28,13 +27,18 @@ export interface SpireServerOptions {
   readonly socketPath: string;
   /** Deadline of every call; 5 s unless given. */
   readonly deadlineMs?: number;
-  /** A listed row whose name is no trust domain name was left out. Called at every such read. */
+  /** Deadline of a whole list; 15 s unless given. */
+  readonly listDeadlineMs?: number;
+  /**
+   * A listed row was left out, as its name is no trust domain name. Called at every such read with
+   * the first 256 characters of it.
+   */
   readonly onUnreadableName?: (name: string) => void;
 }
 
 /** Connects when the first call needs it, and again by path after the server was away. */
 export function connectSpireServer(options: SpireServerOptions): SpireServer {
-  const { socketPath, onUnreadableName } = options;
+  const { socketPath, onUnreadableName, listDeadlineMs } = options;
   let api = spireApi(options);
   /** Connections that were left, with the calls that are still under way there. */
   const left = new Map<SpireApi, NodeJS.Timeout>();
@@ -62,12 +66,16 @@ export function connectSpireServer(options: SpireServerOptions): SpireServer {
     left.set(asked, setTimeout(close, CALLS_END_MS));
   }
 
-  /** The rows whose name can be read, each with that name. */
-  function named<Row extends { readonly trustDomain: string }>(rows: readonly Row[]) {
+  /** What is kept of the rows whose name can be read. */
+  function keep<Row extends { readonly trustDomain: string }, Kept>(
+    rows: readonly Row[],
+    kept: (trustDomain: TrustDomain, row: Row) => Kept,
+  ): Kept[] {
     return rows.flatMap((row) => {
       const trustDomain = readTrustDomain(row.trustDomain);
-      if (trustDomain === undefined) onUnreadableName?.(row.trustDomain);
-      return trustDomain === undefined ? [] : [{ trustDomain, row }];
+      if (trustDomain !== undefined) return [kept(trustDomain, row)];
+      onUnreadableName?.(startOf(row.trustDomain));
+      return [];
     });
   }
 
@@ -87,12 +95,15 @@ export function connectSpireServer(options: SpireServerOptions): SpireServer {
     },
 
     async listFederatedBundles() {
-      const rows = await allPages(async (page) => {
+      return await allPages(async (page) => {
         const answer = api.bundle.listFederatedBundles(page);
         const { bundles, nextPageToken } = await answerOf("ListFederatedBundles", answer);
-        return { rows: bundles, nextPageToken };
-      });
-      return named(rows).map(({ trustDomain, row }) => toTrustBundle(trustDomain, row));
+        const kept = keep(bundles, (trustDomain, row) => ({
+          trustDomain,
+          digest: authoritiesDigest(toTrustBundle(trustDomain, row)),
+        }));
+        return { kept, bytes: bytesOf(bundles), nextPageToken };
+      }, listDeadlineMs);
     },
 
     async readFederatedBundle(trustDomain) {
@@ -121,15 +132,15 @@ export function connectSpireServer(options: SpireServerOptions): SpireServer {
     },
 
     async listFederationRelationships() {
-      const rows = await allPages(async (page) => {
+      return await allPages(async (page) => {
         const answer = api.trustDomain.listFederationRelationships(page);
-        const list = await answerOf("ListFederationRelationships", answer);
-        return { rows: list.federationRelationships, nextPageToken: list.nextPageToken };
-      });
-      return named(rows).map(({ trustDomain, row }) => ({
-        trustDomain,
-        bundleEndpointUrl: row.bundleEndpointUrl,
-      }));
+        const { federationRelationships: listed, nextPageToken } = await answerOf(
+          "ListFederationRelationships",
+          answer,
+        );
+        const kept = keep(listed, (trustDomain) => trustDomain);
+        return { kept, bytes: bytesOf(listed), nextPageToken };
+      }, listDeadlineMs);
     },
 
     async mintX509Svid(csr, ttlS) {
@@ -158,22 +169,9 @@ export function connectSpireServer(options: SpireServerOptions): SpireServer {
   };
 }
 
-/** Reads page after page until the token is empty: a page may be empty and have one (read in SPIRE). */
-async function allPages<Row>(
-  readPage: (page: { readonly pageSize: number; readonly pageToken: string }) => Promise<{
-    readonly rows: readonly Row[];
-    readonly nextPageToken: string;
-  }>,
-): Promise<Row[]> {
-  const pages: (readonly Row[])[] = [];
-  let pageToken = "";
-  while (pages.length < PAGES_MAX) {
-    const { rows, nextPageToken } = await readPage({ pageSize: SPIRE_PAGE_ROWS, pageToken });
-    pages.push(rows);
-    if (nextPageToken === "") return pages.flat();
-    pageToken = nextPageToken;
-  }
-  throw new Fault("SPIRE_REFUSED", `SPIRE Server's list does not end after ${PAGES_MAX} pages`);
+/** A copy: a slice would hold on to the whole text. */
+function startOf(name: string): string {
+  return Buffer.from(name.slice(0, NAME_LENGTH_MAX)).toString();
 }
 
 /**
@@ -191,8 +189,8 @@ function rowOutcome(status: Status | undefined): RowOutcome {
   }
   if (status.code === 0) return { kind: "done" };
   if (meansAway(status.code)) {
-    const message = `SPIRE Server could not change the row: ${status.message}`;
+    const message = `SPIRE Server could not change the row: ${quoted(status.message)}`;
     throw new Fault("SPIRE_UNREACHABLE", message, { details: { status: status.code } });
   }
-  return { kind: "refused", status: status.code, message: status.message };
+  return { kind: "refused", status: status.code, message: quoted(status.message) };
 }

@@ -9,9 +9,11 @@ import type { RowOrder, RowOutcome } from "../../src/core/mesh/row-order.ts";
 import {
   type TrustBundle,
   type X509Authority,
+  authoritiesDigest,
   sameAuthorities,
 } from "../../src/core/spiffe/trust-bundle.ts";
 import { type TrustDomain, publisherId } from "../../src/core/spiffe/trust-domain.ts";
+import { toHex } from "../../src/core/std/bytes.ts";
 import type { SpireServer } from "../../src/ports/spire-server.ts";
 import { type SpireApi, spireApi } from "../../src/spire-api/client.ts";
 import { Code } from "../../src/spire-api/services.ts";
@@ -141,7 +143,9 @@ export function spireServerCompliance(name: string, run: () => Promise<RunningSp
         expect(await server.setFederatedBundle(written)).toEqual({ kind: "done" });
         const found = await server.readFederatedBundle(written.trustDomain);
         expect(found).toEqual(madeUntainted(written));
-        expect(await server.listFederatedBundles()).toEqual([found]);
+        expect(await server.listFederatedBundles()).toEqual([
+          { trustDomain: written.trustDomain, digest: authoritiesDigest(written) },
+        ]);
         expect(await server.deleteFederatedBundle(written.trustDomain)).toEqual({ kind: "done" });
         expect(await server.readFederatedBundle(written.trustDomain)).toBeUndefined();
       });
@@ -198,7 +202,9 @@ export function spireServerCompliance(name: string, run: () => Promise<RunningSp
           await server.setFederatedBundle({ ...bundle, trustDomain });
         const rows = await server.listFederatedBundles();
         expect(rows.map(({ trustDomain }) => trustDomain).sort()).toEqual([...names].sort());
-        expect(rows.every((row) => sameAuthorities(row, bundle))).toBe(true);
+        expect(new Set(rows.map(({ digest }) => toHex(digest)))).toEqual(
+          new Set([toHex(authoritiesDigest(bundle))]),
+        );
         for (const trustDomain of names) await server.deleteFederatedBundle(trustDomain);
         expect(await server.listFederatedBundles()).toEqual([]);
       });
@@ -243,9 +249,7 @@ export function spireServerCompliance(name: string, run: () => Promise<RunningSp
         ],
       });
       expect(results[0]?.status).toMatchObject({ code: 0 });
-      expect(await server.listFederationRelationships()).toEqual([
-        { trustDomain: "bravo.test", bundleEndpointUrl },
-      ]);
+      expect(await server.listFederationRelationships()).toEqual(["bravo.test"]);
       await server.setFederatedBundle(madeUpBundle("bravo.test"));
       await api.trustDomain.batchDeleteFederationRelationship({ trustDomains: ["bravo.test"] });
       expect(await server.listFederationRelationships()).toEqual([]);

@@ -343,6 +343,15 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
     file: OF_SPIRE,
     test: "are read page by page until the token is empty, empty pages included",
   },
+  SPIRE_LIST_PAGES_MAX: { file: OF_SPIRE, test: "that never end are given up after 400 pages" },
+  SPIRE_LIST_BYTES_MAX: {
+    file: "test/spire/pages.test.ts",
+    test: "is given up after 256 MiB, whatever its pages",
+  },
+  SPIRE_LIST_DEADLINE_MS: {
+    file: OF_SPIRE,
+    test: "that come slowly are given up, though each page comes in time",
+  },
   SPIRE_WRITES_WAITING_MAX: {
     file: OF_SPIRE,
     test: "are refused at once when 64 writes wait already, and the rest is written",

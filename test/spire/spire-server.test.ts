@@ -1,8 +1,10 @@
 import { chmod, link, mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { createServer as createSocketServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { once } from "node:events";
 import process from "node:process";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { authoritiesDigest } from "../../src/core/spiffe/trust-bundle.ts";
 import { readTrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import type { SpireServer } from "../../src/ports/spire-server.ts";
 import { connectSpireServer } from "../../src/spire/spire-server.ts";
@@ -163,6 +165,16 @@ describe("a server that is away", () => {
     await expect(server.readBundle()).rejects.toMatchObject({ code, details: { status } });
   });
 
+  test("says so in 512 characters", async () => {
+    await spire.start();
+    spire.before = () => {
+      throw new ConnectError("x".repeat(10_000), Code.PermissionDenied);
+    };
+    await expect(server.readBundle()).rejects.toMatchObject({
+      message: `SPIRE Server refused GetBundle: ${"x".repeat(512)}…`,
+    });
+  });
+
   test("names the agent's socket as a likely cause when it has none of our methods", async () => {
     await spire.start();
     await expect(server.mintX509Svid(new Uint8Array(1), 60)).rejects.toMatchObject({
@@ -190,7 +202,9 @@ describe("rows", () => {
       ...bundle,
       jwtAuthorities: [{ ...bundle.jwtAuthorities[0], tainted: false }],
     });
-    expect(await server.listFederatedBundles()).toEqual([found]);
+    expect(await server.listFederatedBundles()).toEqual([
+      { trustDomain: "bravo.test", digest: authoritiesDigest(bundle) },
+    ]);
   });
 
   test("are undefined where there is none, and deleting none is done", async () => {
@@ -302,19 +316,36 @@ describe("lists", () => {
 
   test("that never end are given up after 400 pages", async () => {
     spire.list = () => ({ bundles: [{ trustDomain: "a.test" }], nextPageToken: "again" });
-    await expect(server.listFederatedBundles()).rejects.toMatchObject({ code: "SPIRE_REFUSED" });
+    await expect(server.listFederatedBundles()).rejects.toMatchObject({
+      code: "SPIRE_REFUSED",
+      advice: expect.stringContaining("spire-server bundle list"),
+    });
     expect(spire.called("ListFederatedBundles")).toHaveLength(400);
   });
 
+  test("that come slowly are given up, though each page comes in time", async () => {
+    const { socketPath } = spire;
+    const slow = connectSpireServer({ socketPath, deadlineMs: DEADLINE_MS, listDeadlineMs: 100 });
+    onTestFinished(() => slow.close());
+    spire.before = async () => await sleep(20);
+    spire.list = () => ({ bundles: [], nextPageToken: "again" });
+    await expect(slow.listFederatedBundles()).rejects.toMatchObject({
+      code: "SPIRE_UNREACHABLE",
+      message: "SPIRE Server's list did not end within 0.1 s",
+    });
+    expect(spire.calls.length).toBeLessThan(10);
+  });
+
   test("leave out rows whose name cannot be read, and say which", async () => {
-    const names = ["", "UPPER.test", "spiffe://a.test", "a test", "x".repeat(256), "__proto__"];
+    const long = "x".repeat(1024 ** 2);
+    const names = ["", "UPPER.test", "spiffe://a.test", "a test", long, "__proto__"];
     spire.list = () => ({
       bundles: names.map((trustDomain) => ({ trustDomain })),
       nextPageToken: "",
     });
     const rows = await server.listFederatedBundles();
     expect(rows.map(({ trustDomain }) => trustDomain)).toEqual(["__proto__"]);
-    expect(unreadable).toEqual(names.slice(0, -1));
+    expect(unreadable).toEqual([...names.slice(0, -2), "x".repeat(256)]);
   });
 });
 

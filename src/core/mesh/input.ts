@@ -6,7 +6,7 @@ import type { SigningOutcome } from "../record/signing.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { SyncEntry } from "./sync-entry.ts";
-import type { RowOrder, RowOutcome } from "./row-order.ts";
+import type { ListedRow, RowOrder, RowOutcome } from "./row-order.ts";
 
 /** Names who waits for an answer; the runner made it. */
 export type Ticket = number;
@@ -19,7 +19,7 @@ export type Input =
   /** All federated rows and the domains that have a FederationRelationship. */
   | {
       readonly kind: "rows-read";
-      readonly rows: readonly TrustBundle[];
+      readonly rows: readonly ListedRow[];
       readonly relationships: readonly TrustDomain[];
     }
   /** They cannot be read any more; told once, until they are read again. */

@@ -1,6 +1,13 @@
-/** Orders to SPIRE's rows and what came of them. */
+/** SPIRE's rows as they are listed, orders to them, and what came of these. */
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
+
+/** What a row says is only ever compared: its content is not kept. */
+export interface ListedRow {
+  readonly trustDomain: TrustDomain;
+  /** The `authoritiesDigest` of its bundle. 32 bytes. */
+  readonly digest: Uint8Array;
+}
 
 /** A newer order for the same trust domain replaces one that still waits. */
 export type RowOrder =

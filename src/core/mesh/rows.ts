@@ -18,7 +18,7 @@ import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Effect } from "./effect.ts";
 import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
 import type { Partner } from "./partner.ts";
-import type { RowOrder, RowOutcome } from "./row-order.ts";
+import type { ListedRow, RowOrder, RowOutcome } from "./row-order.ts";
 
 /**
  * Writes of one content in ten minutes: the first and three more. When that is not enough two writers
@@ -33,13 +33,13 @@ export const NO_ROW = "none";
 
 export function onRowsRead(
   state: MeshState,
-  rows: readonly TrustBundle[],
+  rows: readonly ListedRow[],
   relationships: readonly TrustDomain[],
   nowMs: number,
 ): Effect[] {
   state.rowsReadAtMs = nowMs;
   state.relationships = new Set(relationships);
-  const digests = new Map(rows.map((row) => [row.trustDomain, rowDigest(row)]));
+  const digests = new Map(rows.map(({ trustDomain, digest }) => [trustDomain, toHex(digest)]));
   const effects = [...state.partners].flatMap(([trustDomain, partner]) => {
     if (!partner.row.writing) partner.row.seen = digests.get(trustDomain) ?? NO_ROW;
     return reconcileRow(state, partner, nowMs);

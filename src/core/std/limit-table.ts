@@ -335,7 +335,25 @@ export const LIMITS = {
     value: 100,
     why: "0.4 MB as measured, well below any message limit",
     beyond: "the list goes on with the next page",
-    file: "spire/spire-server.ts",
+    file: "spire/pages.ts",
+  },
+  SPIRE_LIST_PAGES_MAX: {
+    value: 400,
+    why: "40,000 rows, four times the partners that one daemon may have",
+    beyond: "the list is refused: SPIRE_REFUSED, finding ROWS_UNREAD",
+    file: "spire/pages.ts",
+  },
+  SPIRE_LIST_BYTES_MAX: {
+    value: 256 * MIB,
+    why: "40,000 rows as measured take 172 MB; one page is held at a time",
+    beyond: "the list is refused: SPIRE_REFUSED, finding ROWS_UNREAD",
+    file: "spire/pages.ts",
+  },
+  SPIRE_LIST_DEADLINE_MS: {
+    value: 15_000,
+    why: "40,000 rows take 2 s as measured; an import waits for one list",
+    beyond: "no further page is asked for: SPIRE_UNREACHABLE, finding ROWS_UNREAD",
+    file: "spire/pages.ts",
   },
   SPIRE_WRITES_WAITING_MAX: {
     value: 64,

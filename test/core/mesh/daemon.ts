@@ -9,10 +9,10 @@ import type { FindingCode } from "../../../src/core/mesh/finding.ts";
 import type { Input } from "../../../src/core/mesh/input.ts";
 import { type MeshState, type Stored, newMeshState } from "../../../src/core/mesh/mesh-state.ts";
 import type { Partner, Pin } from "../../../src/core/mesh/partner.ts";
-import type { RowOrder, RowOutcome } from "../../../src/core/mesh/row-order.ts";
+import type { ListedRow, RowOrder, RowOutcome } from "../../../src/core/mesh/row-order.ts";
 import { start, step } from "../../../src/core/mesh/step.ts";
 import type { SigningOrder, SigningOutcome } from "../../../src/core/record/signing.ts";
-import type { TrustBundle } from "../../../src/core/spiffe/trust-bundle.ts";
+import { type TrustBundle, authoritiesDigest } from "../../../src/core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../../../src/core/spiffe/trust-domain.ts";
 import { toHex } from "../../../src/core/std/bytes.ts";
 import type { RecordStore, StoredDomain } from "../../../src/ports/record-store.ts";
@@ -166,7 +166,7 @@ export class TestDaemon {
   }
 
   readRows(...rows: readonly TrustBundle[]): readonly Effect[] {
-    return this.send({ kind: "rows-read", rows, relationships: [] });
+    return this.send({ kind: "rows-read", rows: listed(rows), relationships: [] });
   }
 
   /** Time passes in steps of a second, each with its tick. */
@@ -289,6 +289,11 @@ export class TestDaemon {
     const stored = toHex(held?.envelope ?? new Uint8Array());
     for (const { der } of order.bundle.x509Authorities) expect(stored).toContain(toHex(der));
   }
+}
+
+/** Rows as SPIRE lists them. */
+export function listed(rows: readonly TrustBundle[]): readonly ListedRow[] {
+  return rows.map((row) => ({ trustDomain: row.trustDomain, digest: authoritiesDigest(row) }));
 }
 
 /** An answer in one word. */

@@ -13,7 +13,7 @@ import {
   tainted,
   untainted,
 } from "../../arbitraries/record.ts";
-import { TestDaemon, type TestDaemonOptions, TestDisk, ofKind, told } from "./daemon.ts";
+import { TestDaemon, type TestDaemonOptions, TestDisk, listed, ofKind, told } from "./daemon.ts";
 
 const alpha = makePublisher("alpha.test");
 const bravo = makePublisher("bravo.test");
@@ -255,7 +255,7 @@ describe("a row that somebody else overwrites", () => {
 
   test("names the FederationRelationship that refreshes it", async () => {
     const daemon = await keeping();
-    const fight = { kind: "rows-read", rows: [foreign], relationships: [trustDomain] } as const;
+    const fight = { kind: "rows-read", rows: listed([foreign]), relationships: [trustDomain] } as const;
     for (let rewrite = 0; rewrite < 3; rewrite += 1) {
       daemon.send(fight);
       daemon.endRow();

@@ -2,7 +2,7 @@
 import type { State } from "../../src/core/record/state.ts";
 import { type BlockParts, NOW_S, makeNodeKey, makeRecord, tainted } from "../arbitraries/record.ts";
 import type { Random } from "./random.ts";
-import type { RecordMutant } from "./record-mutants.ts";
+import type { RecordMutant } from "./record-draft.ts";
 import type { Site } from "./world.ts";
 
 export function firstMutants({ publisher, held }: Site): RecordMutant[] {

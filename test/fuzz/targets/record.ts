@@ -18,15 +18,10 @@ import { concatBytes, equalBytes, toHex } from "../../../src/core/std/bytes.ts";
 import { x509Proofs } from "../../../src/x509/proofs.ts";
 import { NOW_S } from "../../arbitraries/record.ts";
 import type { Random } from "../random.ts";
-import {
-  type Code,
-  type RecordMutant,
-  contentMutants,
-  goodDraft,
-  ownMutants,
-  placeMutants,
-  seal,
-} from "../record-mutants.ts";
+import { contentMutants } from "../content-mutants.ts";
+import { ownMutants } from "../own-record-mutants.ts";
+import { placeMutants } from "../place-mutants.ts";
+import { type Code, type RecordMutant, goodDraft, seal } from "../record-draft.ts";
 import { type Maker, type Outcome, type Setting, type TargetSource, hold } from "../target.ts";
 import { type Scene, type World, makeWorld, sceneOf, settingOf } from "../world.ts";
 import { firstMutants } from "../first-record-mutants.ts";

@@ -1,0 +1,177 @@
+/** Records by where they stand to what the daemon holds. */
+import { type State, noLineage } from "../../src/core/record/state.ts";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import {
+  type BlockParts,
+  NOW_S,
+  type Svid,
+  type TestRecord,
+  untainted,
+} from "../arbitraries/record.ts";
+import { dearOne } from "./block-mutants.ts";
+import { oneKey } from "./node-mutants.ts";
+import type { Random } from "./random.ts";
+import { type Code, type RecordMutant, type Row, mutantsOf, seal, stated } from "./record-draft.ts";
+import type { Bravo, World } from "./world.ts";
+
+/** The next record of a site. */
+const of = (
+  site: { readonly publisher: Bravo["publisher"] },
+  before: TestRecord,
+  change: Partial<State> = {},
+  svids?: readonly Svid[],
+  block?: Partial<BlockParts>,
+): Uint8Array => site.publisher.next(before, change, svids, block).envelope;
+
+const anyVersion = (random: Random): State["version"] => ({
+  epoch: 0,
+  rev: random.below(5),
+  sequence: BigInt(random.between(1, 40)),
+});
+
+/** Where it stands to what the daemon holds. Each may come by gossip, by sync or as a file. */
+export function placeMutants(world: World): RecordMutant[] {
+  const { alpha, bravo, charlie, delta, echo, foxtrot, golf, stranger } = world;
+  const bravoRows: readonly Row[] = [
+    [
+      "a lower sequence number",
+      "STALE",
+      stated((state, random) => ({
+        version: { ...state.version, sequence: BigInt(random.below(10)) },
+      })),
+    ],
+    [
+      "a lower rev",
+      "STALE",
+      stated((state, random) => ({ version: { ...state.version, rev: random.below(3) } })),
+    ],
+    [
+      "another lineage",
+      "WRONG_LINEAGE",
+      stated((_, random) => ({ lineage: random.bytes(32), version: anyVersion(random) })),
+    ],
+    [
+      "a lineage of its own",
+      "WRONG_LINEAGE",
+      stated((state) => ({
+        lineage: noLineage(),
+        version: { ...state.version, rev: 0 },
+        removed: [],
+      })),
+    ],
+    [
+      "a trust domain that nobody approved",
+      "TRUST_DOMAIN_UNKNOWN",
+      stated((_, random) => ({
+        trustDomain: random.pick([
+          "__proto__",
+          "constructor",
+          "bravo.tes",
+          "bravo.test.",
+          "..",
+          "x".repeat(255),
+        ]) as TrustDomain,
+      })),
+    ],
+    [
+      "the name of another partner",
+      "WRONG_LINEAGE",
+      stated(() => ({ trustDomain: charlie.publisher.trustDomain })),
+    ],
+    [
+      "the name and lineage of another partner",
+      "NODE_NOT_LISTED",
+      stated(() => ({ trustDomain: charlie.publisher.trustDomain, lineage: charlie.held.lineage })),
+    ],
+    [
+      "the name of the daemon itself",
+      "WRONG_LINEAGE",
+      stated(() => ({ trustDomain: alpha.publisher.trustDomain })),
+    ],
+    [
+      "the name and lineage of the daemon itself",
+      "NODE_NOT_LISTED",
+      stated(() => ({ trustDomain: alpha.publisher.trustDomain, lineage: alpha.held.lineage })),
+    ],
+  ];
+  const otherContent = (random: Random): Partial<State> => ({
+    x509Authorities: [untainted(charlie.publisher.ca), untainted(random.pick(bravo.extras))],
+  });
+  const { version: charlieVersion } = charlie.held.state;
+  const rows: readonly (readonly [string, Code, (random: Random) => Uint8Array])[] = [
+    ["the held record", "unchanged", () => bravo.held.envelope],
+    [
+      "the held record with a block of another node",
+      "taken",
+      (random) =>
+        seal({
+          state: bravo.held.state,
+          blocks: [
+            { node: bravo.nodes[0], svids: [bravo.svids[0]], signedAtS: NOW_S - random.below(50) },
+          ],
+        }),
+    ],
+    ["the record before the held one", "STALE", () => bravo.first.envelope],
+    [
+      "a sibling of the held record",
+      "taken",
+      (random) => of(charlie, charlie.held, { version: charlieVersion, ...otherContent(random) }),
+    ],
+    [
+      "a second sibling",
+      "FORK",
+      (random) =>
+        of(golf, golf.held, {
+          version: golf.held.state.version,
+          x509Authorities: [untainted(golf.publisher.ca), untainted(random.pick(bravo.extras))],
+        }),
+    ],
+    ["a record above a fork", "taken", () => of(golf, golf.held)],
+    [
+      "a lower epoch",
+      "STALE",
+      (random) =>
+        of(echo, echo.held, { version: { epoch: random.below(2), rev: 9, sequence: 99n } }),
+    ],
+    [
+      "other recovery keys",
+      "RECOVERY_CHANGED",
+      (random) =>
+        of(foxtrot, foxtrot.held, {
+          version: { epoch: 0, rev: random.between(0, 2), sequence: 5n },
+          recovery: random.pick([
+            () => undefined,
+            () => oneKey(1),
+            () => ({
+              threshold: 2,
+              keyHashes: [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)],
+            }),
+          ])(),
+        }),
+    ],
+    ["the same recovery keys", "taken", () => of(foxtrot, foxtrot.held)],
+    [
+      "a record after one whose authorities have all expired",
+      "HELD_EXPIRED_NOT_BUILT",
+      (random) =>
+        of(
+          delta,
+          delta.held,
+          {
+            x509Authorities: [
+              ...delta.held.state.x509Authorities,
+              untainted(random.pick(bravo.extras)),
+            ],
+          },
+          [delta.publisher.svid],
+          { signedAtS: NOW_S - random.between(11, 150) },
+        ),
+    ],
+    ["a stranger's record", "TRUST_DOMAIN_UNKNOWN", () => stranger.held.envelope],
+  ];
+  return [
+    ...mutantsOf(bravo, bravoRows),
+    ...rows.map(([name, expected, make]) => ({ name, expected, make })),
+    dearOne(bravo),
+  ];
+}

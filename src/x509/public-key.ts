@@ -66,8 +66,6 @@ const RSA_BITS_MIN = 2048;
  * refused.
  */
 const RSA_BITS_MAX = 8192;
-/** Go's rsa package takes exponents of at most 31 bits. Above: refused. */
-const RSA_EXPONENT_BYTES_MAX = 4;
 const UNCOMPRESSED_POINT = 0x04;
 
 /** Most keys that are read never verify anything, so their objects are made on demand. */
@@ -75,11 +73,9 @@ const keyObjects = new WeakMap<KeyFacts, KeyObject>();
 
 /** The key object of facts that were read here, for node:crypto. Lives as long as they do. */
 export function keyObjectOf(facts: KeyFacts): KeyObject {
-  const known = keyObjects.get(facts);
-  if (known !== undefined) return known;
-  const made = makeKeyObject(facts.spki);
-  keyObjects.set(facts, made);
-  return made;
+  const key = keyObjects.get(facts) ?? makeKeyObject(facts.spki);
+  keyObjects.set(facts, key);
+  return key;
 }
 
 /** Reads one SubjectPublicKeyInfo. */
@@ -89,21 +85,32 @@ export function readPublicKey(cursor: DerCursor): KeyFacts {
 }
 
 function readKind(fields: DerCursor): Kind {
-  const [algorithm, curve] = fields.within(TAG.sequence, readAlgorithm);
-  const key = readWholeBytes(fields);
-  if (algorithm === RSA) return { type: "rsa", bits: readDer(key, readRsaBits) };
-  if (algorithm === ED25519) {
-    if (!isUsablePoint(key)) throw new DerProblem("Ed25519 key is no usable point");
-    return { type: "ed25519", bits: 256 };
+  const readKey = fields.within(TAG.sequence, readAlgorithm);
+  return readKey(readWholeBytes(fields));
+}
+
+/** Reads an algorithm with exactly its own parameters, and returns how its keys are read. */
+function readAlgorithm(fields: DerCursor): (key: Uint8Array) => Kind {
+  const algorithm = readOid(fields);
+  if (algorithm === ED25519) return readEd25519;
+  if (algorithm === RSA) {
+    if (fields.take(TAG.null).length > 0) throw new DerProblem("NULL is not empty");
+    return (key) => ({ type: "rsa", bits: readDer(key, readRsaBits) });
   }
-  const known = CURVES.get(curve);
-  if (known === undefined) throw new DerProblem(`curve ${curve} is not on the list`);
-  checkPoint(key, known);
-  return { type: known.type, bits: known.bits };
+  if (algorithm !== EC) throw new DerProblem(`key algorithm ${algorithm} is not on the list`);
+  const id = readOid(fields);
+  const curve = CURVES.get(id);
+  if (curve === undefined) throw new DerProblem(`curve ${id} is not on the list`);
+  return (key) => readPoint(key, curve);
+}
+
+function readEd25519(key: Uint8Array): Kind {
+  if (!isUsablePoint(key)) throw new DerProblem("Ed25519 key is no usable point");
+  return { type: "ed25519", bits: 256 };
 }
 
 /** An uncompressed point (SEC 1, 2.3.3) that lies on its curve. */
-function checkPoint(point: Uint8Array, { bits, p, b }: Curve): void {
+function readPoint(point: Uint8Array, { type, bits, p, b }: Curve): Kind {
   const coordinateBytes = Math.ceil(bits / 8);
   if (point[0] !== UNCOMPRESSED_POINT || point.length !== 1 + 2 * coordinateBytes) {
     throw new DerProblem("EC point is not uncompressed");
@@ -113,37 +120,18 @@ function checkPoint(point: Uint8Array, { bits, p, b }: Curve): void {
   if (x >= p || y >= p || (y * y - x * x * x + 3n * x - b) % p !== 0n) {
     throw new DerProblem("EC point is not on its curve");
   }
-}
-
-/** The algorithm and, for EC, the named curve: each algorithm has exactly its own parameters. */
-function readAlgorithm(fields: DerCursor): readonly [algorithm: string, curve: string] {
-  const algorithm = readOid(fields);
-  if (algorithm === EC) return [algorithm, readOid(fields)];
-  if (algorithm === RSA) {
-    if (fields.take(TAG.null).length > 0) throw new DerProblem("NULL is not empty");
-  } else if (algorithm !== ED25519) {
-    throw new DerProblem(`key algorithm ${algorithm} is not on the list`);
-  }
-  return [algorithm, ""];
+  return { type, bits };
 }
 
 function readRsaBits(cursor: DerCursor): number {
   return cursor.within(TAG.sequence, (fields) => {
     const modulus = readUnsigned(fields);
-    const exponent = readUnsigned(fields);
+    const exponent = readSmallUnsigned(fields); // Go's rsa package takes 31 bits.
     const bits = modulus.length * 8 - Math.clz32(modulus[0] ?? 0) + 24;
     if (bits < RSA_BITS_MIN || bits > RSA_BITS_MAX) throw new DerProblem(`RSA key of ${bits} bits`);
-    const tooLarge =
-      exponent.length > RSA_EXPONENT_BYTES_MAX ||
-      (exponent.length === RSA_EXPONENT_BYTES_MAX && (exponent[0] ?? 0) >= 0x80);
-    const isOne = exponent.length === 1 && exponent[0] === 1;
-    if (tooLarge || isOne || !isOdd(exponent) || !isOdd(modulus)) {
-      throw new DerProblem("RSA modulus or exponent is even, or the exponent is out of range");
+    if (exponent < 3 || exponent % 2 === 0 || (modulus.at(-1) ?? 0) % 2 === 0) {
+      throw new DerProblem("RSA modulus or exponent is even, or the exponent is below 3");
     }
     return bits;
   });
-}
-
-function isOdd(bigEndian: Uint8Array): boolean {
-  return ((bigEndian.at(-1) ?? 0) & 1) === 1;
 }

@@ -9,7 +9,8 @@ const NULL = tlv(TAG.null);
 const RSA = oid("1.2.840.113549.1.1.1");
 const EC = oid("1.2.840.10045.2.1");
 const P256 = oid("1.2.840.10045.3.1.7");
-const OUT_OF_RANGE = "RSA modulus or exponent is even, or the exponent is out of range";
+const EVEN_OR_SMALL = "RSA modulus or exponent is even, or the exponent is below 3";
+const TOO_LARGE = "INTEGER is larger than 31 bits";
 
 const rsa = (modulus: Uint8Array, exponent: Uint8Array): Buffer =>
   sequence(sequence(RSA, NULL), bitString(sequence(integer(modulus), integer(exponent))));
@@ -17,23 +18,24 @@ const modulus = Buffer.alloc(256, 0xff);
 const ec = (point: Uint8Array): Buffer => sequence(sequence(EC, P256), bitString(point));
 const point = spkiOf(makeKeyPair().publicKey).subarray(-65);
 
-/** The words for a key that is refused, or its size. */
-function keyOutcome(spki: Uint8Array): string | number {
+/** The words for a key that is refused, or its kind and size. */
+function keyOutcome(spki: Uint8Array): string {
   const facts = x509Proofs.readKey(spki);
-  return "malformed" in facts ? facts.malformed : facts.bits;
+  return "malformed" in facts ? facts.malformed : `${facts.type} ${facts.bits}`;
 }
 
 describe("a key", () => {
-  test.each<readonly [string, Uint8Array, string | number]>([
-    ["of RSA, exponent 3", rsa(modulus, Buffer.of(3)), 2_048],
-    ["of RSA, exponent 257", rsa(modulus, Buffer.of(1, 1)), 2_048],
-    ["of RSA, the largest exponent", rsa(modulus, Buffer.of(0x7f, 0xff, 0xff, 0xff)), 2_048],
-    ["of RSA, an exponent of 32 bits", rsa(modulus, Buffer.of(0x80, 0, 0, 1)), OUT_OF_RANGE],
-    ["of RSA, an exponent of 33 bits", rsa(modulus, Buffer.of(1, 0, 0, 0, 1)), OUT_OF_RANGE],
-    ["of RSA, exponent 1", rsa(modulus, Buffer.of(1)), OUT_OF_RANGE],
-    ["of RSA, exponent 2", rsa(modulus, Buffer.of(2)), OUT_OF_RANGE],
-    ["of RSA, exponent 0", rsa(modulus, Buffer.of(0)), OUT_OF_RANGE],
-    ["of RSA, an even modulus", rsa(Buffer.alloc(256, 0xfe), Buffer.of(3)), OUT_OF_RANGE],
+  test.each<readonly [string, Uint8Array, string]>([
+    ["of RSA, exponent 3", rsa(modulus, Buffer.of(3)), "rsa 2048"],
+    ["of RSA, exponent 257", rsa(modulus, Buffer.of(1, 1)), "rsa 2048"],
+    ["of RSA, exponent 129", rsa(modulus, Buffer.of(129)), "rsa 2048"],
+    ["of RSA, the largest exponent", rsa(modulus, Buffer.of(0x7f, 0xff, 0xff, 0xff)), "rsa 2048"],
+    ["of RSA, an exponent of 32 bits", rsa(modulus, Buffer.of(0x80, 0, 0, 1)), TOO_LARGE],
+    ["of RSA, an exponent of 33 bits", rsa(modulus, Buffer.of(1, 0, 0, 0, 1)), TOO_LARGE],
+    ["of RSA, exponent 1", rsa(modulus, Buffer.of(1)), EVEN_OR_SMALL],
+    ["of RSA, exponent 2", rsa(modulus, Buffer.of(2)), EVEN_OR_SMALL],
+    ["of RSA, exponent 0", rsa(modulus, Buffer.of(0)), EVEN_OR_SMALL],
+    ["of RSA, an even modulus", rsa(Buffer.alloc(256, 0xfe), Buffer.of(3)), EVEN_OR_SMALL],
     [
       "of RSA, 2041 bits",
       rsa(Buffer.concat([Buffer.of(1), modulus.subarray(1)]), Buffer.of(3)),
@@ -47,9 +49,9 @@ describe("a key", () => {
     [
       "of RSA, 2048 bits",
       rsa(Buffer.concat([Buffer.of(0x80), modulus.subarray(1)]), Buffer.of(3)),
-      2_048,
+      "rsa 2048",
     ],
-    ["of RSA, 8192 bits", rsa(Buffer.alloc(1_024, 0xff), Buffer.of(3)), 8_192],
+    ["of RSA, 8192 bits", rsa(Buffer.alloc(1_024, 0xff), Buffer.of(3)), "rsa 8192"],
     [
       "of RSA, 8193 bits",
       rsa(Buffer.concat([Buffer.of(1), Buffer.alloc(1_024, 0xff)]), Buffer.of(3)),
@@ -66,10 +68,10 @@ describe("a key", () => {
       sequence(sequence(RSA, tlv(TAG.null, "a")), bitString(sequence())),
       "NULL is not empty",
     ],
-    ["of P-256", ec(point), 256],
-    ["of P-384", spkiOf(makeKeyPair("ec-p384").publicKey), 384],
-    ["of P-521", spkiOf(makeKeyPair("ec-p521").publicKey), 521],
-    ["of Ed25519", spkiOf(makeKeyPair("ed25519").publicKey), 256],
+    ["of P-256", ec(point), "ec-p256 256"],
+    ["of P-384", spkiOf(makeKeyPair("ec-p384").publicKey), "ec-p384 384"],
+    ["of P-521", spkiOf(makeKeyPair("ec-p521").publicKey), "ec-p521 521"],
+    ["of Ed25519", spkiOf(makeKeyPair("ed25519").publicKey), "ed25519 256"],
     ["of P-256, a byte too few", ec(point.subarray(0, -1)), "EC point is not uncompressed"],
     [
       "of P-256, a byte too many",

@@ -1,6 +1,7 @@
-import { generateKeyPairSync, sign } from "node:crypto";
+import crypto, { generateKeyPairSync, sign } from "node:crypto";
+import { syncBuiltinESMExports } from "node:module";
 import * as fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { x509Proofs } from "../../src/x509/proofs.ts";
 import { type TestKeyType, makeKeyPair, spkiOf } from "../arbitraries/certificate.ts";
 import type { KeyFacts } from "../../src/core/record/proofs.ts";
@@ -38,6 +39,19 @@ function ed25519() {
   };
 }
 
+/** How many key objects node:crypto makes meanwhile. */
+function keyObjectsMade(run: () => void): number {
+  const spy = vi.spyOn(crypto, "createPublicKey");
+  syncBuiltinESMExports();
+  try {
+    run();
+    return spy.mock.calls.length;
+  } finally {
+    spy.mockRestore();
+    syncBuiltinESMExports();
+  }
+}
+
 function spkiOfPoint(publicKey: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), publicKey]);
 }
@@ -58,19 +72,30 @@ describe("verifiesNode", () => {
     );
   });
 
-  test("answers the same again, after more keys than it remembers and after a bad signature", () => {
+  test("answers the same again, and makes the objects of 2,048 keys that verified but once", () => {
     const data = Buffer.from("head");
     const signature = key.sign(data);
     const bad = signature.with(40, (signature[40] ?? 0) ^ 1);
-    for (let round = 0; round < 2_100; round += 1) {
-      const other = ed25519();
-      expect(x509Proofs.verifiesNode(other.publicKey, data, other.sign(data))).toBe(true);
-      expect(x509Proofs.verifiesNode(other.publicKey, data, signature)).toBe(false);
-    }
-    for (let round = 0; round < 2; round += 1) {
-      expect(x509Proofs.verifiesNode(key.publicKey, data, signature)).toBe(true);
-      expect(x509Proofs.verifiesNode(key.publicKey, data, bad)).toBe(false);
-    }
+    const answers = (each: Uint8Array): boolean =>
+      x509Proofs.verifiesNode(key.publicKey, data, each);
+    const others = Array.from({ length: 2_048 }, () => {
+      const { publicKey, sign: signOf } = ed25519();
+      return { publicKey, signature: signOf(data) };
+    });
+    const othersVerify = (from: number, to: number): boolean =>
+      others
+        .slice(from, to)
+        .every((other) => x509Proofs.verifiesNode(other.publicKey, data, other.signature));
+
+    expect(keyObjectsMade(() => expect(othersVerify(0, 2_048)).toBe(true))).toBe(2_048);
+    // What does not verify is not kept: nobody pushes others out with keys of others.
+    expect(keyObjectsMade(() => expect([bad, bad].map(answers)).toEqual([false, false]))).toBe(2);
+    expect(keyObjectsMade(() => expect(othersVerify(0, 1)).toBe(true))).toBe(0);
+    // One more, and the oldest goes.
+    const three = [signature, bad, signature];
+    expect(keyObjectsMade(() => expect(three.map(answers)).toEqual([true, false, true]))).toBe(1);
+    expect(keyObjectsMade(() => expect(othersVerify(1, 2_048)).toBe(true))).toBe(0);
+    expect(keyObjectsMade(() => expect(othersVerify(0, 1)).toBe(true))).toBe(1);
   });
 
   test("refuses a signature with any bit changed", () => {
@@ -136,6 +161,13 @@ describe("verifiesSvid", () => {
         expect(x509Proofs.verifiesSvid(facts, another, signature)).toBe(same);
       }),
     );
+  });
+
+  test("makes a key's object once", () => {
+    const fresh = keyFacts(spkiOf(publicKey));
+    const signature = signP256(Buffer.of());
+    const verifies = (): boolean => x509Proofs.verifiesSvid(fresh, Buffer.of(), signature);
+    expect(keyObjectsMade(() => expect([verifies(), verifies()]).toEqual([true, true]))).toBe(1);
   });
 
   test("takes both of a signature's twins: which one is the core's to judge", () => {

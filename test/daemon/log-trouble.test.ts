@@ -1,6 +1,7 @@
 /** A real daemon goes on when its log does not. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { once } from "node:events";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -14,6 +15,8 @@ import { type LoneDaemon, answers, newLoneDaemon } from "./lone-daemon.ts";
 const LAUNCHER = fileURLToPath(new URL("../../bin/spire-mesh.js", import.meta.url));
 /** A daemon stops within this time of SIGTERM. */
 const STOP_MS = 5_000;
+/** What a pipe of Linux holds. */
+const PIPE_BYTES = 64 * 1024;
 /** For what takes milliseconds, on a busy machine. */
 const SOON = { timeout: 20_000, interval: 20 };
 
@@ -78,5 +81,22 @@ describe("a daemon whose log nobody reads", () => {
     child.kill("SIGTERM");
     expect(await exitOf(child)).toBe(0);
     expect(performance.now() - askedMs).toBeLessThan(STOP_MS);
+  });
+});
+
+describe("a daemon that cannot start", () => {
+  test("ends with its exit code though nobody reads why", async () => {
+    const { writeFd } = await unreadPipe();
+    writeSync(writeFd, Buffer.alloc(PIPE_BYTES)); // Full.
+    const child = running(MAIN, { ...(await newLoneDaemon()), config: "/nonexistent" }, writeFd);
+    expect(await exitOf(child)).toBe(78);
+  });
+
+  test("ends with its exit code though who would read why has gone", async () => {
+    const { writeFd, read } = await unreadPipe();
+    const reader = read().destroy();
+    await once(reader, "close");
+    const child = running(MAIN, { ...(await newLoneDaemon()), config: "/nonexistent" }, writeFd);
+    expect(await exitOf(child)).toBe(78);
   });
 });

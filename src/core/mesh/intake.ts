@@ -93,16 +93,15 @@ export function onRecordReceived(
 /** Steps 3 to 13 for a record that is whole and signed by the nodes it carries. */
 export function takeRecord(state: MeshState, record: SignedRecord, arrival: Arrival): Effect[] {
   const { trustDomain } = record.state;
-  const { ticket, carrier, from, nowMs, proofs } = arrival;
+  const { ticket, carrier, nowMs, proofs } = arrival;
   const isOwn = trustDomain === state.self.trustDomain;
-  const partner = state.partners.get(trustDomain);
+  const partner = isOwn ? undefined : state.partners.get(trustDomain);
   if (!isOwn && (partner === undefined || partner.forgetting !== undefined)) {
     const reason = `nobody approved ${trustDomain}`;
     return refused({ code: "TRUST_DOMAIN_UNKNOWN", detail: reason }, record, ticket);
   }
   const { meter } = partner ?? state.own;
-  const listers = from === undefined ? [] : state.nodes.listersOf(from);
-  const relays = listers.includes(trustDomain) ? [] : listers.length > 0 ? listers : [UNLISTED];
+  const relays = relaysOf(state, trustDomain, arrival);
   const effort = new Effort(proofs);
   const judging: Judging = { ...arrival, effort, meter, relays };
   const effects =
@@ -112,6 +111,17 @@ export function takeRecord(state: MeshState, record: SignedRecord, arrival: Arri
   const isTaken = effects.some(({ kind }) => kind === "store-domain");
   if (carrier !== "file") meter.charge(effort.work, isTaken ? [] : relays, nowMs);
   return effects;
+}
+
+/** The trust domains that list the node which brought it; none when its own trust domain does. */
+function relaysOf(
+  { nodes }: MeshState,
+  trustDomain: TrustDomain,
+  { from }: Arrival,
+): readonly string[] {
+  const listers = from === undefined ? [] : nodes.listersOf(from);
+  if (listers.includes(trustDomain)) return [];
+  return listers.length > 0 ? listers : [UNLISTED];
 }
 
 function takePartnersRecord(

@@ -146,32 +146,16 @@ describe("the socket", () => {
     await expect(lstat(socketPath)).rejects.toThrow("ENOENT");
   });
 
-  test.each<[string, () => Promise<string>]>([
-    [
-      "a file",
-      async () => {
-        await writeFile(socketPath, "precious");
-        return await readFile(socketPath, "utf8");
-      },
-    ],
-    [
-      "another daemon's socket",
-      async () => {
-        await startServer();
-        return (await callAdmin(socketPath, "status", {})).state;
-      },
-    ],
-  ])("is let alone at a stop when %s lies in its place", async (_what, replace) => {
+  test.each([
+    ["a file", async () => await writeFile(socketPath, "precious")],
+    ["another daemon's socket", async () => void (await startServer())],
+  ])("is let alone at a stop when it is %s by now", async (_what, replace) => {
     const first = await startServer();
     await unlink(socketPath);
-    const before = await replace();
+    await replace();
     const { ino } = await lstat(socketPath);
     await first.stop();
     expect((await lstat(socketPath)).ino).toBe(ino);
-    expect(before).toMatch(/^(?:precious|ready)$/);
-    if (before === "ready") {
-      expect((await callAdmin(socketPath, "status", {})).state).toBe("ready");
-    }
   });
 
   test("leaves no other name behind, while it listens or after a stop", async () => {

@@ -33,13 +33,12 @@ export function createPeerEvents(
   return {
     onGossip: async (envelope, peerId) => verdictOf(await ask(envelope, "gossip", peerId)),
     onSyncRecords: async (envelopes, peerId) => {
-      let taken = 0;
+      const verdicts: Verdict[] = [];
       // One after the other: each is judged against the one before it.
       for (const envelope of envelopes) {
-        const answer = await ask(envelope, "sync", peerId);
-        if (answer?.kind === "taken") taken += 1;
+        verdicts.push(verdictOf(await ask(envelope, "sync", peerId)));
       }
-      return taken;
+      return verdicts;
     },
     onSynced: (peerId, entries) => {
       const node = nodeOf(peerId);

@@ -43,7 +43,7 @@ export interface DialerPorts {
   /** Whether one more connection of our own making is within bounds. */
   hasRoom(): boolean;
   /** Resolves when connected. */
-  dial(addresses: readonly Multiaddr[], signal: AbortSignal): Promise<void>;
+  dial(addresses: readonly Multiaddr[], signal: AbortSignal): Promise<unknown>;
 }
 
 interface Target {

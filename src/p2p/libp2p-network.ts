@@ -141,9 +141,7 @@ export class Libp2pNetwork implements PeerNetwork {
         wants: (peerId) => this.#running && admission.admits(peerId) && !this.#has(peerId),
         listedBy: (peerId) => [...(admission.member(peerId)?.accounts.keys() ?? [])],
         hasRoom: () => this.#present.size < PEERS_DIALED_MAX,
-        dial: async (addresses, signal) => {
-          await node.dial([...addresses], { signal });
-        },
+        dial: async (addresses, signal) => await node.dial([...addresses], { signal }),
       },
     );
     this.#dialer.configure(options.peers);
@@ -204,7 +202,7 @@ export class Libp2pNetwork implements PeerNetwork {
     await startMeshNode(node, this.#listen);
     this.#running = true;
     gossip.start({
-      onAttached: (peerId) => void this.#sync.now(peerId),
+      onAttached: (peerId) => void this.#sync.afresh(peerId),
       onLeft: (peerId) => this.#sync.repair(peerId),
     });
     this.#sync.start();
@@ -334,7 +332,7 @@ export class Libp2pNetwork implements PeerNetwork {
     const present = this.#present.get(peerId.toString());
     if (present === undefined || present.asked) return;
     present.asked = true;
-    void this.#sync.now(peerId);
+    void this.#sync.afresh(peerId);
   }
 
   #onAnswered(peerId: PeerId): void {

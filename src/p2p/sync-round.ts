@@ -7,7 +7,7 @@ import type { SyncEntry, SyncWant } from "../core/mesh/sync-entry.ts";
 import { compareBytes, equalBytes, toHex, toUtf8 } from "../core/std/bytes.ts";
 import { type Result, no, ok } from "../core/std/result.ts";
 import { readTrustDomain, type TrustDomain } from "../core/spiffe/trust-domain.ts";
-import type { SyncSource } from "../ports/peer-network.ts";
+import type { SyncSource, Verdict } from "../ports/peer-network.ts";
 import {
   COMPARED_DOMAINS_MAX,
   type SyncRequest,
@@ -20,7 +20,7 @@ import {
   encodeRequest,
   syncRoot,
 } from "./sync-frames.ts";
-import type { SyncStream } from "./sync-stream.ts";
+import type { SyncFrames } from "./sync-stream.ts";
 
 /** Fetches after one comparison: 1,024 domains take 16, the rest is for those far behind. */
 const FETCHES_MAX = 256;
@@ -29,11 +29,16 @@ const TRIES_MAX = 2;
 /** Domains compared for the price of one record looked up: 10 ms for 1,024 (measured), and more. */
 const COMPARED_A_LOOKUP = 8;
 
-/** Takes what a peer gave, in its order. Resolves with how many records were new and taken. */
-type OnRecords = (envelopes: readonly Uint8Array[]) => Promise<number>;
+/** What a record costs that was not judged, of one that was, of no use: its own signature alone. */
+const UNJUDGED_PRICE = 1 / 8;
+
+/** Takes what a peer gave, in its order. Resolves with a verdict for each. */
+type OnRecords = (envelopes: readonly Uint8Array[]) => Promise<readonly Verdict[]>;
 
 /** What the asking side pays from while it looks at an answer. */
 export interface AskingBudget {
+  /** Whether the round has time left for one more request. */
+  mayGoOn(): boolean;
   /** Whether the peer may give us so many more records that are of no use. */
   mayWaste(records: number): boolean;
 }
@@ -52,24 +57,29 @@ export interface AnsweringBudget {
 
 /**
  * Asks one peer. Resolves with what it holds of the domains that `source` wants, after every record
- * that it could give us was handed over, or with the reason why it was not a proper answer.
+ * that it could give us was handed over; with nothing when the time was up before; or with the reason
+ * why it was not a proper answer.
  */
 export async function askPeer(
-  stream: SyncStream,
+  stream: SyncFrames,
   source: SyncSource,
   onRecords: OnRecords,
   budget: AskingBudget,
-): Promise<Result<readonly SyncEntry[], string>> {
+): Promise<Result<readonly SyncEntry[] | undefined, string>> {
   const heldByPeer: SyncEntry[] = [];
+  let isDone = true;
   for (const wanted of inSlices(sortedNames(source.wanted()))) {
+    isDone = budget.mayGoOn();
+    if (!isDone) break;
     const answer = await compare(stream, source, wanted);
     if (!answer.ok) return answer;
     const fetched = await fetchMissing(stream, source, answer.value, onRecords, budget);
     if (!fetched.ok) return fetched;
     heldByPeer.push(...answer.value);
+    isDone = fetched.value;
   }
   await stream.finish();
-  return ok(heldByPeer);
+  return ok(isDone ? heldByPeer : undefined);
 }
 
 /**
@@ -77,7 +87,7 @@ export async function askPeer(
  * @returns The reason when the peer did what no proper peer does, or asks for too much.
  */
 export async function answerPeer(
-  stream: SyncStream,
+  stream: SyncFrames,
   source: SyncSource,
   budget: AnsweringBudget,
 ): Promise<Result<void, string>> {
@@ -92,7 +102,7 @@ export async function answerPeer(
 }
 
 async function answer(
-  stream: SyncStream,
+  stream: SyncFrames,
   source: SyncSource,
   budget: AnsweringBudget,
   frame: Uint8Array,
@@ -120,7 +130,7 @@ async function replyTo(request: SyncRequest, source: SyncSource): Promise<Uint8A
 }
 
 async function compare(
-  stream: SyncStream,
+  stream: SyncFrames,
   source: SyncSource,
   wanted: readonly TrustDomain[],
 ): Promise<Result<readonly SyncEntry[], string>> {
@@ -138,33 +148,43 @@ async function compare(
     : no("an entry that was not asked for");
 }
 
+/** Resolves with whether there was time for all of them. */
 async function fetchMissing(
-  stream: SyncStream,
+  stream: SyncFrames,
   source: SyncSource,
   entries: readonly SyncEntry[],
   onRecords: OnRecords,
   budget: AskingBudget,
-): Promise<Result<void, string>> {
+): Promise<Result<boolean, string>> {
   const tries = new Map<string, number>();
   let missing = source.missing(entries);
   for (let fetch = 0; fetch < FETCHES_MAX; fetch += 1) {
     const wants = nextWants(missing, tries);
     if (wants.length === 0) break;
+    if (!budget.mayGoOn()) return ok(false);
     await stream.send(encodeRequest({ kind: "fetch", wants }));
     const frame = await stream.receive();
     if (frame === undefined) return no("no answer to a fetch");
     const envelopes = decodeRecords(frame);
     if (!envelopes.ok) return envelopes;
-    const given = envelopes.value.length;
-    const taken = given > 0 ? await onRecords(envelopes.value) : 0;
+    const verdicts = envelopes.value.length === 0 ? [] : await onRecords(envelopes.value);
     missing = source.missing(entries);
-    // A want may take several steps; one that another round satisfied meanwhile is not the peer's fault.
-    const useful = Math.max(taken, satisfied(wants, missing));
-    if (!budget.mayWaste(Math.max(0, given - useful))) {
+    if (!budget.mayWaste(waste(verdicts, satisfied(wants, missing)))) {
       return no("more records of no use than its budget");
     }
   }
-  return ok(undefined);
+  return ok(true);
+}
+
+/**
+ * What of a reply was of no use, in records. A want may take several steps, and one that another
+ * round satisfied meanwhile is not the peer's fault; nor is what we had no budget left to judge.
+ */
+function waste(verdicts: readonly Verdict[], satisfiedWants: number): number {
+  const unjudged = verdicts.filter((each) => each === "unjudged").length;
+  const judged = verdicts.length - unjudged;
+  const useful = verdicts.filter((each) => each === "accept").length;
+  return Math.max(0, judged - Math.max(useful, satisfiedWants)) + unjudged * UNJUDGED_PRICE;
 }
 
 /** How many of these wants are not as they were. */

@@ -1,14 +1,15 @@
 /**
  * One stream of `/spire-mesh/sync/1.0.0`: frames with a length in front, each of bounded size and
- * with a deadline of its own, all below the signal of the whole round.
+ * with a deadline (patience.ts), all below the signal of the whole round.
  */
 import type { Stream } from "@libp2p/interface";
 import { lpStream } from "@libp2p/utils";
+import type { Patience } from "./patience.ts";
 
 export interface SyncStreamOptions {
   /** Largest frame taken. A longer one fails before any of it is read. */
   readonly frameBytesMax: number;
-  readonly frameDeadlineMs: number;
+  readonly patience: Patience;
   /** Ends the round. */
   readonly signal: AbortSignal;
 }
@@ -21,11 +22,16 @@ export class SyncStreamFailure extends Error {
   override readonly name = "SyncStreamFailure";
 }
 
+/** What a round needs of a stream; a simulator brings its own. */
+export type SyncFrames = Pick<SyncStream, "send" | "receive" | "finish">;
+
 /** Every method rejects with a `SyncStreamFailure`. */
 export class SyncStream {
   readonly #stream: Stream;
   readonly #frames: ReturnType<typeof lpStream<Stream>>;
   readonly #options: SyncStreamOptions;
+  /** Frames that came. */
+  received = 0;
 
   constructor(stream: Stream, options: SyncStreamOptions) {
     this.#stream = stream;
@@ -44,7 +50,9 @@ export class SyncStream {
   async receive(): Promise<Uint8Array | undefined> {
     return await this.#within(async (signal) => {
       try {
-        return new Uint8Array((await this.#frames.read({ signal })).subarray());
+        const frame = await this.#frames.read({ signal });
+        this.received += 1;
+        return new Uint8Array(frame.subarray());
       } catch (error) {
         if (error instanceof Error && error.name === "UnexpectedEOFError") return undefined;
         throw error;
@@ -64,9 +72,9 @@ export class SyncStream {
   }
 
   async #within<Value>(action: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
-    const { signal, frameDeadlineMs } = this.#options;
+    const { signal, patience } = this.#options;
     try {
-      return await action(AbortSignal.any([signal, AbortSignal.timeout(frameDeadlineMs)]));
+      return await patience.within(signal, action);
     } catch (cause) {
       throw new SyncStreamFailure(cause instanceof Error ? cause.message : String(cause), {
         cause,

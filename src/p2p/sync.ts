@@ -1,30 +1,37 @@
 /**
- * Anti-entropy (docs/protocol.md 5): a round with each peer on connect, one with a random peer every
- * ten seconds, one with whoever gossiped what we left, and one whenever somebody asks. Gossip alone
- * repairs nothing that was missed while disconnected (measured: 0 of 4 in a small mesh).
+ * Anti-entropy (docs/protocol.md 5): a round with each peer on connect, one with a node of another
+ * trust domain every ten seconds, one with whoever gossiped what we left, and one whenever somebody
+ * asks. Gossip alone repairs nothing that was missed while disconnected (measured: 0 of 4 in a small
+ * mesh). Whose round is next says sync-queue.ts.
  */
 import type { Connection, PeerId, Stream } from "@libp2p/interface";
-import { PeerQueue } from "@libp2p/utils";
 import { SYNC_REPLY_BYTES_MAX } from "../core/std/limits.ts";
 import type { Result } from "../core/std/result.ts";
-import type { PeerNetworkEvents, SyncSource } from "../ports/peer-network.ts";
-import type { Admission } from "./admission.ts";
+import type { PeerNetworkEvents, SyncSource, Verdict } from "../ports/peer-network.ts";
+import type { Admission, Member } from "./admission.ts";
 import type { PeerNetworkLog } from "./log.ts";
+import { Patience } from "./patience.ts";
 import { REQUEST_BYTES_MAX } from "./sync-frames.ts";
+import { type SyncOutcome, SyncQueue, type SyncTurn } from "./sync-queue.ts";
 import { type AnsweringBudget, type AskingBudget, answerPeer, askPeer } from "./sync-round.ts";
 import { SyncStream, SyncStreamFailure } from "./sync-stream.ts";
 
 export const SYNC_PROTOCOL = "/spire-mesh/sync/1.0.0";
 /** Rounds that one peer may have open with us. It needs one; the rest are streams still closing. */
 export const INBOUND_SYNC_STREAMS_MAX = 8;
-/** Rounds of ours under way: each may bring 64 records at a time for the core to verify. */
-const ROUNDS_AT_ONCE = 8;
 /** A peer stays quiet so long within a round only when it is stuck. */
 const FRAME_DEADLINE_MS = 5_000;
-/** Opening a stream takes one round trip, or shows that the peer is gone or does not admit us. */
-const OPEN_DEADLINE_MS = 5_000;
-/** A round that is not done by then goes on in the next one. */
-const ROUND_DEADLINE_MS = 30_000;
+/**
+ * How long a peer may keep us waiting in a whole round, beyond a second for each frame: two long
+ * collections of garbage. Above: a second is the deadline of each frame that is left.
+ */
+const SILENCE_MS_MAX = 10_000;
+/** Of frame deadlines: whoever asks us verifies 64 records before it asks again. */
+const REQUEST_DEADLINES = 3;
+/** A round that is not done by then goes on when the other trust domains had their turn. */
+const TURN_MS = 20_000;
+/** A round that neither side ended by then ends. */
+const ROUND_DEADLINE_MS = 60_000;
 /** Daemons that started together shall not ask together: each wait is 80 to 120 % of the interval. */
 const JITTER = 0.2;
 
@@ -55,11 +62,13 @@ export interface SyncPorts {
 export class Sync {
   readonly #options: SyncOptions;
   readonly #ports: SyncPorts;
-  readonly #rounds = new PeerQueue({ concurrency: ROUNDS_AT_ONCE });
+  readonly #queue = new SyncQueue();
   readonly #stopping = new AbortController();
   /** Peers asked for what was left within the last interval, by id; whether more was left since. */
   readonly #repairs = new Map<string, { readonly timer: NodeJS.Timeout; again: boolean }>();
   #timer: NodeJS.Timeout | undefined;
+  /** Until a peer that waits has its pause behind it. */
+  #pauseTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SyncOptions, ports: SyncPorts) {
     this.#options = options;
@@ -67,21 +76,22 @@ export class Sync {
   }
 
   start(): void {
-    const { intervalMs, random } = this.#options;
+    const { intervalMs, nowMs, random } = this.#options;
     const waitMs = intervalMs * (1 + JITTER * (2 * random() - 1));
     this.#timer = setTimeout(() => {
-      const peers = this.#ports.peers();
-      const peer = peers[Math.floor(random() * peers.length)];
-      if (peer !== undefined) void this.now(peer);
+      const members = this.#ports.peers().flatMap((peerId) => this.#member(peerId) ?? []);
+      const next = this.#queue.pick(members, nowMs(), random());
+      if (next !== undefined) void this.now(next.peerId);
       this.start();
     }, waitMs);
   }
 
   stop(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#pauseTimer);
     for (const { timer } of this.#repairs.values()) clearTimeout(timer);
     this.#stopping.abort(new Error("stopping"));
-    this.#rounds.abort();
+    this.#queue.clear();
   }
 
   /**
@@ -89,10 +99,18 @@ export class Sync {
    * compared before the news that we were called for. Calls made meanwhile share the next round.
    */
   async now(peerId: PeerId): Promise<void> {
-    const running = this.#rounds.find(peerId);
-    if (running?.status === "running") await ended(running.join());
-    const next = this.#rounds.find(peerId);
-    await (next === undefined ? this.#queueRound(peerId) : ended(next.join()));
+    const member = this.#member(peerId);
+    if (member === undefined || this.#stopping.signal.aborted) return;
+    const over = this.#queue.want(member);
+    this.#beginRounds();
+    await over;
+  }
+
+  /** The same with a peer that may have got well: it connected anew, or shows that it admits us. */
+  async afresh(peerId: PeerId): Promise<void> {
+    const member = this.#member(peerId);
+    if (member !== undefined) this.#queue.forgive(member);
+    await this.now(peerId);
   }
 
   /**
@@ -118,13 +136,13 @@ export class Sync {
 
   /** Answers one inbound stream. Strangers get no further than opening it. */
   async onStream(stream: Stream, { remotePeer }: Connection): Promise<void> {
-    const member = this.#ports.admission.member(remotePeer);
+    const member = this.#member(remotePeer);
     if (member === undefined) {
       stream.abort(new Error("not admitted"));
       return;
     }
     this.#ports.onAsked(remotePeer);
-    const { nowMs } = this.#options;
+    const { frameDeadlineMs = FRAME_DEADLINE_MS, nowMs } = this.#options;
     const budget: AnsweringBudget = {
       mayAsk: () => member.requestBudget.take(nowMs()),
       mayLookUp: (records) => member.lookupBudget.take(nowMs(), records),
@@ -135,79 +153,110 @@ export class Sync {
         return await turn;
       },
     };
-    await this.#within(
-      stream,
-      remotePeer,
-      REQUEST_BYTES_MAX,
-      async (frames) => await answerPeer(frames, this.#ports.source, budget),
-    );
-  }
-
-  async #queueRound(peerId: PeerId): Promise<void> {
-    if (this.#stopping.signal.aborted) return;
-    await ended(this.#rounds.add(async () => await this.#round(peerId), { peerId }));
-  }
-
-  async #round(peerId: PeerId): Promise<void> {
-    const { events, source } = this.#ports;
-    const { signal } = this.#stopping;
-    const id = peerId.toString();
-    let stream: Stream;
-    try {
-      stream = await this.#ports.openStream(
-        peerId,
-        AbortSignal.any([signal, AbortSignal.timeout(OPEN_DEADLINE_MS)]),
-      );
-    } catch (error) {
-      this.#options.log("debug", "sync: no stream", { peer_id: id, reason: String(error) });
-      return;
-    }
-    await this.#within(stream, peerId, SYNC_REPLY_BYTES_MAX, async (frames) => {
-      const onRecords = async (envelopes: readonly Uint8Array[]): Promise<number> =>
-        signal.aborted ? 0 : await events.onSyncRecords(envelopes, id);
-      const budget: AskingBudget = {
-        mayWaste: (records) =>
-          this.#ports.admission
-            .member(peerId)
-            ?.uselessBudget.take(this.#options.nowMs(), records) === true,
-      };
-      const answer = await askPeer(frames, source, onRecords, budget);
-      if (answer.ok && !signal.aborted) {
-        this.#ports.onAnswered(peerId);
-        events.onSynced(id, answer.value);
-      }
-      return answer;
+    const patience = new Patience({
+      frameDeadlineMs: frameDeadlineMs * REQUEST_DEADLINES,
+      silenceMs: ROUND_DEADLINE_MS,
+      nowMs,
+    });
+    const frames = this.#frames(stream, REQUEST_BYTES_MAX, patience);
+    await this.#within(frames, member, async () => {
+      return await answerPeer(frames, this.#ports.source, budget);
     });
   }
 
-  /** Runs one side of a round; whatever goes wrong closes the stream and nothing else. */
-  async #within(
-    stream: Stream,
-    peerId: PeerId,
-    frameBytesMax: number,
-    round: (frames: SyncStream) => Promise<Result<unknown, string>>,
-  ): Promise<void> {
-    const { frameDeadlineMs = FRAME_DEADLINE_MS, log } = this.#options;
+  #member(peerId: PeerId): Member | undefined {
+    return this.#ports.admission.member(peerId);
+  }
+
+  #beginRounds(): void {
+    const { nowMs } = this.#options;
+    if (this.#stopping.signal.aborted) return;
+    for (let turn = this.#queue.begin(nowMs()); turn !== undefined;) {
+      void this.#round(turn);
+      turn = this.#queue.begin(nowMs());
+    }
+    clearTimeout(this.#pauseTimer);
+    const untilMs = this.#queue.pausedUntilMs(nowMs());
+    if (untilMs === undefined) return;
+    this.#pauseTimer = setTimeout(() => this.#beginRounds(), Math.ceil(untilMs - nowMs()));
+  }
+
+  async #round(turn: SyncTurn): Promise<void> {
+    const outcome = await this.#ask(turn.member);
+    this.#queue.end(turn, outcome, this.#options.nowMs());
+    this.#beginRounds();
+  }
+
+  async #ask(member: Member): Promise<SyncOutcome> {
+    const { events, source } = this.#ports;
+    const { frameDeadlineMs = FRAME_DEADLINE_MS, nowMs } = this.#options;
+    const { signal } = this.#stopping;
+    const { peerId } = member;
+    const id = peerId.toString();
+    const beganMs = nowMs();
+    const patience = new Patience({ frameDeadlineMs, silenceMs: SILENCE_MS_MAX, nowMs });
+    const stream = await this.#open(member, patience);
+    if (stream === undefined) return patience.isWhole ? "refused" : "failed";
+    const frames = this.#frames(stream, SYNC_REPLY_BYTES_MAX, patience);
+    const onRecords = async (envelopes: readonly Uint8Array[]): Promise<readonly Verdict[]> =>
+      signal.aborted ? envelopes.map(() => "unjudged") : await events.onSyncRecords(envelopes, id);
+    const budget: AskingBudget = {
+      mayGoOn: () => nowMs() - beganMs < TURN_MS,
+      mayWaste: (records) => member.uselessBudget.take(nowMs(), records),
+    };
+    const answer = await this.#within(frames, member, async () => {
+      const held = await askPeer(frames, source, onRecords, budget);
+      if (held.ok && held.value !== undefined && !signal.aborted) {
+        this.#ports.onAnswered(peerId);
+        events.onSynced(id, held.value);
+      }
+      return held;
+    });
+    if (answer !== undefined) return answer.value === undefined ? "unfinished" : "finished";
+    return patience.isWhole && frames.received === 0 ? "refused" : "failed";
+  }
+
+  async #open({ peerId }: Member, patience: Patience): Promise<Stream | undefined> {
+    const { log } = this.#options;
+    try {
+      return await patience.within(this.#stopping.signal, async (signal) => {
+        return await this.#ports.openStream(peerId, signal);
+      });
+    } catch (error) {
+      log("debug", "sync: no stream", { peer_id: peerId.toString(), reason: String(error) });
+      return undefined;
+    }
+  }
+
+  #frames(stream: Stream, frameBytesMax: number, patience: Patience): SyncStream {
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(ROUND_DEADLINE_MS)]);
-    const frames = new SyncStream(stream, { frameBytesMax, frameDeadlineMs, signal });
-    const failed = (level: "debug" | "info" | "error", reason: string): void => {
+    return new SyncStream(stream, { frameBytesMax, patience, signal });
+  }
+
+  /** Runs one side of a round; whatever goes wrong closes the stream and nothing else. */
+  async #within<Value>(
+    frames: SyncStream,
+    { peerId }: Member,
+    round: () => Promise<Result<Value, string>>,
+  ): Promise<{ readonly value: Value } | undefined> {
+    const failed = (level: "debug" | "error", reason: string): undefined => {
       frames.abort(reason);
-      log(level, "sync: round failed", { peer_id: peerId.toString(), reason });
+      this.#options.log(level, "sync: round failed", { peer_id: peerId.toString(), reason });
     };
     try {
-      const outcome = await round(frames);
-      if (!outcome.ok) failed("info", outcome.reason);
+      const outcome = await round();
+      return outcome.ok ? outcome : failed("debug", outcome.reason);
     } catch (error) {
-      failed(error instanceof SyncStreamFailure ? "debug" : "error", String(error));
+      return failed(error instanceof SyncStreamFailure ? "debug" : "error", String(error));
     }
   }
 }
 
-/** Waits for a round of which all that matters was logged where it happened. */
-async function ended(round: Promise<unknown>): Promise<void> {
+/** Waits for an answer of which all that matters was logged where it happened. */
+async function ended(answer: Promise<unknown>): Promise<void> {
   try {
-    await round;
+    await answer;
   } catch {
-    // Stopped before it began.
+    // Its stream is closed.
   }
 }

@@ -5,8 +5,9 @@
 import type { SyncEntry, SyncWant } from "../core/mesh/sync-entry.ts";
 
 /**
- * What gossipsub does with a message and with the forwarder's score. `unjudged`: not looked at, for
- * reasons of our own; another copy is taken, and the forwarder is asked for a round of sync.
+ * What gossipsub does with a message and with the forwarder's score, and what a record cost that sync
+ * brought. `unjudged`: not looked at, for reasons of our own; another copy is taken, and the forwarder
+ * is asked for a round of sync.
  */
 export type Verdict = "accept" | "ignore" | "reject" | "unjudged";
 
@@ -27,8 +28,8 @@ export interface PeerConnection {
 export interface PeerNetworkEvents {
   /** A record of at most 128 KiB from gossip. Resolves with the verdict; never rejects. */
   onGossip(envelope: Uint8Array, peerId: string): Promise<Verdict>;
-  /** Records from a sync round, in the order the peer sent them. Resolves with how many were new and taken. */
-  onSyncRecords(envelopes: readonly Uint8Array[], peerId: string): Promise<number>;
+  /** Records from a sync round, in the order the peer sent them. Resolves with a verdict for each. */
+  onSyncRecords(envelopes: readonly Uint8Array[], peerId: string): Promise<readonly Verdict[]>;
   /** A peer answered a sync round with what it holds of the domains that we want. */
   onSynced(peerId: string, entries: readonly SyncEntry[]): void;
   onPeerConnected(peerId: string): void;

@@ -113,13 +113,16 @@ export class BookPeer implements PeerNetworkEvents {
     return this.book.put(record) ? "accept" : "ignore";
   }
 
-  async onSyncRecords(envelopes: readonly Uint8Array[], peerId: string): Promise<number> {
-    const taken = envelopes.filter((envelope) => {
+  async onSyncRecords(
+    envelopes: readonly Uint8Array[],
+    peerId: string,
+  ): Promise<readonly Verdict[]> {
+    return envelopes.map((envelope) => {
       const record = decodeBookRecord(envelope);
       this.seen.push(`sync ${peerId} ${record?.text ?? "?"}`);
-      return record !== undefined && this.book.put(record);
+      if (record === undefined) return "reject";
+      return this.book.put(record) ? "accept" : "ignore";
     });
-    return taken.length;
   }
 
   onSynced(peerId: string, entries: readonly SyncEntry[]): void {

@@ -18,7 +18,7 @@ export async function startListener(): Promise<number> {
     },
     {
       onGossip: async () => "ignore",
-      onSyncRecords: async () => 0,
+      onSyncRecords: async () => [],
       onSynced: () => {},
       onPeerConnected: () => {},
       onPeerLost: () => {},

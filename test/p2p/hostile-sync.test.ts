@@ -23,7 +23,8 @@ import {
   startsPeers,
 } from "../compliance/peer-network.ts";
 import { LONG, startsRogues } from "../rogue/attacks.ts";
-import type { Rogue } from "../rogue/rogue-node.ts";
+import { subscription } from "../rogue/gossip-rpcs.ts";
+import { GOSSIP_PROTOCOL, type Rogue, openStream } from "../rogue/rogue-node.ts";
 import { making } from "./libp2p-peers.ts";
 import { endOf } from "./raw-peer.ts";
 
@@ -213,6 +214,14 @@ async function answering(
   return () => fetches;
 }
 
+/** One round after the other; once one failed, the next waits for its pause. */
+async function roundsUntil(ours: RunningPeer, rogue: Rogue, isOver: () => boolean): Promise<void> {
+  await eventually(() => {
+    void ours.network.syncNow(rogue.id);
+    return isOver();
+  }, LIMIT_MS);
+}
+
 describe("a member that answers", () => {
   test("with records of no use has them looked at 2,560 times, then no more", async () => {
     const wanted = names(1_024);
@@ -225,14 +234,18 @@ describe("a member that answers", () => {
     const [address = ""] = ours.network.addresses();
     await rogue.dial(address);
     await eventually(() => ours.network.connections().length === 1);
-    for (let round = 0; round < 5; round += 1) await ours.network.syncNow(rogue.id);
-    // Each round after that has one fetch, to see whether it got any better.
+    await roundsUntil(ours, rogue, () => fetches() > 40);
+    const honest = await start();
+    ours.network.admit("honest.test", [honest.node]);
+    honest.network.admit(PEERS, [ours.node]);
+    honest.network.dial(PEERS, [address]);
+    await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0);
     const looked = ours.peer.seen.filter((each) => each.startsWith("sync ")).length;
     expect(looked).toBeGreaterThanOrEqual(2_560);
-    expect(looked).toBeLessThanOrEqual(2_560 + 64 * 7);
-    expect(fetches()).toBeLessThanOrEqual(40 + 7);
+    expect(looked).toBeLessThanOrEqual(2_560 + 64);
+    expect(fetches()).toBe(41);
     expect(ours.peer.count(`synced ${rogue.id}`)).toBeLessThanOrEqual(1);
-    expect(ours.network.connections()).toHaveLength(1);
+    expect(ours.network.connections()).toHaveLength(2);
   }, 30_000);
 
   test("with one record of use in each reply pays for the other sixty-three", async () => {
@@ -250,9 +263,8 @@ describe("a member that answers", () => {
     const [address = ""] = ours.network.addresses();
     await rogue.dial(address);
     await eventually(() => ours.network.connections().length === 1);
-    for (let round = 0; round < 5; round += 1) await ours.network.syncNow(rogue.id);
-    expect(fetches()).toBeGreaterThanOrEqual(Math.floor(2_560 / 63));
-    expect(fetches()).toBeLessThanOrEqual(Math.floor(2_560 / 63) + 7);
+    await roundsUntil(ours, rogue, () => fetches() > Math.floor(2_560 / 63));
+    expect(fetches()).toBe(Math.floor(2_560 / 63) + 1);
     expect(ours.peer.book.newest(wanted[0] ?? "")?.sequence).toBe(2n ** 60n);
   }, 30_000);
 
@@ -275,6 +287,52 @@ describe("a member that answers", () => {
     honest.network.dial(PEERS, [address]);
     await eventually(() => ours.peer.book.newest(TD)?.sequence === 1n, LIMIT_MS);
     expect(ours.network.connections()).toHaveLength(2);
+  });
+
+  test("of our own lack of budget pays an eighth for what was not judged", async () => {
+    const wanted = names(1_024);
+    const ours = await startStill(wanted);
+    ours.peer.onSyncRecords = async (envelopes) => envelopes.map(() => "unjudged");
+    const rogue = await rogueNode();
+    const junk = Array.from({ length: 64 }, () => randomBytes(1_000));
+    const fetches = await answering(rogue, wanted, () => junk);
+    ours.network.admit(PEERS, [rogue.node]);
+    const [address = ""] = ours.network.addresses();
+    await rogue.dial(address);
+    await eventually(() => ours.network.connections().length === 1);
+    await roundsUntil(ours, rogue, () => fetches() > 320);
+    expect(fetches()).toBe(321);
+  }, 30_000);
+
+  test("slowly or never, on all its sixteen nodes, keeps us from no other trust domain", async () => {
+    const ours = await start();
+    const rogues = await Promise.all(Array.from({ length: 16 }, async () => await rogueNode()));
+    let open = 0;
+    for (const rogue of rogues) {
+      await rogue.onStream(SYNC_PROTOCOL, (stream) => {
+        open += 1;
+        stream.addEventListener("close", () => (open -= 1));
+      });
+    }
+    ours.network.admit(
+      "hostile.test",
+      rogues.map(({ node }) => node),
+    );
+    const [address = ""] = ours.network.addresses();
+    for (const rogue of rogues) {
+      const gossip = await openStream(await rogue.dial(address), GOSSIP_PROTOCOL);
+      gossip.send(subscription());
+      void ours.network.syncNow(rogue.id);
+    }
+    await eventually(() => ours.network.connections().length === 16);
+    await eventually(() => open > 0);
+    const honest = await start();
+    ours.network.admit(PEERS, [honest.node]);
+    honest.network.admit(PEERS, [ours.node]);
+    honest.network.dial(PEERS, [address]);
+    await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0, 2_000); // A frame has 5 s.
+    for (let time = 0; time < 3; time += 1) await ours.network.syncNow(honest.id);
+    expect(open).toBe(1);
   });
 
   test("honestly, with large records for many domains, is never stopped", async () => {

@@ -13,6 +13,7 @@ import {
   type PeerNetworkOptions,
   createPeerNetwork,
 } from "../../src/p2p/libp2p-network.ts";
+import type { PeerNetworkLog } from "../../src/p2p/log.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
 import {
   decodeComparison,
@@ -38,7 +39,12 @@ import { type RawPeer, endOf, startsRawPeers } from "./raw-peer.ts";
 describePeerNetwork("libp2p", making());
 
 const start = startsPeers(making());
-const startImpatient = startsPeers(making({ syncFrameDeadlineMs: 200 }));
+/** What those who are impatient logged about sync. */
+const said = new Set<string>();
+const log: PeerNetworkLog = (level, message) => {
+  if (message.startsWith("sync")) said.add(`${level} ${message}`);
+};
+const startImpatient = startsPeers(making({ syncFrameDeadlineMs: 200, log }));
 const startRaw = startsRawPeers();
 
 /** A raw peer that our side admits, with gossip streams in both directions. */
@@ -307,6 +313,7 @@ describe("sync with a member that does not keep to the protocol", () => {
   ];
   test.each(replies)("when we ask and it answers %s, the round ends quietly", async (_, reply) => {
     const ours = await startImpatient();
+    said.clear();
     const raw = await startRaw();
     await raw.libp2p.handle(SYNC_PROTOCOL, async (stream) => {
       const frames = lpStream(stream);
@@ -322,6 +329,8 @@ describe("sync with a member that does not keep to the protocol", () => {
     await ours.network.syncNow(raw.id);
     expect(ours.peer.seen).toEqual([`connected ${raw.id}`]);
     expect(ours.network.connections()).toHaveLength(1);
+    // A line that each stream of a peer makes would be a flood of the log.
+    expect([...said]).toEqual(["debug sync: round failed"]);
   });
 });
 

@@ -13,7 +13,7 @@ const source = {
 };
 const events = {
   onGossip: async () => "ignore" as const,
-  onSyncRecords: async () => 0,
+  onSyncRecords: async () => [],
   onSynced: () => met.resolve(),
   onPeerConnected: () => {},
   onPeerLost: () => {},

@@ -22,6 +22,7 @@ import {
   encodeRecords,
   encodeRequest,
 } from "../../../src/p2p/sync-frames.ts";
+import { Patience } from "../../../src/p2p/patience.ts";
 import { answerPeer, askPeer } from "../../../src/p2p/sync-round.ts";
 import { SyncStream, SyncStreamFailure } from "../../../src/p2p/sync-stream.ts";
 import type { SyncSource } from "../../../src/ports/peer-network.ts";
@@ -86,7 +87,11 @@ async function facing(
   const signal = AbortSignal.timeout(DEADLINE_MS);
   const ours = new SyncStream(stream, {
     frameBytesMax: FRAME_BYTES_MAX,
-    frameDeadlineMs: DEADLINE_MS,
+    patience: new Patience({
+      frameDeadlineMs: DEADLINE_MS,
+      silenceMs: DEADLINE_MS,
+      nowMs: () => performance.now(),
+    }),
     signal,
   });
   const listening = listen(theirs);
@@ -299,9 +304,12 @@ const syncAskTarget: TargetSource = {
               source,
               async (envelopes) => {
                 hold(envelopes.length <= SYNC_REPLY_RECORDS_MAX, "a reply has its limit");
-                return 0;
+                return envelopes.map(() => "ignore");
               },
-              { mayWaste: (records) => (wasted += records) <= WASTE_MAX },
+              {
+                mayGoOn: () => true,
+                mayWaste: (records) => (wasted += records) <= WASTE_MAX,
+              },
             ),
         );
         hold(sent.length <= REQUESTS_MAX, "a round has a limited number of requests");

@@ -253,6 +253,18 @@ describe("forget", () => {
     expect(daemon.orders).toHaveLength(1);
   });
 
+  test("tried again and again with a full disk leaves the row there, and accuses nobody", async () => {
+    const daemon = await holding();
+    daemon.disk.fails = true;
+    for (let tries = 0; tries < 6; tries += 1) {
+      daemon.forget(trustDomain);
+      daemon.endRow();
+      expect(daemon.orders).toMatchObject([{ kind: "set" }]);
+      daemon.endRow();
+    }
+    expect(daemon.findings).not.toContain("CONTESTED");
+  });
+
   test("that deleted the row and then found the disk full writes the row again", async () => {
     const daemon = await holding();
     daemon.receive(second);

@@ -8,9 +8,11 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { callAdmin } from "../../src/admin-contract/client.ts";
+import { Site } from "../../peers/site.ts";
 import { MAIN, exitOf } from "../cli/spire-mesh.ts";
+import { temporaryDirectory } from "../store/temporary-directory.ts";
 import { unreadPipe } from "../telemetry/unread-pipe.ts";
-import { type LoneDaemon, answers, newLoneDaemon } from "./lone-daemon.ts";
+import { type LoneDaemon, answers, isReady, newLoneDaemon } from "./lone-daemon.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../bin/spire-mesh.js", import.meta.url));
 /** A daemon stops within this time of SIGTERM. */
@@ -44,13 +46,20 @@ async function logErrors(child: ChildProcess, daemon: LoneDaemon, count: number)
 }
 
 describe("a daemon whose log cannot be written", () => {
-  test("starts, answers, and stops with 0", async () => {
-    const daemon = await newLoneDaemon();
-    const child = running(LAUNCHER, daemon, openSync("/dev/full", "w"));
-    await answers(daemon);
-    await logErrors(child, daemon, 10);
-    child.kill("SIGTERM");
-    expect(await exitOf(child)).toBe(0);
+  test("becomes ready, answers, and stops with 0", async () => {
+    const directory = await temporaryDirectory();
+    const site = await Site.make({ trustDomain: "alpha.test", directory });
+    await site.startSpire();
+    try {
+      const daemon = await newLoneDaemon(site.spireSocket);
+      const child = running(LAUNCHER, daemon, openSync("/dev/full", "w"));
+      await isReady(daemon);
+      await logErrors(child, daemon, 10);
+      child.kill("SIGTERM");
+      expect(await exitOf(child)).toBe(0);
+    } finally {
+      await site.stop();
+    }
   });
 });
 

@@ -1,12 +1,13 @@
-/** A daemon as a process of its own on loopback, without a SPIRE Server to talk to. */
+/** A daemon as a process of its own on loopback, with no SPIRE Server to talk to unless one is named. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onTestFinished, vi } from "vitest";
+import { expect, onTestFinished, vi } from "vitest";
 import { callAdmin } from "../../src/admin-contract/client.ts";
+import type { ReplyOf } from "../../src/admin-contract/routes.ts";
 
 /** For what takes a second on a calm machine. */
-const START_MS_MAX = 60_000;
+const SOON = { timeout: 60_000, interval: 100 };
 
 export interface LoneDaemon {
   readonly directory: string;
@@ -17,21 +18,25 @@ export interface LoneDaemon {
 }
 
 /** Directories and a configuration, all removed when the test ends. Nothing is started yet. */
-export async function newLoneDaemon(): Promise<LoneDaemon> {
+export async function newLoneDaemon(spireSocket?: string): Promise<LoneDaemon> {
   const directory = await mkdtemp(join(tmpdir(), "spire-mesh-lone-"));
   onTestFinished(async () => await rm(directory, { recursive: true, force: true }));
-  return await configuredIn(directory, "run");
+  return await configuredIn(directory, "run", spireSocket);
 }
 
 /** Another configuration for the same data directory, with a runtime directory of its own. */
-export async function configuredIn(directory: string, runtimeDir: string): Promise<LoneDaemon> {
+export async function configuredIn(
+  directory: string,
+  runtimeDir: string,
+  spireSocket = "none.sock",
+): Promise<LoneDaemon> {
   const config = join(directory, `${runtimeDir}.yaml`);
   const lines = [
     "trust_domain: alpha.test",
     "data_dir: data",
     `runtime_dir: ${runtimeDir}`,
     'listen: ["/ip4/127.0.0.1/tcp/0"]',
-    "spire: { socket_path: none.sock }",
+    `spire: { socket_path: ${spireSocket} }`,
   ];
   await writeFile(config, lines.join("\n"));
   const dataDir = join(directory, "data");
@@ -39,8 +44,15 @@ export async function configuredIn(directory: string, runtimeDir: string): Promi
 }
 
 /** Resolves when the daemon of this configuration answers. */
-export async function answers({ runtimeDir }: LoneDaemon): Promise<void> {
-  const socketPath = join(runtimeDir, "admin.sock");
-  const options = { timeout: START_MS_MAX, interval: 100 };
-  await vi.waitFor(async () => await callAdmin(socketPath, "healthcheck", {}), options);
+export async function answers(daemon: LoneDaemon): Promise<void> {
+  await vi.waitFor(async () => await healthOf(daemon), SOON);
+}
+
+/** Resolves when it is ready, which takes a SPIRE Server. */
+export async function isReady(daemon: LoneDaemon): Promise<void> {
+  await vi.waitFor(async () => expect((await healthOf(daemon)).ready).toBe(true), SOON);
+}
+
+async function healthOf({ runtimeDir }: LoneDaemon): Promise<ReplyOf<"healthcheck">> {
+  return await callAdmin(join(runtimeDir, "admin.sock"), "healthcheck", {});
 }

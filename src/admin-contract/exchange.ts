@@ -33,7 +33,12 @@ export const ImportRequest = z.strictObject({
   content: z.base64().max(Math.ceil(IMPORT_FILE_BYTES_MAX / 3) * 4),
   fingerprint: Sha256Hex.optional(),
   /** Multiaddrs to dial, besides those in the file. */
-  peers: z.array(z.string().max(ADDRESS_LENGTH_MAX)).max(PEERS_MAX).default([]),
+  peers: z
+    .array(
+      z.string().max(ADDRESS_LENGTH_MAX, `an address has at most ${ADDRESS_LENGTH_MAX} characters`),
+    )
+    .max(PEERS_MAX, `name at most ${PEERS_MAX} addresses`)
+    .default([]),
   /** Take the row over although SPIRE holds another one or a FederationRelationship. */
   replace: z.boolean().default(false),
 });

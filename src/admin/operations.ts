@@ -51,7 +51,7 @@ export interface ImportOrder {
   readonly content: Uint8Array;
   /** 64 lower-case hex digits. */
   readonly fingerprint: string | undefined;
-  /** Multiaddrs as the operator wrote them: not checked yet. */
+  /** Multiaddrs as the operator wrote them: not checked yet. `USAGE` when one cannot be dialed. */
   readonly peers: readonly string[];
   readonly replace: boolean;
 }

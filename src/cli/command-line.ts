@@ -56,7 +56,7 @@ function addOwnCommands(program: Command, outcome: { exitCode: number }): void {
   program
     .command("run")
     .description("run the daemon in the foreground")
-    .requiredOption("--config <file>", "configuration file")
+    .requiredOption("--config <file>", "configuration file", readPath)
     .option("--expand-env", "expand $VARIABLES in the configuration file")
     .addOption(new Option("--log-level <level>", "instead of log_level").choices(levels))
     .action(async (options: RunOptions) => {
@@ -66,7 +66,7 @@ function addOwnCommands(program: Command, outcome: { exitCode: number }): void {
   program
     .command("validate")
     .description("check a configuration file")
-    .requiredOption("--config <file>", "configuration file")
+    .requiredOption("--config <file>", "configuration file", readPath)
     .option("--expand-env", "expand $VARIABLES in the configuration file")
     .addOption(outputOption())
     .action(async (options: ValidateOptions) => {
@@ -102,7 +102,7 @@ function addDaemonCommands(program: Command, outcome: { exitCode: number }): voi
     return await exportRecord(session, command.opts<{ file?: string }>().file);
   })
     .description("write the own record to a file, and its fingerprint to stderr")
-    .option("-o, --file <file>", "write here; - is stdout");
+    .option("-o, --file <file>", "write here; - is stdout", readPath);
 
   talking(program.command("import"), outcome, async (session, command) => {
     const { importRecords } = await import("./exchange.ts");
@@ -110,7 +110,7 @@ function addDaemonCommands(program: Command, outcome: { exitCode: number }): voi
     return await importRecords(session, command.args, { fingerprint, peers: peer, replace });
   })
     .description("take in a partner's record")
-    .argument("<file...>", "files made by export")
+    .argument("<file...>", "files made by export", readPath)
     .option("--fingerprint <id>", "approve the trust domain with exactly this record")
     .option("--peer <address>", "also dial this multiaddr; may be repeated", append, [])
     .option("--replace", "take over a row or relationship that SPIRE Server has already");
@@ -170,8 +170,12 @@ function talking(
 ): Command {
   const socketPath = new Option("--socket-path <path>", "the daemon's admin socket");
   return command
-    .addOption(socketPath.conflicts(["config"]))
-    .option("--config <file>", "read the admin socket's path from this configuration file")
+    .addOption(socketPath.argParser(readPath).conflicts(["config"]))
+    .option(
+      "--config <file>",
+      "read the admin socket's path from this configuration file",
+      readPath,
+    )
     .option("--expand-env", "expand $VARIABLES in the configuration file")
     .addOption(outputOption())
     .action(async () => {
@@ -186,7 +190,14 @@ function outputOption(): Option {
     .default("pretty");
 }
 
+/** An empty one is what a variable of the shell was that nobody set. */
+function readPath(text: string): string {
+  if (text === "") throw new InvalidArgumentError("Write a path.");
+  return text;
+}
+
 function append(address: string, addresses: readonly string[]): string[] {
+  if (address === "") throw new InvalidArgumentError("Write a multiaddr.");
   return [...addresses, address];
 }
 

@@ -18,6 +18,7 @@ import type { TrustBundle } from "../core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { toHex } from "../core/std/bytes.ts";
 import { Fault } from "../fault.ts";
+import { readPeerAddress } from "../p2p/address.ts";
 import type { PeerNetwork } from "../ports/peer-network.ts";
 import type { SpireServer } from "../ports/spire-server.ts";
 import type { MeshLoop } from "../runtime/mesh-loop.ts";
@@ -25,6 +26,9 @@ import { writeBundleDocument, writeBundlePem } from "../x509/bundle-document.ts"
 import { REFUSAL_ADVICE } from "./refusal-advice.ts";
 import { bundleEntry, healthOf, peerList, statusOf } from "./status.ts";
 
+const PEER_ADVICE = {
+  advice: "`spire-mesh status` at the partner shows its addresses, each with /p2p/ and its peer id",
+} as const;
 /** An order waits for SPIRE at most this long: two calls with their own deadlines of 5 s, and a write. */
 const ORDER_DEADLINE_MS = 15_000;
 
@@ -85,6 +89,10 @@ async function exportOwn(ports: OperationsPorts): Promise<ExportedFile> {
 }
 
 async function importFile(ports: OperationsPorts, order: ImportOrder): Promise<ImportOutcome> {
+  for (const peer of order.peers) {
+    const read = readPeerAddress(peer); // Those in the file are only the sender's hints.
+    if (!read.ok) throw new Fault("USAGE", `-peer: ${read.reason}`, PEER_ADVICE);
+  }
   const file = decodeExportFile(order.content);
   if (!file.ok) throw new Fault("DATA_INVALID", `${order.file} ${file.reason.problem}`);
   const record = readRecord(file.value.envelope, "sync", ports.proofs);

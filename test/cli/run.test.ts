@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Status } from "../../src/admin-contract/status.ts";
+import { recordFile } from "../admin/operations-in-memory.ts";
 import { exitOf, spireMesh, startSpireMesh, textOf } from "./spire-mesh.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../bin/spire-mesh.js", import.meta.url));
@@ -45,7 +46,7 @@ async function answers(): Promise<void> {
     async () => {
       expect((await spireMesh(["healthcheck", "-shallow", "-config", config])).exitCode).toBe(0);
     },
-    { timeout: 15_000, interval: 200 },
+    { timeout: 60_000, interval: 200 },
   );
 }
 
@@ -66,6 +67,18 @@ describe("run", () => {
     expect(await stderr).toContain("Daemon started");
     expect(await stderr).toContain("Stopped");
     expect(existsSync(join(directory, "run", "admin.sock"))).toBe(false);
+  });
+
+  test("refuses an address that it could never dial, instead of passing over it", async () => {
+    daemon = startSpireMesh(["run", "-config", config]);
+    await answers();
+    const file = join(directory, "bravo.export");
+    await writeFile(file, recordFile("bravo.test", 1n).content);
+    for (const address of ["nonsense", "/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/udp/1"]) {
+      const ended = await spireMesh(["import", file, "-peer", address, "-config", config]);
+      expect([address, ended.exitCode]).toEqual([address, 64]);
+      expect(ended.stderr).toMatch(/^USAGE: -peer: .* Next: .*\/p2p\//);
+    }
   });
 
   test("is one a data_dir, and says so", async () => {

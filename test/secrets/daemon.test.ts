@@ -151,7 +151,7 @@ describe("a daemon", () => {
       await Promise.all(
         [inData("node.key"), svid].map(async (path) => {
           expect(await say("import", path)).not.toBe(0);
-          await say("import", file, "-peer", path); // An address that is none.
+          expect(await say("import", file, "-peer", path)).toBe(64); // An address that is none.
           expect(await say("status", "-socketPath", path)).not.toBe(0);
           expect(await say("run", "-config", path)).toBe(78);
           expect(await say("validate", "-config", path, "-output", "json")).toBe(78);

@@ -140,7 +140,7 @@ const ROGUE = fileURLToPath(new URL("../rogue/main.ts", import.meta.url));
 const FULL_SPEED = ["--seconds", "10", "--rate", "20000"];
 /** So often an honest member keeps below its budget. */
 const PACE_MS = 100;
-/** Without turns (wire.ts) 2,000 to 2,400; with them about 300, at a load of 7 to 17 on two cores. */
+/** Without turns (wire.ts) 2,046 to 3,381; with them 86 to 306, at a load of 7 to 17 on two cores. */
 const LOOP_DELAY_MS_MAX = 1_000;
 const ARRIVAL_MS_MAX = 2_000;
 

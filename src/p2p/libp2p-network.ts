@@ -53,7 +53,7 @@ const STRANGER_MS = 10_000;
 const SYNC_INTERVAL_MS = 10_000;
 /** How often a gossip stream that broke is opened again, and a first sync that failed is repeated. */
 const TEND_INTERVAL_MS = 5_000;
-/** Half of all connections: the other half is for those who dial us. */
+/** Half of all connections: the other half is for those who dial us. Above: the next attempt waits. */
 const PEERS_DIALED_MAX = 256;
 /** A connection that is not closed by then is cut, so that `stop` keeps its 2 s. */
 const CLOSE_DEADLINE_MS = 1_000;

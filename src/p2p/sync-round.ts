@@ -22,7 +22,10 @@ import {
 } from "./sync-frames.ts";
 import type { SyncFrames } from "./sync-stream.ts";
 
-/** Fetches after one comparison: 1,024 domains take 16, the rest is for those far behind. */
+/**
+ * Fetches after one comparison: 1,024 domains take 16, the rest is for those far behind. Above: what is
+ * left waits for another round.
+ */
 const FETCHES_MAX = 256;
 /** Asking twice covers a want that a full reply left out; a third time the record was refused. */
 const TRIES_MAX = 2;

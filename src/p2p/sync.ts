@@ -17,7 +17,10 @@ import { type AnsweringBudget, type AskingBudget, answerPeer, askPeer } from "./
 import { SyncStream, SyncStreamFailure } from "./sync-stream.ts";
 
 export const SYNC_PROTOCOL = "/spire-mesh/sync/1.0.0";
-/** Rounds that one peer may have open with us. It needs one; the rest are streams still closing. */
+/**
+ * Rounds that one peer may have open with us. It needs one; the rest are streams still closing. Above:
+ * the stream is reset.
+ */
 export const INBOUND_SYNC_STREAMS_MAX = 8;
 /** A peer stays quiet so long within a round only when it is stuck. */
 const FRAME_DEADLINE_MS = 5_000;

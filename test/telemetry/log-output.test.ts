@@ -13,6 +13,8 @@ import { unreadPipe } from "./unread-pipe.ts";
 const CHATTER = fileURLToPath(new URL("chatter.ts", import.meta.url));
 /** Above what a pipe and the daemon hold together: 64 KiB and 256 KiB. */
 const TOO_MANY = 400;
+/** Several times the pause between two tries to write what is kept. */
+const TRIES_MS = 500;
 /** For what takes milliseconds, on a busy machine. */
 const SOON = { timeout: 20_000, interval: 20 };
 
@@ -96,6 +98,25 @@ describe("a log that nobody reads", () => {
     await vi.waitFor(() => expect(log).toContain(`"number":${2 * TOO_MANY + 1},`), SOON);
     expectOneGap(log, 2 * TOO_MANY + 1);
     expect(log.length).toBeGreaterThan(256 * 1024);
+  });
+
+  test("counts what is lost at the place where it was lost, however slowly it is read", async () => {
+    const { writeFd, read } = await unreadPipe();
+    const chatter = chatterInto(writeFd);
+    await chatter.say(TOO_MANY);
+    let log = "";
+    const reader = read().on("data", (chunk: Buffer) => void (log += chunk.toString()));
+    await once(reader, "data");
+    reader.pause(); // What it has read makes room for lines that come after the lost ones.
+    let last = TOO_MANY + 1;
+    for (const endMs = performance.now() + TRIES_MS; performance.now() < endMs; last += 1) {
+      await chatter.say(1);
+    }
+    reader.resume();
+    await vi.waitFor(() => expect(log).toContain("lost"), SOON);
+    await chatter.say(1);
+    await vi.waitFor(() => expect(log).toContain(`"number":${last},`), SOON);
+    expectOneGap(log, last);
   });
 
   test("loses nothing when it is read again in time", async () => {

@@ -80,7 +80,7 @@ describe("a subjectAltName", () => {
     ["a URI and a directory", true, [uri, directory], "taken"],
     ["a URI", true, [uri], "taken"],
     ["a directory", false, [directory], "taken"],
-  ])("of %s, critical %s: %s", (_, critical, names, said) => {
+  ])("of %s, critical %s", (_, critical, names, said) => {
     const answer = outcome(extension("2.5.29.17", sequence(...names), critical));
     expect(typeof answer === "string" ? answer : "taken").toBe(said);
   });

@@ -199,7 +199,7 @@ describe("a GeneralName", () => {
     ["x400Address", tlv(0xa3), "GeneralName of a kind that is not on the list"],
     ["ediPartyName", tlv(0xa5), "GeneralName of a kind that is not on the list"],
     ["registeredID", tlv(0x88, "a"), "GeneralName of a kind that is not on the list"],
-  ])("%s: %s", (_, der, said) => {
+  ])("%s", (_, der, said) => {
     expect(outcome(der, readGeneralName)).toBe(said);
   });
 });
@@ -231,7 +231,7 @@ describe("a Name", () => {
       sequence(set(sequence(oid("2.5.4.3"), tlv(TAG.utf8String, "a"), tlv(TAG.null)))),
       "bytes after the last value",
     ],
-  ])("%s: %s", (_, der, said) => {
+  ])("%s", (_, der, said) => {
     expect(outcome(der, readName)).toBe(said);
     expect(outcome(der, readSubject)).toBe(said);
   });
@@ -310,7 +310,7 @@ describe("a string", () => {
     ["UniversalString", tlv(0x1c, Buffer.of(0, 0, 0, 0x61)), "not a string of a known type"],
     ["NumericString", tlv(0x12, "1"), "not a string of a known type"],
     ["VisibleString", tlv(0x1a, "a"), "not a string of a known type"],
-  ])("%s: %s", (_, der, said) => {
+  ])("%s", (_, der, said) => {
     expect(outcome(der, readString)).toMatch(said === " " ? /^taken$/ : new RegExp(`^${said}`));
   });
 

@@ -1,147 +1,100 @@
 /**
- * One daemon in virtual time: core, loop, keyring and the rooms beside SPIRE as they are, with a
- * made-up disk, network and SPIRE Server. It may die between any two effects.
+ * One core in virtual time, driven by the real loop and signed for by the real keyring. It may die
+ * between any two effects. Whoever makes it brings its store and SPIRE Server's side.
  */
 import type { Effect } from "../../src/core/mesh/effect.ts";
 import { type MeshState, type Stored, newMeshState } from "../../src/core/mesh/mesh-state.ts";
-import { step } from "../../src/core/mesh/step.ts";
+import type { RowOrder } from "../../src/core/mesh/row-order.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
-import { fromHex, toHex } from "../../src/core/std/bytes.ts";
+import { fromHex } from "../../src/core/std/bytes.ts";
 import { createPeerEvents } from "../../src/daemon/peer-events.ts";
 import { createSyncSource } from "../../src/daemon/sync-source.ts";
 import { Publisher } from "../../src/keys/publisher.ts";
-import { SvidCache } from "../../src/keys/svid-cache.ts";
+import type { SvidCache } from "../../src/keys/svid-cache.ts";
+import type { Keyring } from "../../src/ports/keyring.ts";
 import type { PeerNetworkEvents, SyncSource } from "../../src/ports/peer-network.ts";
 import { MeshLoop } from "../../src/runtime/mesh-loop.ts";
-import { BundleWatcher } from "../../src/spire/bundle-watcher.ts";
-import { RowWatcher } from "../../src/spire/row-watcher.ts";
-import { RowWriter } from "../../src/spire/row-writer.ts";
-import { heldBy } from "../checkers/invariants.ts";
-import { Disk } from "./disk.ts";
-import { Spire } from "./spire.ts";
-import { type SigningKey, toSvid } from "./table-proofs.ts";
+import type { Disk } from "./disk.ts";
+import { type Certified, type SigningKey, toSvid } from "./table-proofs.ts";
 import type { World } from "./world.ts";
 
+/** SPIRE Server as one daemon has it while it lives; bundles and outcomes go into its loop. */
+export interface SpireSide {
+  /** A new X509-SVID of the publisher. Rejects with a `Fault`. */
+  mint(): Promise<Certified>;
+  orderRow(order: RowOrder): void;
+  stop(): void;
+}
+
 /** What of a trust domain stands when its daemon dies. */
-export class Site {
+export interface Site {
   readonly trustDomain: TrustDomain;
-  readonly spire: Spire;
   readonly node: SigningKey;
   readonly nodeHex: string;
-  readonly disk = new Disk();
-  readonly svids = new SvidCache(undefined);
-  /** Partners that the operator wants, and those that were forgotten. */
-  readonly approved = new Set<TrustDomain>();
-  readonly forgotten = new Set<TrustDomain>();
+  readonly disk: Disk;
+  readonly svids: SvidCache;
+  readonly connect: (daemon: Daemon) => SpireSide;
   daemon: Daemon | undefined;
-
-  constructor(index: number, { timeline, proofs }: World) {
-    this.trustDomain = `td${index}.example` as TrustDomain;
-    this.spire = new Spire(this.trustDomain, timeline, proofs);
-    this.node = proofs.newKey("ed25519");
-    this.nodeHex = toHex(this.node.publicKey);
-  }
 }
 
 /** Thrown in the midst of effects. */
 export class Crash extends Error {}
 
-/** The polls of SPIRE's bundle are slower than a daemon's, which saves three events in four. */
-const POLL_MS = 1_000;
-const MINT_CHECK_MS = 10_000;
-
 export class Daemon {
   readonly state: MeshState;
   readonly loop: MeshLoop;
   readonly peers: PeerNetworkEvents;
-  readonly spire: ReturnType<Spire["connect"]>;
   readonly source: SyncSource;
+  readonly keyring: Keyring;
   /** Effects and steps until it dies. */
   crashIn = Number.POSITIVE_INFINITY;
-  readonly #isAlive = (): boolean => this.crashIn >= 0;
-  readonly #rooms: readonly (RowWriter | RowWatcher | BundleWatcher)[];
+  readonly #spire: SpireSide;
 
   constructor(site: Site, stored: Stored, world: World) {
-    const { trustDomain, node, svids, disk } = site;
-    const { timeline: pace, proofs } = world;
-    const { nowMs } = pace;
-    const self = { trustDomain, nodePublicKey: node.publicKey, unmanaged: new Set<TrustDomain>() };
+    const { trustDomain, node: nodeKey, svids: cache, disk: store } = site;
+    const { timeline, proofs } = world;
+    const { nowMs } = timeline;
+    const unmanaged = new Set<TrustDomain>();
+    const self = { trustDomain, nodePublicKey: nodeKey.publicKey, unmanaged };
+    const mint = async () => toSvid(await this.#spire.mint());
+    const signAsSvid = proofs.sign;
+    this.keyring = new Publisher({ trustDomain, nodeKey, cache, mint, signAsSvid, proofs });
     this.state = newMeshState(self, stored, nowMs());
-    this.source = createSyncSource(this.state, disk);
-    const spire = site.spire.connect(this.#isAlive);
-    this.spire = spire;
-    const keyring = new Publisher({
-      trustDomain,
-      nodeKey: node,
-      cache: svids,
-      mint: async () => toSvid(await spire.mint()),
-      signAsSvid: proofs.sign,
-      proofs,
-    });
-    const every = (intervalMs: number, happen: () => void): (() => void) => {
-      pace.every(intervalMs, () => {
-        if (this.#isAlive()) happen();
-        return this.#isAlive();
-      });
-      return () => undefined;
-    };
-    const mintAhead = (): void => void keyring.mintAhead(nowMs()).catch(() => undefined);
-    const loop = new MeshLoop(
+    this.source = createSyncSource(this.state, store);
+    this.loop = new MeshLoop(
       {
         state: this.state,
         proofs,
-        store: disk,
-        keyring,
+        store,
+        keyring: this.keyring,
         network: () => world.network.portOf(site),
-        orderRow: (order) => writer.order(order),
+        orderRow: (order) => this.#spire.orderRow(order),
         onEvent: () => undefined,
         onTrouble: () => undefined,
         nowMs,
       },
       {
-        step: (state, input, ...given) => {
+        step: (...given) => {
           this.#mayDie();
-          const before = heldBy(state);
-          const effects = step(state, input, ...given);
-          world.onStep(site, input, effects, before);
-          return this.#mortal(effects);
+          return this.#mortal(world.step(site, ...given));
         },
-        every,
+        every: timeline.every,
         giveWay: async () => undefined,
       },
     );
-    this.loop = loop;
-    loop.failed.catch((error: unknown) => world.onEnd(site, error));
-    this.peers = createPeerEvents(loop, fromHex);
-    const rows = new RowWatcher({ pace }, spire, {
-      onRowsRead: (rows) => loop.put({ kind: "rows-read", rows, relationships: [] }),
-      onRowsUnread: ({ message: reason }) => loop.put({ kind: "rows-unread", reason }),
-    });
-    const writer = new RowWriter({ pace }, spire, {
-      onRowOutcome: (order, outcome) => loop.put({ kind: "row-ended", order, outcome }),
-      onWritesDelayed: () => undefined,
-    });
-    const bundles = new BundleWatcher({ pollIntervalMs: POLL_MS, pace }, spire, {
-      onBundleRead: (bundle) => loop.put({ kind: "local-bundle-read", bundle }),
-      onSpireAway: ({ message: reason }) => loop.put({ kind: "spire-away", reason }),
-      onSpireBack: () => {
-        loop.put({ kind: "spire-back" });
-        rows.readNow();
-        mintAhead();
-      },
-    });
-    this.#rooms = [writer, rows, bundles];
-    every(MINT_CHECK_MS, mintAhead);
+    this.peers = createPeerEvents(this.loop, fromHex);
+    this.#spire = site.connect(this);
+    this.loop.failed.catch((error: unknown) => world.onEnd(site, error));
+    this.loop.start();
   }
 
-  start(): void {
-    for (const room of [...this.#rooms, this.loop]) room.start();
-  }
+  readonly isAlive = (): boolean => this.crashIn >= 0;
 
   /** Nothing of it comes after. */
   stop(): void {
     this.crashIn = -1;
-    for (const room of [...this.#rooms, this.loop]) void room.stop();
+    this.#spire.stop();
+    void this.loop.stop();
   }
 
   *#mortal(effects: readonly Effect[]): Generator<Effect> {
@@ -153,6 +106,6 @@ export class Daemon {
 
   #mayDie(): void {
     this.crashIn -= 1;
-    if (!this.#isAlive()) throw new Crash();
+    if (!this.isAlive()) throw new Crash();
   }
 }

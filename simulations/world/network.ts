@@ -10,15 +10,14 @@ import type { Timeline } from "./timeline.ts";
 /** How often daemons look for each other, and ask one what it holds. */
 const DIAL_MS = 1_000;
 const SYNC_MS = 10_000;
-/** Fetches in one round of sync: a record that was refused is not asked for again and again. */
-const FETCHES_MAX = 3;
 
 export class Network {
   /** Percent of messages lost, and sent twice. */
   lost = 0;
   doubled = 0;
+  /** Each message takes from 1 ms to this, so they overtake one another. */
   latencyMs = 50;
-  /** Pairs `from to` on which nothing arrives. */
+  /** Each {@link way} on which nothing arrives. */
   readonly blocked = new Set<string>();
   readonly #connected = new Set<string>();
   /** Nodes in hex that a running daemon admits, by trust domain. */
@@ -30,19 +29,15 @@ export class Network {
     this.#sites = sites;
     this.#timeline = timeline;
     timeline.every(DIAL_MS, () => {
-      for (const [index, left] of sites.entries()) {
-        for (const right of sites.slice(index + 1)) this.#meet(left, right);
-      }
-      return true;
+      for (const from of sites) for (const to of sites) if (from !== to) this.#meet(from, to);
     });
     timeline.every(SYNC_MS, () => {
-      for (const site of sites) this.#sync(site, timeline.oneOf(this.peersOf(site)));
-      return true;
+      for (const site of sites) void this.#sync(site, timeline.oneOf(this.peersOf(site)));
     });
   }
 
   peersOf(site: Site): readonly Site[] {
-    return this.#sites.filter((peer) => this.#connected.has(pair(site, peer)));
+    return this.#sites.filter((peer) => this.#connected.has(way(site, peer)));
   }
 
   /** The network as one daemon has it. */
@@ -55,18 +50,17 @@ export class Network {
       },
       dial: () => undefined,
       connections: () => this.peersOf(site).map(({ nodeHex: peerId }) => ({ peerId })),
-      syncNow: async (peerId) =>
-        this.#sync(
-          site,
-          this.#sites.find(({ nodeHex }) => nodeHex === peerId),
-        ),
+      syncNow: async (peerId) => {
+        const isPeer = ({ nodeHex }: Site) => nodeHex === peerId;
+        void this.#sync(site, this.#sites.find(isPeer));
+      },
     };
   }
 
   /** Its connections end with its daemon. */
   leave(site: Site): void {
     this.#admitted.delete(site);
-    for (const peer of this.#sites) this.#connected.delete(pair(site, peer));
+    for (const peer of this.#sites) this.#part(site, peer);
   }
 
   /** One message of gossip, which the peer passes on if it accepts it. */
@@ -81,23 +75,19 @@ export class Network {
     for (const peer of this.peersOf(from)) this.push(from, peer, envelope);
   }
 
-  /** One round: what do you hold of what I want, then records until nothing is missing. */
-  #sync(asker: Site, peer: Site | undefined): void {
+  /** One round: what do you hold of what I want, then the records that are missing. */
+  async #sync(asker: Site, peer: Site | undefined): Promise<void> {
     const { daemon } = asker;
     if (daemon === undefined || peer === undefined) return;
     const { source, peers } = daemon;
-    const round = async (): Promise<void> => {
-      const wanted = source.wanted();
-      const entries = await this.#ask(asker, peer, async (other) => other.source.entries(wanted));
-      for (let fetches = 0; fetches < FETCHES_MAX; fetches += 1) {
-        const wants = source.missing(entries);
-        if (wants.length === 0) break;
-        const ask = async (other: Daemon) => await other.source.records(wants);
-        await peers.onSyncRecords(await this.#ask(asker, peer, ask), peer.nodeHex);
-      }
-      peers.onSynced(peer.nodeHex, entries);
-    };
-    void round();
+    const wanted = source.wanted();
+    const entries = await this.#ask(asker, peer, async (other) => other.source.entries(wanted));
+    const wants = source.missing(entries);
+    if (wants.length > 0) {
+      const ask = async (other: Daemon) => await other.source.records(wants);
+      await peers.onSyncRecords(await this.#ask(asker, peer, ask), peer.nodeHex);
+    }
+    peers.onSynced(peer.nodeHex, entries);
   }
 
   /** A question and its answer. Never resolves when one of the two is lost. */
@@ -115,30 +105,34 @@ export class Network {
     for (let copy = 0; copy < copies; copy += 1) {
       if (this.#timeline.happens(this.lost)) continue;
       this.#timeline.after(this.#timeline.between(1, this.latencyMs), () => {
-        const isThrough = this.#connected.has(pair(from, to)) && !this.blocked.has(way(from, to));
+        const isThrough = this.#connected.has(way(from, to)) && !this.blocked.has(way(from, to));
         if (isThrough && to.daemon !== undefined) void arrive(to.daemon);
       });
     }
   }
 
   /** Connects two that admit each other, and parts those that cannot hear each other any more. */
-  #meet(left: Site, right: Site): void {
-    const isBlocked = this.blocked.has(way(left, right)) && this.blocked.has(way(right, left));
-    const admits = (one: Site, other: Site) =>
-      [...(this.#admitted.get(one)?.values() ?? [])].some((nodes) => nodes.includes(other.nodeHex));
-    const may = admits(left, right) && admits(right, left) && !isBlocked;
-    if (!may) this.#connected.delete(pair(left, right));
-    if (!may || this.#connected.has(pair(left, right))) return;
-    this.#connected.add(pair(left, right));
-    this.#sync(left, right);
-    this.#sync(right, left);
+  #meet(from: Site, to: Site): void {
+    const isDeaf = this.blocked.has(way(from, to)) && this.blocked.has(way(to, from));
+    if (isDeaf || !this.#admits(from, to) || !this.#admits(to, from)) {
+      this.#part(from, to);
+    } else if (!this.#connected.has(way(from, to))) {
+      this.#connected.add(way(from, to));
+      void this.#sync(from, to);
+    }
+  }
+
+  #part(left: Site, right: Site): void {
+    this.#connected.delete(way(left, right));
+    this.#connected.delete(way(right, left));
+  }
+
+  #admits(site: Site, { nodeHex }: Site): boolean {
+    const admitted = this.#admitted.get(site)?.values() ?? [];
+    return [...admitted].some((nodes) => nodes.includes(nodeHex));
   }
 }
 
 export function way(from: Site, to: Site): string {
   return `${from.trustDomain} ${to.trustDomain}`;
-}
-
-function pair(left: Site, right: Site): string {
-  return left.trustDomain < right.trustDomain ? way(left, right) : way(right, left);
 }

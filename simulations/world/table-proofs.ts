@@ -1,6 +1,6 @@
 /**
- * Proofs without cryptography: certificates and keys are names, and a table knows who issued and who
- * signed what. A signature is made by `sign` alone, so forging is impossible but for who was given
+ * Proofs without cryptography: certificates and keys are names, and a table knows what was issued and
+ * who signed what. A signature is made by `sign` alone, so forging is impossible but for who was given
  * the key.
  */
 import { type KeyObject, createSecretKey } from "node:crypto";
@@ -15,7 +15,7 @@ import {
   publisherId,
   trustDomainId,
 } from "../../src/core/spiffe/trust-domain.ts";
-import { concatBytes, toHex, toUtf8 } from "../../src/core/std/bytes.ts";
+import { concatBytes, equalBytes, toHex, toUtf8 } from "../../src/core/std/bytes.ts";
 import { sha256, sha256Hex } from "../../src/core/std/sha256.ts";
 import type { PublisherSvid } from "../../src/keys/publisher-svid.ts";
 
@@ -35,8 +35,6 @@ export interface Certified {
 
 export class TableProofs implements Proofs {
   readonly #certificates = new Map<string, CertificateFacts>();
-  /** DER of a certificate to the key that issued it. */
-  readonly #issuers = new Map<string, string>();
   readonly #signatures = new Set<string>();
   readonly #keys = new Map<string, KeyFacts>();
 
@@ -85,7 +83,6 @@ export class TableProofs implements Proofs {
       nameConstraints: undefined,
     };
     this.#certificates.set(toHex(der), facts);
-    this.#issuers.set(toHex(der), toHex((issuer?.key ?? key).publicKey));
     return { facts, key };
   }
 
@@ -95,8 +92,9 @@ export class TableProofs implements Proofs {
   readonly readKey = (spki: Uint8Array): KeyFacts | Malformed =>
     this.#keys.get(toHex(spki)) ?? { malformed: "not in the table" };
 
+  /** By name, as no two certificates have the same. */
   readonly issuedBy = (child: CertificateFacts, parent: CertificateFacts): boolean =>
-    this.#issuers.get(toHex(child.der)) === toHex(parent.key.spki);
+    equalBytes(child.issuer, parent.subject);
 
   readonly verifiesNode = (key: Uint8Array, preimage: Uint8Array, signature: Uint8Array): boolean =>
     this.#signatures.has(sha256Hex(concatBytes(key, preimage, signature)));

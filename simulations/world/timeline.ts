@@ -6,7 +6,6 @@ import { setImmediate } from "node:timers/promises";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import TinyQueue from "tinyqueue";
-import type { Pace } from "../../src/spire/pace.ts";
 
 const START_MS = 1_790_000_000_000; // 2026-09-21
 
@@ -16,7 +15,7 @@ interface Event {
   readonly happen: () => void;
 }
 
-export class Timeline implements Pace {
+export class Timeline {
   readonly #events = new TinyQueue<Event>([], (a, b) => a.atMs - b.atMs || a.order - b.order);
   readonly #generator: ReturnType<typeof xoroshiro128plus>;
   #nowMs = START_MS;
@@ -38,15 +37,21 @@ export class Timeline implements Pace {
   }
 
   after(delayMs: number, happen: () => void): void {
-    this.#events.push({ atMs: this.#nowMs + delayMs, order: (this.#order += 1), happen });
+    const atMs = this.#nowMs + Math.ceil(delayMs);
+    this.#events.push({ atMs, order: (this.#order += 1), happen });
   }
 
-  /** Again and again, with a jitter of 20 %, until it says false. */
-  every(intervalMs: number, happen: () => boolean): void {
-    this.after(intervalMs * (0.8 + 0.4 * this.random()), () => {
-      if (happen()) this.every(intervalMs, happen);
-    });
-  }
+  /** Again and again, with a jitter of 20 %. Returns what ends it. */
+  readonly every = (intervalMs: number, happen: () => void): (() => void) => {
+    let isOver = false;
+    const again = (): void => {
+      if (isOver) return;
+      happen();
+      this.after(intervalMs * (0.8 + 0.4 * this.random()), again);
+    };
+    this.after(intervalMs * this.random(), again);
+    return () => (isOver = true);
+  };
 
   async sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -55,16 +60,17 @@ export class Timeline implements Pace {
     if (signal?.aborted !== true) await promise;
   }
 
-  /** Lets time pass. All promises have settled before `afterEach` and before the next event. */
+  /** Lets time pass. Before each event all promises have settled and `afterEach` was called. */
   async pass(durationMs: number, afterEach: () => void): Promise<void> {
     const untilMs = this.#nowMs + durationMs;
-    for (let next = this.#events.peek(); next !== undefined && next.atMs <= untilMs;) {
+    for (;;) {
+      await setImmediate();
+      afterEach();
+      const next = this.#events.peek();
+      if (next === undefined || next.atMs > untilMs) break;
       this.#events.pop();
       this.#nowMs = next.atMs;
       next.happen();
-      await setImmediate();
-      afterEach();
-      next = this.#events.peek();
     }
     this.#nowMs = untilMs;
   }

@@ -1,66 +1,80 @@
 /**
- * A small world: N trust domains, each with SPIRE, a daemon and a disk, between them a network, all
- * in virtual time from one seed. After every event the laws are checked.
+ * A small world: N cores, the network between them, all in virtual time from one seed. What stands
+ * beside a core is brought in from outside, and so are the laws, which are asked after every event.
  */
 import type { Effect } from "../../src/core/mesh/effect.ts";
 import type { Input } from "../../src/core/mesh/input.ts";
+import { step as coreStep } from "../../src/core/mesh/step.ts";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { toHex } from "../../src/core/std/bytes.ts";
+import { SvidCache } from "../../src/keys/svid-cache.ts";
 import { loadStored } from "../../src/runtime/stored-slot.ts";
-import { Laws } from "../checkers/invariants.ts";
-import { Crash, Daemon, Site } from "./daemon.ts";
+import { Crash, Daemon, type Site } from "./daemon.ts";
+import { Disk } from "./disk.ts";
 import { Network } from "./network.ts";
-import { operate } from "./operator.ts";
 import { TableProofs } from "./table-proofs.ts";
 import { Timeline } from "./timeline.ts";
 
+export type CoreStep = typeof coreStep;
+
+/** Both throw when one is broken. */
+export interface Laws {
+  /** Before a step of a core. Returns what is asked of the step's effects. */
+  onStep(site: Site, input: Input): (effects: readonly Effect[]) => void;
+  onEvent(): void;
+}
+
 export class World {
   readonly timeline: Timeline;
-  readonly proofs = new TableProofs();
-  readonly sites: readonly Site[];
   readonly network: Network;
-  readonly laws: Laws;
+  readonly proofs = new TableProofs();
+  readonly sites: Site[] = [];
   /** One line for each step of a core. */
   readonly log: string[] = [];
+  laws: Laws | undefined;
+  readonly #step: CoreStep;
   #broken: unknown;
 
-  constructor(seed: number, size: number) {
+  /** @param step Another than the core's, to see that the laws notice. */
+  constructor(seed: number, step: CoreStep = coreStep) {
     this.timeline = new Timeline(seed);
-    this.sites = Array.from({ length: size }, (_, index) => new Site(index, this));
     this.network = new Network(this.sites, this.timeline);
-    this.laws = new Laws(this.sites);
-    for (const site of this.sites) {
-      const partners = this.sites.filter((each) => each !== site);
-      for (const { trustDomain } of partners) site.approved.add(trustDomain);
-      operate(site, partners, this.timeline);
-      void this.boot(site);
-    }
+    this.#step = step;
   }
 
-  /** Starts a daemon on what its disk holds. */
+  /** Adds a trust domain, whose daemon is not started yet. */
+  add(name: string, connect: Site["connect"], disk = new Disk()): Site {
+    const trustDomain = name as TrustDomain;
+    const node = this.proofs.newKey("ed25519");
+    const nodeHex = toHex(node.publicKey);
+    const svids = new SvidCache(undefined);
+    const site = { trustDomain, node, nodeHex, disk, svids, connect, daemon: undefined };
+    this.sites.push(site);
+    return site;
+  }
+
+  /** Starts a daemon on what its disk holds, unless it runs. */
   async boot(site: Site): Promise<void> {
     const stored = await loadStored(site.disk, site.trustDomain, this.proofs);
-    if (site.daemon !== undefined) return;
-    site.daemon = new Daemon(site, stored, this);
-    site.daemon.start();
+    site.daemon ??= new Daemon(site, stored, this);
   }
 
   /** Lets time pass. Throws when a law is broken. */
   async pass(durationMs: number): Promise<void> {
     await this.timeline.pass(durationMs, () => {
-      this.laws.everywhere();
       if (this.#broken !== undefined) throw this.#broken;
+      this.laws?.onEvent();
     });
   }
 
-  /** A core made a step from what was held before. */
-  onStep(site: Site, input: Input, effects: readonly Effect[], before: unknown): void {
-    const told = effects.map((effect) =>
-      effect.kind === "answer" && effect.answer.kind === "refused"
-        ? effect.answer.refusal.code
-        : effect.kind,
-    );
-    const what = `${site.trustDomain} ${input.kind}`;
-    this.log.push(`${this.timeline.nowMs()} ${what}: ${told.join(" ")}`);
-    this.laws.stepped(site, input, effects, before);
+  /** A step of a core, under the laws. */
+  step(site: Site, ...given: Parameters<CoreStep>): readonly Effect[] {
+    const [, input, nowMs] = given;
+    const check = this.laws?.onStep(site, input);
+    const effects = this.#step(...given);
+    this.log.push(`${nowMs} ${site.trustDomain} ${input.kind}: ${effects.map(inWords).join(" ")}`);
+    check?.(effects);
+    return effects;
   }
 
   /** A daemon died, or broke one of its own rules. */
@@ -70,4 +84,14 @@ export class World {
     site.daemon = undefined;
     this.network.leave(site);
   }
+}
+
+function inWords(effect: Effect): string {
+  if (effect.kind === "tell") return effect.event.kind;
+  if (effect.kind === "store-domain") {
+    const { state, idHex } = effect.domain.slot.held.record;
+    return `${effect.kind} ${state.trustDomain}@${state.version.sequence} ${idHex.slice(0, 8)}`;
+  }
+  if (effect.kind !== "answer") return effect.kind;
+  return effect.answer.kind === "refused" ? effect.answer.refusal.code : effect.answer.kind;
 }

@@ -267,11 +267,33 @@ export const ROOMS: readonly Room[] = [
     node: ["node:child_process", "node:fs", "node:process"],
   },
   {
-    name: "simulations",
-    holds: "a small mesh in virtual time, from a seed: faults, a rogue, the laws that must hold",
-    imports: [...IO, "spire", "keys", "runtime", "daemon"],
+    name: "simulations/world",
+    holds: "cores in virtual time from a seed, with a lossy network and proofs by table",
+    imports: [...IO, "keys", "runtime", "daemon"],
     packages: ["pure-rand", "tinyqueue"],
-    node: ["node:crypto#createSecretKey", "node:crypto#hash", "node:crypto#KeyObject"],
+    node: ["node:crypto#createSecretKey", "node:crypto#KeyObject"],
+  },
+  {
+    name: "simulations/actors",
+    holds:
+      "what a world is brought: SPIRE Server and its ills, a disk that is full, an operator, a rogue",
+    imports: [...IO, "spire", "keys", "simulations/world"],
+    packages: [],
+    node: [],
+  },
+  {
+    name: "simulations/checkers",
+    holds: "the laws that hold after every event, and those once all is well",
+    imports: [...IO, "simulations/world", "simulations/actors"],
+    packages: [],
+    node: [],
+  },
+  {
+    name: "simulations",
+    holds: "scenarios: everybody beside everybody, under faults; run.ts prints one seed",
+    imports: ["simulations/world", "simulations/actors", "simulations/checkers"],
+    packages: [],
+    node: ["node:process"],
   },
 ];
 

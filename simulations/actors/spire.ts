@@ -8,8 +8,8 @@ import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { toHex } from "../../src/core/std/bytes.ts";
 import { Fault } from "../../src/fault.ts";
 import type { RowOutcome, SpireServer } from "../../src/ports/spire-server.ts";
-import type { Certified, TableProofs } from "./table-proofs.ts";
-import type { Timeline } from "./timeline.ts";
+import type { Certified, TableProofs } from "../world/table-proofs.ts";
+import type { Timeline } from "../world/timeline.ts";
 
 const CA_LIFE_S = 86_400;
 const SVID_LIFE_S = 3_600;

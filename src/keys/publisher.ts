@@ -143,7 +143,7 @@ export class Publisher implements Keyring {
 
   /** An SVID of a published authority goes last: without it no record can follow that one. */
   #worth(svid: PublisherSvid): number {
-    const whileValidS = svid.notBeforeS; // Whatever our clock says now.
+    const whileValidS = Math.floor((svid.notBeforeS + svid.notAfterS) / 2); // Whatever time it is.
     if (this.#anchorProblem(svid, this.#held, whileValidS) === undefined) return 2;
     return this.#anchorProblem(svid, this.#new, whileValidS) === undefined ? 1 : 0;
   }

@@ -47,7 +47,7 @@ export class World {
     const trustDomain = name as TrustDomain;
     const node = this.proofs.newKey("ed25519");
     const nodeHex = toHex(node.publicKey);
-    const svids = new SvidCache(undefined);
+    const svids = new SvidCache(undefined, this.timeline.nowMs);
     const site = { trustDomain, node, nodeHex, disk, svids, connect, daemon: undefined };
     this.sites.push(site);
     return site;

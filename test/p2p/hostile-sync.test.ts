@@ -30,6 +30,8 @@ import { endOf } from "./raw-peer.ts";
 const nowMs = 0; // Stands still, so that no budget is refilled.
 const start = startsPeers(making());
 const startStill = startsPeers(making({ nowMs: () => nowMs }));
+let movedMs = 0;
+const startMoved = startsPeers(making({ nowMs: () => movedMs }));
 const startImpatient = startsPeers(making({ nowMs: () => nowMs, syncFrameDeadlineMs: 200 }));
 const rogueNode = startsRogues();
 
@@ -331,6 +333,28 @@ describe("a member that answers", () => {
     await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0, LIMIT_MS);
     for (let time = 0; time < 3; time += 1) await ours.network.syncNow(honest.id);
     expect(most).toBe(1);
+  });
+
+  test("honestly, and not done in its time, goes on in the next round where it was", async () => {
+    const wanted = names(200);
+    const ours = await startMoved(wanted);
+    const honest = await start(wanted);
+    for (const name of wanted) honest.peer.book.put(bookRecord(name, 1n));
+    const { book } = honest.peer;
+    const records = book.records.bind(book);
+    const asked: number[] = [];
+    book.records = async (wants) => {
+      asked.push(wants.length);
+      movedMs += 21_000;
+      expect(ours.peer.count(`synced ${honest.id}`)).toBe(0);
+      return await records(wants);
+    };
+    ours.network.admit(PEERS, [honest.node]);
+    honest.network.admit(PEERS, [ours.node]);
+    ours.network.dial(PEERS, honest.network.addresses());
+    await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0, LIMIT_MS);
+    expect(asked).toEqual([64, 64, 64, 8]);
+    expect(wanted.every((name) => ours.peer.book.newest(name) !== undefined)).toBe(true);
   });
 
   test("honestly, with large records for many domains, is never stopped", async () => {

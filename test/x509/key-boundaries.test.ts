@@ -1,6 +1,6 @@
 /** Keys at their edges, and the words for one that is refused. */
 import { describe, expect, test } from "vitest";
-import { isUsablePoint } from "../../src/x509/ed25519.ts";
+import { isCanonicalSignature, isUsablePoint } from "../../src/x509/ed25519.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
 import { makeKeyPair, spkiOf } from "../arbitraries/certificate.ts";
 import { TAG, bitString, integer, oid, sequence, tlv } from "../arbitraries/der.ts";
@@ -122,5 +122,33 @@ describe("a key", () => {
     [`02${"00".repeat(32)}`, false],
   ])("of Ed25519 with y %s is usable: %s", (hex, isUsable) => {
     expect(isUsablePoint(Buffer.from(hex, "hex"))).toBe(isUsable);
+  });
+});
+
+describe("a signature of Ed25519", () => {
+  const S = "01".padEnd(64, "0");
+  // L − 1 is the greatest S, and 2^255 − 20 the greatest y; 1 and it have x = 0, so no sign.
+  const L_MINUS_1 = "ecd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
+  const L = L_MINUS_1.replace("ec", "ed");
+  test.each([
+    [`02${"00".repeat(31)}`, S, true],
+    [`02${"00".repeat(30)}80`, S, true],
+    [`01${"00".repeat(31)}`, S, true],
+    [`01${"00".repeat(30)}80`, S, false],
+    ["00".repeat(32), S, true],
+    [`${"00".repeat(31)}80`, S, true],
+    [`ec${"ff".repeat(30)}7f`, S, true],
+    [`ec${"ff".repeat(31)}`, S, false],
+    [`eb${"ff".repeat(31)}`, S, true],
+    [`ed${"ff".repeat(30)}7f`, S, false],
+    [`ee${"ff".repeat(31)}`, S, false],
+    [S, "00".repeat(32), true],
+    [S, L_MINUS_1, true],
+    [S, L, false],
+    [S, "ff".repeat(32), false],
+    [S, "00".repeat(31), false],
+    [S, "00".repeat(33), false],
+  ])("with R %s and S %s is canonical: %s", (r, s, isCanonical) => {
+    expect(isCanonicalSignature(Buffer.from(r + s, "hex"))).toBe(isCanonical);
   });
 });

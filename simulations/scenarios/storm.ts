@@ -12,8 +12,11 @@ const FAULT_EVERY_MS = 1_000;
 /** How long one fault lasts at most. */
 const FAULT_MS_MAX = 20_000;
 const LOOK_EVERY_MS = 1_000;
-/** After the last fault each daemon holds each partner's newest record, and its row says the same. */
-const WELL_WITHIN_MS = 180_000;
+/**
+ * After the last fault each daemon holds each partner's newest record, and its row says the same:
+ * half within 3 s, all of 2,450 seeds within 45 s (measured).
+ */
+const WELL_WITHIN_MS = 90_000;
 
 export interface Outcome {
   /** From the last fault until all was well. */

@@ -92,7 +92,7 @@ export function makeCandidate(
 }
 
 /** Everything in a first record that is not SPIRE's. */
-export function genesisFrame({ trustDomain, nodePublicKey }: Self, sequence: bigint): Frame {
+function genesisFrame({ trustDomain, nodePublicKey }: Self, sequence: bigint): Frame {
   return {
     trustDomain,
     lineage: noLineage(),

@@ -59,4 +59,13 @@ describe("a token bucket", () => {
     expect(bucket.take(1_999)).toBe(false);
     expect(bucket.take(2_000)).toBe(true);
   });
+
+  test("says what is left of it, and that takes nothing", () => {
+    const bucket = new TokenBucket(RATE, 0);
+    bucket.take(0, 2);
+    expect([bucket.left(0), bucket.left(0), bucket.left(500)]).toEqual([3, 3, 4]);
+    bucket.owe(6);
+    expect(bucket.left(500)).toBe(-2);
+    expect(bucket.left(3_600_000)).toBe(RATE.burst);
+  });
 });

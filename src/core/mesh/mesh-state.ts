@@ -84,6 +84,8 @@ export interface MeshState {
   readonly findings: Map<string, Finding>;
   /** What happens when the store effect under way is confirmed. */
   pending: Pending | undefined;
+  /** When the store failed last; undefined once it stored something since. */
+  storeFailedAtMs: number | undefined;
 }
 
 /** Runs when the store confirmed, or says why not. */
@@ -132,6 +134,7 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
     synced: false,
     findings: new Map(),
     pending: undefined,
+    storeFailedAtMs: undefined,
   };
 }
 

@@ -23,14 +23,12 @@ import type { Ticket } from "./input.ts";
 import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
 import { judgeSuspect, rememberRead } from "./own-record.ts";
 import { judgeRead } from "./read-findings.ts";
-import { admitNodes, trackNodes } from "./slot-store.ts";
+import { STORE_RETRY_MS, admitNodes, trackNodes } from "./slot-store.ts";
 
 /** How long SPIRE may look older than the last record: a replica's server lags by its cache. */
 const WENT_BACK_MS = 10_000;
 /** Signing failed: SPIRE's CA is between two states for 0.3 to 1 s at most (measured). */
 const SIGNING_RETRY_MS = 500;
-/** The store failed, which a disk with more room ends. */
-const STORE_RETRY_MS = 10_000;
 const RETRY_MS_MAX = STORE_RETRY_MS;
 
 export function onLocalBundleRead(

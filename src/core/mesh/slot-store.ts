@@ -14,6 +14,9 @@ import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
 import { type Partner, type Pin, newPartner } from "./partner.ts";
 import { reconcileRow } from "./rows.ts";
 
+/** The store failed, which a disk with more room ends. */
+export const STORE_RETRY_MS = 10_000;
+
 /**
  * Orders a slot to the store.
  *
@@ -63,6 +66,25 @@ export function storeSlot(
     },
   };
   return [{ kind: "store-domain", domain: { trustDomain, slot, pin } }];
+}
+
+/**
+ * While the store is known to fail: stores again what it holds already. Else the finding would stand
+ * until the next record, long after the disk has room.
+ */
+export function tryStore(state: MeshState, nowMs: number): Effect[] {
+  const { own, partners, self, storeFailedAtMs } = state;
+  if (storeFailedAtMs === undefined) return [];
+  if (Math.abs(nowMs - storeFailedAtMs) < STORE_RETRY_MS) return []; // The clock may be set back.
+  const [partner] = partners.values();
+  const held = own.slot && { trustDomain: self.trustDomain, slot: own.slot, pin: undefined };
+  const domain =
+    held ??
+    (partner && { trustDomain: partner.pin.trustDomain, slot: partner.slot, pin: partner.pin });
+  if (domain === undefined) return [];
+  assert(state.pending === undefined, "one store effect at a time");
+  state.pending = { onStored: () => [], onFailed: () => [] };
+  return [{ kind: "store-domain", domain }];
 }
 
 /** By way of the queue, so that other rooms have their turn between the steps of one trust domain. */

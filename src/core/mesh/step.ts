@@ -27,7 +27,7 @@ import {
   onRecordSigned,
   publishIfChanged,
 } from "./publishing.ts";
-import { admitNodes, sayAwaited, sayFork, sayListedTwice } from "./slot-store.ts";
+import { admitNodes, sayAwaited, sayFork, sayListedTwice, tryStore } from "./slot-store.ts";
 import { onRowEnded, onRowsRead, onRowsUnread, reconcileRow } from "./rows.ts";
 
 /** How long a start waits for a peer, who may hold something higher, before it writes or publishes. */
@@ -105,12 +105,14 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
       const { pending } = state;
       assert(pending !== undefined, "only what was ordered is stored");
       state.pending = undefined;
+      state.storeFailedAtMs = undefined;
       return [...clear(state, "STORE_FAILED", undefined), ...pending.onStored(nowMs)];
     }
     case "store-failed": {
       const { pending } = state;
       assert(pending !== undefined, "only what was ordered can fail");
       state.pending = undefined;
+      state.storeFailedAtMs = nowMs;
       return [
         ...pending.onFailed(input.message, nowMs),
         ...raise(state, "STORE_FAILED", undefined, input.message, nowMs),
@@ -164,6 +166,7 @@ function onTick(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
   return [
     ...(!state.synced && waitedLongEnough ? finishFirstSync(state, nowMs, proofs) : []),
     ...onOwnTick(state, nowMs, proofs),
+    ...tryStore(state, nowMs),
   ];
 }
 

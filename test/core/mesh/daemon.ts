@@ -226,9 +226,9 @@ export class TestDaemon {
     return slot && toStoredDomain({ trustDomain, slot, pin: undefined });
   }
 
-  /** All that the core remembers, as values that later steps do not change. */
+  /** All that the core remembers but of what ails it, as values that later steps do not change. */
   snapshot(): unknown {
-    return structuredClone({ ...this.state, findings: undefined });
+    return structuredClone({ ...this.state, findings: undefined, storeFailedAtMs: undefined });
   }
 
   /** Inputs that effects put behind what waits already. */

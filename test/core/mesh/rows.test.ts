@@ -255,7 +255,11 @@ describe("a row that somebody else overwrites", () => {
 
   test("names the FederationRelationship that refreshes it", async () => {
     const daemon = await keeping();
-    const fight = { kind: "rows-read", rows: listed([foreign]), relationships: [trustDomain] } as const;
+    const fight = {
+      kind: "rows-read",
+      rows: listed([foreign]),
+      relationships: [trustDomain],
+    } as const;
     for (let rewrite = 0; rewrite < 3; rewrite += 1) {
       daemon.send(fight);
       daemon.endRow();

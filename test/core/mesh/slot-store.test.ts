@@ -1,5 +1,5 @@
 /** What follows once a record stands in the store. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { storeOwn } from "../../../src/core/mesh/publishing.ts";
 import { compareBytes, toHex } from "../../../src/core/std/bytes.ts";
 import { x509Proofs } from "../../../src/x509/proofs.ts";
@@ -32,4 +32,33 @@ test("an own record that lists other nodes admits them, once it is stored", asyn
   const stored = daemon.send({ kind: "domain-stored" });
   expect(ofKind(stored, "admit-nodes")).toEqual([{ kind: "admit-nodes", trustDomain, nodes }]);
   expect(daemon.state.nodes.ownerOf(toHex(replica.publicKey))).toBe(trustDomain);
+});
+
+describe("a disk that was full", () => {
+  const forgotten = async (): Promise<TestDaemon> => {
+    const bravo = makePublisher("bravo.test");
+    const daemon = await TestDaemon.start(makePublisher("alpha.test"));
+    daemon.import(bravo.genesis);
+    daemon.endRow();
+    daemon.disk.fails = true;
+    daemon.forget(bravo.trustDomain);
+    daemon.endRow();
+    expect(daemon.findings).toContain("STORE_FAILED");
+    return daemon;
+  };
+
+  test("is noticed once it has room again, though nothing new came to be stored", async () => {
+    const daemon = await forgotten();
+    daemon.disk.fails = false;
+    expect(ofKind(daemon.wait(9), "store-domain")).toEqual([]);
+    daemon.wait(1);
+    expect(daemon.findings).not.toContain("STORE_FAILED");
+    expect(ofKind(daemon.wait(60), "store-domain")).toEqual([]);
+  });
+
+  test("is tried once in ten seconds while it stays full", async () => {
+    const daemon = await forgotten();
+    expect(ofKind(daemon.wait(60), "store-domain")).toHaveLength(6);
+    expect(daemon.findings).toContain("STORE_FAILED");
+  });
 });

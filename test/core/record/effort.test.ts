@@ -1,11 +1,15 @@
 import { describe, expect, test } from "vitest";
 import { Effort } from "../../../src/core/record/effort.ts";
+import type { Proofs } from "../../../src/core/record/proofs.ts";
 import { verifyRecord, readRecord } from "../../../src/core/record/verify.ts";
 import { SIGNATURE_CHECKS_MAX } from "../../../src/core/std/limits.ts";
 import { x509Proofs } from "../../../src/x509/proofs.ts";
 import { NOW_S, type TestRecord, makePublisher, makeRecord } from "../../arbitraries/record.ts";
 
 const { genesis, node, svid } = makePublisher("alpha.test");
+const leaf = x509Proofs.readCertificate(svid.chain[0] ?? new Uint8Array());
+if ("malformed" in leaf) throw new Error(leaf.malformed);
+const none = new Uint8Array();
 
 /** Verifies a first record. Returns how many blocks stood. */
 function blocksOf({ envelope }: TestRecord, effort: Effort): number | string {
@@ -40,14 +44,34 @@ describe("the effort of a verification", () => {
 
   test(`ends with the check after ${SIGNATURE_CHECKS_MAX}, which is answered with no`, () => {
     const effort = new Effort(x509Proofs);
-    const key = x509Proofs.readCertificate(svid.chain[0] ?? new Uint8Array());
-    if ("malformed" in key) throw new Error(key.malformed);
     for (let check = 0; check < SIGNATURE_CHECKS_MAX - 3; check += 1) {
-      effort.verifiesSvid(key.key, new Uint8Array(), new Uint8Array(64));
+      effort.verifiesSvid(leaf.key, new Uint8Array(), new Uint8Array(64));
     }
     expect(effort.isExhausted).toBe(false);
     expect(blocksOf(signedTimes(2), effort), "what was verified before stands").toBe(1);
     expect(effort.isExhausted).toBe(true);
     expect(blocksOf(genesis, effort)).not.toBe(1);
+  });
+
+  test.each<readonly [keyof Proofs, (proofs: Proofs) => boolean]>([
+    ["issuedBy", (proofs) => proofs.issuedBy(leaf, leaf)],
+    ["verifiesSvid", (proofs) => proofs.verifiesSvid(leaf.key, none, none)],
+    ["verifiesNode", (proofs) => proofs.verifiesNode(none, none, none)],
+  ])("of %s alone is the answer it gets, as often as a record may ask", (kind, ask) => {
+    for (const answer of [true, false]) {
+      const effort = new Effort({ ...x509Proofs, [kind]: () => answer });
+      for (let check = 1; check <= SIGNATURE_CHECKS_MAX; check += 1) {
+        expect([ask(effort), effort.isExhausted, effort.work]).toEqual([answer, false, check]);
+      }
+      expect([ask(effort), effort.isExhausted]).toEqual([false, true]);
+      expect(effort.work).toBe(SIGNATURE_CHECKS_MAX);
+    }
+  });
+
+  test("counts what is read, be it malformed", () => {
+    const effort = new Effort(x509Proofs);
+    expect(effort.readKey(leaf.key.spki)).toEqual(leaf.key);
+    expect(effort.readCertificate(none)).toHaveProperty("malformed");
+    expect(effort.work).toBe(2);
   });
 });

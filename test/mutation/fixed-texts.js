@@ -12,6 +12,7 @@ const TEXT_ARGUMENT = {
   DerProblem: 0,
   DocumentProblem: 0,
   RangeError: 0,
+  assert: 1,
 };
 /** Properties that hold one. */
 const TEXT_PROPERTIES = new Set(["malformed", "problem", "detail"]);

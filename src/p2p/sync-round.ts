@@ -5,6 +5,11 @@
  */
 import type { SyncEntry, SyncWant } from "../core/mesh/sync-entry.ts";
 import { compareBytes, equalBytes, toHex, toUtf8 } from "../core/std/bytes.ts";
+import {
+  ENVELOPE_BYTES_MAX,
+  SYNC_REPLY_BYTES_MAX,
+  SYNC_REPLY_RECORDS_MAX,
+} from "../core/std/limits.ts";
 import { type Result, no, ok } from "../core/std/result.ts";
 import { readTrustDomain, type TrustDomain } from "../core/spiffe/trust-domain.ts";
 import type { SyncSource, Verdict } from "../ports/peer-network.ts";
@@ -27,8 +32,6 @@ import type { SyncFrames } from "./sync-stream.ts";
  * left waits for another round.
  */
 const FETCHES_MAX = 256;
-/** Asking twice covers a want that a full reply left out; a third time the record was refused. */
-const TRIES_MAX = 2;
 /** Domains compared for the price of one record looked up: 10 ms for 1,024 (measured), and more. */
 const COMPARED_A_LOOKUP = 8;
 
@@ -159,10 +162,10 @@ async function fetchMissing(
   onRecords: OnRecords,
   budget: AskingBudget,
 ): Promise<Result<boolean, string>> {
-  const tries = new Map<string, number>();
+  const answered = new Set<string>();
   let missing = source.missing(entries);
   for (let fetch = 0; fetch < FETCHES_MAX; fetch += 1) {
-    const wants = nextWants(missing, tries);
+    const wants = nextWants(missing, answered);
     if (wants.length === 0) break;
     if (!budget.mayGoOn()) return ok(false);
     await stream.send(encodeRequest({ kind: "fetch", wants }));
@@ -170,6 +173,8 @@ async function fetchMissing(
     if (frame === undefined) return no("no answer to a fetch");
     const envelopes = decodeRecords(frame);
     if (!envelopes.ok) return envelopes;
+    const reached = mayBeCut(envelopes.value) ? wants.slice(0, 1) : wants;
+    for (const want of reached) answered.add(wantKey(want));
     const verdicts = envelopes.value.length === 0 ? [] : await onRecords(envelopes.value);
     missing = source.missing(entries);
     if (!budget.mayWaste(waste(verdicts, satisfied(wants, missing)))) {
@@ -197,19 +202,32 @@ function satisfied(wants: readonly SyncWant[], missing: readonly SyncWant[]): nu
 }
 
 /**
- * The wants for one fetch, one a domain, and counts them. Those that were tried often enough make room: records
- * that the peer names but does not give, or that we refuse, never keep us from the others.
+ * Whether a reply may lack what had no room in it. It is filled in the order of the wants, so the
+ * first one has its answer even then.
  */
-function nextWants(missing: readonly SyncWant[], tries: Map<string, number>): readonly SyncWant[] {
+function mayBeCut(envelopes: readonly Uint8Array[]): boolean {
+  const bytes = envelopes.reduce((sum, { length }) => sum + length, 0);
+  const hasRoom = bytes + ENVELOPE_BYTES_MAX <= SYNC_REPLY_BYTES_MAX;
+  return !hasRoom || envelopes.length === SYNC_REPLY_RECORDS_MAX;
+}
+
+/**
+ * The wants for one fetch, one a domain. Those that have their answer make room: records that the
+ * peer names but does not give, or that we refuse, never keep us from the others. A want that what
+ * came has changed is another one.
+ */
+function nextWants(
+  missing: readonly SyncWant[],
+  answered: ReadonlySet<string>,
+): readonly SyncWant[] {
   const next: SyncWant[] = [];
   const named = new Set<string>();
   for (const want of missing) {
     if (next.length === WANTS_MAX) break;
-    if (named.has(want.trustDomain) || (tries.get(wantKey(want)) ?? 0) >= TRIES_MAX) continue;
+    if (named.has(want.trustDomain) || answered.has(wantKey(want))) continue;
     named.add(want.trustDomain);
     next.push(want);
   }
-  for (const want of next) tries.set(wantKey(want), (tries.get(wantKey(want)) ?? 0) + 1);
   return next;
 }
 

@@ -51,7 +51,7 @@ type OnGossip = (envelope: Uint8Array, peerId: string) => Promise<Verdict | "unj
 export interface GossipEvents {
   /** A peer has learned that we want what it publishes: what came before is sync's business. */
   onAttached(peerId: PeerId): void;
-  /** We left what this peer gossiped, and not for anything it did. */
+  /** We left what this peer gossiped. */
   onLeft(peerId: PeerId): void;
 }
 
@@ -168,6 +168,7 @@ export class Gossip {
       this.counts.overBudget += 1;
       member.overBudget += 1;
       member.conduct.onOverBudget(nowMs);
+      this.#events?.onLeft(forwarder); // Its own news may be among what it forwards of others.
       return false;
     }
     if (this.#validating === VALIDATIONS_MAX) {

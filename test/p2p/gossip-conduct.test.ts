@@ -1,4 +1,4 @@
-/** Who pays for what a node gossips, when two trust domains list it. */
+/** What a node's gossip costs, and whose account pays for it. */
 import { randomBytes } from "node:crypto";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { expect, onTestFinished, test } from "vitest";
@@ -9,7 +9,7 @@ import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
 import { Wires } from "../../src/p2p/wire.ts";
 import { eventually } from "../compliance/peer-network.ts";
 import { startsRogues } from "../rogue/attacks.ts";
-import { subscription, undecodable } from "../rogue/gossip-rpcs.ts";
+import { message, subscription, undecodable } from "../rogue/gossip-rpcs.ts";
 import { GOSSIP_PROTOCOL, openStream } from "../rogue/rogue-node.ts";
 import { OPTIONS } from "./libp2p-peers.ts";
 
@@ -19,12 +19,16 @@ const { log } = OPTIONS;
 /** Of one trust domain, see conduct.ts. */
 const WORK = 600_000;
 const KIB = 1024;
+/** Of one trust domain, see account.ts. */
+const GOSSIP_BURST = 100;
 
 /** A node with gossip alone, and whom it admits. */
 async function startGossip(): Promise<{
   node: MeshNode;
   admission: Admission;
   met: () => boolean;
+  /** How often the forwarder of what was left is asked for a round of sync. */
+  left: () => number;
 }> {
   const privateKey = await nodePrivateKey(randomBytes(32));
   const admission = new Admission(peerIdFromPrivateKey(privateKey), nowMs);
@@ -40,9 +44,24 @@ async function startGossip(): Promise<{
   await node.start();
   onTestFinished(async () => await node.stop());
   let met = false;
-  gossip.start({ onAttached: () => (met = true), onLeft: () => {} });
-  return { node, admission, met: () => met };
+  let left = 0;
+  gossip.start({ onAttached: () => (met = true), onLeft: () => (left += 1) });
+  return { node, admission, met: () => met, left: () => left };
 }
+
+test("what is beyond the budget is left, and its forwarder asked for a round: its own news may be among it", async () => {
+  const { node, admission, met, left } = await startGossip();
+  const rogue = await rogueNode();
+  admission.admit("first.test", [rogue.node]);
+  const [address] = node.getMultiaddrs();
+  const stream = await openStream(await rogue.dial(String(address)), GOSSIP_PROTOCOL);
+  stream.send(subscription());
+  await eventually(met);
+  const records = Array.from({ length: GOSSIP_BURST + 1 }, () => randomBytes(64));
+  stream.send(message(...records.slice(1)));
+  stream.send(message(...records.slice(0, 1)));
+  await eventually(() => left() === 1);
+});
 
 test("the one whose conduct is better now, not when the stream was opened", async () => {
   const { node, admission, met } = await startGossip();

@@ -17,8 +17,9 @@ import { type Judged, type Refusal, refuse } from "../record/refusal.ts";
 import {
   type SignedRecord,
   type VerifiedRecord,
+  decodeRecord,
+  judgeNodeSignatures,
   judgeSigners,
-  readRecord,
   verifyRecord,
 } from "../record/verify.ts";
 import {
@@ -68,6 +69,10 @@ interface Judging extends Arrival {
 
 /** The relay of all nodes that no held record lists any more. */
 const UNLISTED = "";
+const UNPAID: Refusal = {
+  code: "OVER_BUDGET",
+  detail: "more work than its trust domain or its relay may make us do",
+};
 
 export function onRecordReceived(
   state: MeshState,
@@ -75,7 +80,13 @@ export function onRecordReceived(
   nowMs: number,
   proofs: Proofs,
 ): Effect[] {
-  const read = readRecord(envelope, carrier, proofs);
+  const decoded = decodeRecord(envelope, carrier);
+  if (!decoded.ok) return refused(decoded.reason, undefined, ticket);
+  // Sync brings many of one trust domain at a time: what is left unjudged shall cost us no signature.
+  if (carrier === "sync" && !isPaid(state, decoded.value.state.trustDomain, from, nowMs)) {
+    return refused(UNPAID, undefined, ticket);
+  }
+  const read = judgeNodeSignatures(decoded.value, proofs);
   if (!read.ok) return refused(read.reason, undefined, ticket);
   const arrival: Arrival = {
     carrier,
@@ -101,7 +112,7 @@ export function takeRecord(state: MeshState, record: SignedRecord, arrival: Arri
     return refused({ code: "TRUST_DOMAIN_UNKNOWN", detail: reason }, record, ticket);
   }
   const { meter } = partner ?? state.own;
-  const relays = relaysOf(state, trustDomain, arrival);
+  const relays = relaysOf(state, trustDomain, arrival.from);
   const effort = new Effort(proofs);
   const judging: Judging = { ...arrival, effort, meter, relays };
   const effects =
@@ -113,11 +124,23 @@ export function takeRecord(state: MeshState, record: SignedRecord, arrival: Arri
   return effects;
 }
 
+/** Whether whoever brings and signed records of a trust domain has paid for all so far. */
+function isPaid(
+  state: MeshState,
+  trustDomain: TrustDomain,
+  from: string | undefined,
+  nowMs: number,
+): boolean {
+  const isOwn = trustDomain === state.self.trustDomain;
+  const meter = isOwn ? state.own.meter : state.partners.get(trustDomain)?.meter;
+  return meter === undefined || meter.isPaid(relaysOf(state, trustDomain, from), nowMs);
+}
+
 /** The trust domains that list the node which brought it; none when its own trust domain does. */
 function relaysOf(
   { nodes }: MeshState,
   trustDomain: TrustDomain,
-  { from }: Arrival,
+  from: string | undefined,
 ): readonly string[] {
   const listers = from === undefined ? [] : nodes.listersOf(from);
   if (listers.includes(trustDomain)) return [];
@@ -184,7 +207,7 @@ function verifyPaid(
   const signers = judgeSigners(record, held); // No certificate was read until here.
   if (!signers.ok) return signers;
   if (carrier !== "file" && !meter.isPaid(relays, nowMs)) {
-    return refuse("OVER_BUDGET", "more work than its trust domain or its relay may make us do");
+    return { ok: false, reason: UNPAID };
   }
   for (const { nodePublicKey } of carrier === "gossip" ? signers.value : []) {
     if (meter.takes(toHex(nodePublicKey), budget, nowMs)) continue;

@@ -55,7 +55,10 @@ export type Budget = "record" | "block";
 export class Meter {
   /** By node in hex and budget. Only listed nodes come here; above the bound it is one that left. */
   readonly #nodes = new BucketMap(NODE_RATE, 2 * NODES_MAX);
-  readonly #records = new TokenBucket(DOMAIN_RATE, 0);
+  readonly #domain: Readonly<Record<Budget, TokenBucket>> = {
+    record: new TokenBucket(DOMAIN_RATE, 0),
+    block: new TokenBucket(DOMAIN_RATE, 0),
+  };
   readonly #work = new TokenBucket(WORK_RATE, 0);
   /** What all relays together have, and by relay. */
   readonly #relayed = new TokenBucket(WORK_RATE, 0);
@@ -64,7 +67,7 @@ export class Meter {
   /** Whether the node may make us verify one more gossiped record. */
   takes(node: string, budget: Budget, nowMs: number): boolean {
     const isPaid = this.#nodes.get(`${node} ${budget}`, nowMs).take(nowMs);
-    return isPaid && (budget === "block" || this.#records.take(nowMs));
+    return isPaid && this.#domain[budget].take(nowMs);
   }
 
   /**

@@ -29,6 +29,7 @@ import { STORE_RETRY_MS, admitNodes, trackNodes } from "./slot-store.ts";
 const WENT_BACK_MS = 10_000;
 /** Signing failed: SPIRE's CA is between two states for 0.3 to 1 s at most (measured). */
 const SIGNING_RETRY_MS = 500;
+/** The longest wait that is set here. Above: the clock was set back, and it is tried at once. */
 const RETRY_MS_MAX = STORE_RETRY_MS;
 
 export function onLocalBundleRead(

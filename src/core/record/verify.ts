@@ -4,7 +4,8 @@
  * signature by a node key.
  *
  *     bytes ─ readRecord ─▶ SignedRecord ─ verifyRecord(held) ─▶ VerifiedRecord
- *             1, 2          judgeSigners: 6     7 … 10
+ *             decode: 1     judgeSigners: 6     7 … 10
+ *             nodes: 2
  *
  * Whose record it is and which version (steps 3 to 5) is the slot's and the mesh's to say. There are
  * no other ways to a `VerifiedRecord` than `verifyRecord` and, for what it once gave, `restoreRecord`.
@@ -21,14 +22,23 @@ import type { CertificateFacts, Proofs } from "./proofs.ts";
 import { type Judged, type Refusal, refuse } from "./refusal.ts";
 import { type State, decodeState, isGenesis } from "./state.ts";
 
-/** A record whose blocks are signed by the node keys that they carry; nothing more is known. */
-export interface SignedRecord {
+/** What a record says, whoever wrote it. */
+interface Content {
   /** 32 bytes, and the same as 64 hex digits. */
   readonly id: Uint8Array;
   readonly idHex: string;
   /** The lineage it belongs to: its own id for a genesis. 32 bytes. */
   readonly lineage: Uint8Array;
   readonly state: State;
+}
+
+/** A record of which no signature was checked: anybody may have made it up. */
+export interface UnprovenRecord extends Content {
+  readonly claimed: Envelope;
+}
+
+/** A record whose blocks are signed by the node keys that they carry; nothing more is known. */
+export interface SignedRecord extends Content {
   readonly envelope: Envelope;
 }
 
@@ -58,9 +68,18 @@ export function readRecord(
   carrier: "gossip" | "sync",
   proofs: Proofs,
 ): Judged<SignedRecord> {
+  const decoded = decodeRecord(bytes, carrier);
+  return decoded.ok ? judgeNodeSignatures(decoded.value, proofs) : decoded;
+}
+
+/** Step 1. */
+export function decodeRecord(
+  bytes: Uint8Array,
+  carrier: "gossip" | "sync",
+): Judged<UnprovenRecord> {
   const read = decodeEnvelope(bytes);
   if (!read.ok) return refuse("ENVELOPE_MALFORMED", read.reason);
-  const { kind, payload, blocks, recovery } = read.value;
+  const { kind, payload, blocks } = read.value;
   if (carrier === "gossip" && blocks.length !== 1) {
     return refuse("BLOCK_COUNT", `${blocks.length} blocks in one gossip message`);
   }
@@ -70,19 +89,21 @@ export function readRecord(
     return refuse("SIGNATURE_ENCODING", "an SVID signature is not r‖s with 0 < r < n, 0 < s ≤ n/2");
   }
   const id = recordId(kind, payload);
-  const signed = blocks.filter((block) => {
+  const lineage = isGenesis(state.value) ? id : state.value.lineage;
+  return ok({ id, idHex: toHex(id), lineage, state: state.value, claimed: read.value });
+}
+
+/** Step 2: up to eight signature checks, which nobody pays for. */
+export function judgeNodeSignatures(record: UnprovenRecord, proofs: Proofs): Judged<SignedRecord> {
+  const { claimed, ...content } = record;
+  const { id } = content;
+  const signed = claimed.blocks.filter((block) => {
     const { nodePublicKey, signedAtS, chains, svidSignatures, nodeSignature } = block;
-    const preimage = nodePreimage(id, signedAtS, chains, svidSignatures, recovery);
+    const preimage = nodePreimage(id, signedAtS, chains, svidSignatures, claimed.recovery);
     return proofs.verifiesNode(nodePublicKey, preimage, nodeSignature);
   });
   if (signed.length === 0) return refuse("NODE_SIGNATURE_INVALID", "no block's node signature");
-  return ok({
-    id,
-    idHex: toHex(id),
-    lineage: isGenesis(state.value) ? id : state.value.lineage,
-    state: state.value,
-    envelope: { kind, payload, blocks: signed, recovery },
-  });
+  return ok({ ...content, envelope: { ...claimed, blocks: signed } });
 }
 
 /**

@@ -155,7 +155,7 @@ export const LIMITS = {
   },
   DOMAIN_RECORDS_AT_ONCE_MAX: {
     value: 20,
-    why: "gossiped records of all nodes of one trust domain; a forced rotation is four",
+    why: "gossiped records of all nodes of one trust domain, and as many blocks of the held one: 16 replicas sign it; a forced rotation is four records",
     beyond: "OVER_BUDGET before any certificate is read; sync brings it",
     file: "core/mesh/meter.ts",
   },

@@ -1,13 +1,18 @@
 import { describe, expect, test } from "vitest";
 import { Meter } from "../../../src/core/mesh/meter.ts";
 import {
+  DOMAIN_RECORDS_AT_ONCE_MAX,
+  DOMAIN_RECORDS_A_SECOND_MAX,
   DOMAIN_WORK_AT_ONCE_MAX,
   DOMAIN_WORK_A_SECOND_MAX,
   NODES_MAX,
   NODE_RECORDS_AT_ONCE_MAX,
 } from "../../../src/core/std/limits.ts";
 
-/** Spends both budgets of a node. */
+/** A trust domain has earned one block by then, a node half a one. */
+const SOON_MS = 500;
+
+/** Spends both budgets of a node, and those of its trust domain. */
 function spend(meter: Meter, node: string): void {
   for (let take = 0; take <= NODE_RECORDS_AT_ONCE_MAX; take += 1) {
     meter.takes(node, "record", 0);
@@ -37,17 +42,30 @@ describe("a trust domain's meter", () => {
     for (let node = 0; node < NODES_MAX; node += 1) spend(meter, `${node}`);
     spend(meter, "0"); // Heard again.
     spend(meter, "another");
-    expect(meter.takes("0", "block", 0)).toBe(false);
-    expect(meter.takes("1", "block", 0)).toBe(true);
+    expect(meter.takes("0", "block", SOON_MS)).toBe(false);
+    expect(meter.takes("1", "block", SOON_MS)).toBe(true);
   });
 
   test("remembers both budgets of sixteen nodes, and no more", () => {
     const meter = new Meter();
     for (let node = 0; node < NODES_MAX; node += 1) spend(meter, `${node}`);
     spend(meter, "another");
-    expect(meter.takes("1", "block", 0)).toBe(false);
-    expect(meter.takes("0", "block", 0), "it was forgotten, and begins anew").toBe(true);
+    expect(meter.takes("1", "block", SOON_MS)).toBe(false);
+    expect(meter.takes("0", "block", SOON_MS), "it was forgotten, and begins anew").toBe(true);
   });
+
+  test.each(["record", "block"] as const)(
+    "lets sixteen nodes together bring twenty of the budget %s, then two a second",
+    (budget) => {
+      const meter = new Meter();
+      const takes = (nowMs: number): number => {
+        const all = Array.from({ length: 4 * NODES_MAX }, (_, at) => `${at % NODES_MAX}`);
+        return all.filter((node) => meter.takes(node, budget, nowMs)).length;
+      };
+      expect(takes(0)).toBe(DOMAIN_RECORDS_AT_ONCE_MAX);
+      expect(takes(1_000)).toBe(DOMAIN_RECORDS_A_SECOND_MAX);
+    },
+  );
 });
 
 /** Asks for a relay as for a record that it brings, and charges it. */

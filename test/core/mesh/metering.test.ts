@@ -240,6 +240,15 @@ describe("a trust domain", () => {
     expect(daemon.receive(prepared)).toBe("taken");
   });
 
+  test("over its budget has no signature of its records checked that sync brings", async () => {
+    const daemon = await holding();
+    workedOut(daemon);
+    const checking = vi.spyOn(x509Proofs, "verifiesNode");
+    expect(daemon.receive(prepared, "sync", toHex(node.publicKey))).toBe("OVER_BUDGET");
+    expect(checking).not.toHaveBeenCalled();
+    checking.mockRestore();
+  });
+
   test("over its budget costs nobody else, and an operator may import its file", async () => {
     const charlie = makePublisher("charlie.test");
     const daemon = await holding();

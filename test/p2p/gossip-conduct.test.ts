@@ -49,7 +49,7 @@ async function startGossip(): Promise<{
   return { node, admission, met: () => met, left: () => left };
 }
 
-test("what is beyond the budget is left, and its forwarder asked for a round: its own news may be among it", async () => {
+test("what is beyond the budget is left, and its forwarder asked for a round", async () => {
   const { node, admission, met, left } = await startGossip();
   const rogue = await rogueNode();
   admission.admit("first.test", [rogue.node]);

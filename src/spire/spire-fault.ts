@@ -25,11 +25,12 @@ export function meansAway(code: number): boolean {
 
 /**
  * Whether the connection itself may be what failed. A server that hangs keeps it open, and one that
- * has had enough of it (HTTP/2's ENHANCE_YOUR_CALM, as Node's) refuses every later call on it.
+ * has had enough of it resets every later call on it, which connect shows as `Internal` whatever
+ * HTTP/2's reason was, or as `ResourceExhausted` (measured).
  */
 export function spoilsConnection(error: unknown): boolean {
   const { code } = ConnectError.from(error);
-  return code === Code.DeadlineExceeded || code === Code.ResourceExhausted;
+  return meansAway(code) || code === Code.ResourceExhausted;
 }
 
 /** Our guess at what SPIRE has to say of one failure. Above: cut off. */

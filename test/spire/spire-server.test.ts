@@ -1,4 +1,5 @@
 import { chmod, link, mkdir, rename, symlink, writeFile } from "node:fs/promises";
+import { type ServerHttp2Session, constants, createServer as createHttp2Server } from "node:http2";
 import { createServer as createSocketServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { once } from "node:events";
@@ -138,6 +139,30 @@ describe("a server that is away", () => {
     expect((await server.readBundle()).trustDomain).toBe("alpha.test");
     expect(other.calls.map(({ method }) => method)).toEqual(["GetBundle", "GetBundle"]);
   });
+
+  test.for([
+    ["INTERNAL_ERROR", constants.NGHTTP2_INTERNAL_ERROR],
+    ["REFUSED_STREAM", constants.NGHTTP2_REFUSED_STREAM],
+    ["CANCEL", constants.NGHTTP2_CANCEL],
+    ["ENHANCE_YOUR_CALM", constants.NGHTTP2_ENHANCE_YOUR_CALM],
+    ["HTTP_1_1_REQUIRED", constants.NGHTTP2_HTTP_1_1_REQUIRED],
+  ] as const)(
+    "resets each call with %s on a connection that it keeps, and another one listens at its path",
+    async ([, code]) => {
+      const resetting = createHttp2Server().listen(spire.socketPath);
+      resetting.on("stream", (stream) => stream.on("error", () => undefined).close(code));
+      const { promise: session, resolve } = Promise.withResolvers<ServerHttp2Session>();
+      resetting.once("session", resolve);
+      onTestFinished(async () => {
+        (await session).destroy();
+        resetting.close();
+      });
+      await expect(server.readBundle()).rejects.toMatchObject({ code: "SPIRE_UNREACHABLE" });
+      await rename(spire.socketPath, `${spire.socketPath}.old`);
+      await spire.start();
+      expect((await server.readBundle()).trustDomain).toBe("alpha.test");
+    },
+  );
 
   test("stops in the middle of a call", async () => {
     await spire.start();

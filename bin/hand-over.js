@@ -38,6 +38,14 @@ const droppedVariables = [
   "DEBUG", // libp2p
   "LOG_STREAM", // yaml
   "LOG_TOKENS", // yaml
+  // node-gyp-build, which finds classic-level's native code
+  "CLASSIC_LEVEL_PREBUILD",
+  "PREBUILDS_ONLY",
+  "LIBC",
+  "ARM_VERSION",
+  "npm_config_arch",
+  "npm_config_platform",
+  "DUMP_SESSION_KEYS", // libp2p-noise: the private keys of connections, into its log
 ];
 
 // NODE_OPTIONS has reached this process already: its debugger is as open to every local user.

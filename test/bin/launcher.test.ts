@@ -116,6 +116,9 @@ describe("the launcher", () => {
       ["DEBUG", "*"],
       ["LOG_STREAM", "1"],
       ["LOG_TOKENS", "1"],
+      ["CLASSIC_LEVEL_PREBUILD", "/nonexistent"],
+      ["LIBC", "musl"],
+      ["DUMP_SESSION_KEYS", "1"],
     ] as const;
     const kept = { NODE_NAME: "worker-3", SPIRE_MESH_ADMIN_SOCKET: "/run/x.sock" };
     const { output, ended } = launched(

@@ -30,9 +30,9 @@ process.stdout.write("", (error) => {
   setTimeout(() => process.exit(), LAST_WORDS_MS); // A daemon ends though nobody reads its log.
 });
 
-/** `spire-mesh … | head` is no error: whoever closed the pipe has read enough. */
+/** `spire-mesh … | head` is no error of its own: whoever closed the pipe has read enough. */
 function endUnwritten(error: NodeJS.ErrnoException): never {
-  if (error.code === "EPIPE") process.exit(0);
+  if (error.code === "EPIPE") process.exit();
   const fault = unwritable(error);
   printError(fault);
   process.exit(fault.exitCode);

@@ -182,7 +182,7 @@ export class Gossip {
   /** What was asked for may not have come yet. */
   #wants(id: string, asked: number): number {
     const left = this.#memberOf(id)?.gossipBudget.left(this.#options.nowMs()) ?? 0;
-    return Math.min(left, WANTED_MAX) - asked;
+    return Math.min(left, WANTED_MAX, VALIDATIONS_MAX - this.#validating) - asked;
   }
 
   async #validate(forwarder: PeerId, { data }: Message): Promise<TopicValidatorResult> {

@@ -218,11 +218,12 @@ export class GossipsubInside {
 }
 
 function withInsides(pubsub: GossipSub): Inside {
+  const inside = pubsub as Inside;
   assert(
-    INSIDES.every((each) => each in pubsub),
+    INSIDES.every((each) => each in pubsub) && inside.seenCache.entries instanceof Map,
     `another gossipsub than ${GOSSIPSUB_VERSION}`,
   );
-  return pubsub as Inside;
+  return inside;
 }
 
 function messageId(data: Uint8Array = new Uint8Array()): string {

@@ -87,6 +87,14 @@ describe("stdout that cannot be written", () => {
     expect((await ended).exitCode).toBe(73);
   });
 
+  test("that nobody reads makes no failure a success", async () => {
+    const child = spawn(process.execPath, [MAIN, "validate", "-config", inRoom("bad.yaml")], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    child.stdout.destroy();
+    expect(await exitOf(child)).toBe(78);
+  });
+
   test("is another matter than stderr: what a command did is its exit code", async () => {
     expect((await runFull([2], "status")).exitCode).toBe(0);
     expect((await runFull([2], "nosuch")).exitCode).toBe(64);

@@ -64,9 +64,10 @@ export function onImportAsked(
     const isRefused = effects.some(
       (effect) => effect.kind === "answer" && effect.answer.kind === "refused",
     );
+    if (isRefused) return effects;
     return [
       { kind: "dial", trustDomain, addresses: asked.addressHints },
-      ...(asked.replace && !isRefused ? standUp(state, partner, nowMs) : []),
+      ...(asked.replace ? standUp(state, partner, nowMs) : []),
       ...effects,
     ];
   }

@@ -34,19 +34,20 @@ test("an own record that lists other nodes admits them, once it is stored", asyn
   expect(daemon.state.nodes.ownerOf(toHex(replica.publicKey))).toBe(trustDomain);
 });
 
-describe("a disk that was full", () => {
-  const forgotten = async (): Promise<TestDaemon> => {
-    const bravo = makePublisher("bravo.test");
-    const daemon = await TestDaemon.start(makePublisher("alpha.test"));
-    daemon.import(bravo.genesis);
-    daemon.endRow();
-    daemon.disk.fails = true;
-    daemon.forget(bravo.trustDomain);
-    daemon.endRow();
-    expect(daemon.findings).toContain("STORE_FAILED");
-    return daemon;
-  };
+/** It forgot a partner while its disk was full. */
+async function forgotten(): Promise<TestDaemon> {
+  const bravo = makePublisher("bravo.test");
+  const daemon = await TestDaemon.start(makePublisher("alpha.test"));
+  daemon.import(bravo.genesis);
+  daemon.endRow();
+  daemon.disk.fails = true;
+  daemon.forget(bravo.trustDomain);
+  daemon.endRow();
+  expect(daemon.findings).toContain("STORE_FAILED");
+  return daemon;
+}
 
+describe("a disk that was full", () => {
   test("is noticed once it has room again, though nothing new came to be stored", async () => {
     const daemon = await forgotten();
     daemon.disk.fails = false;

@@ -2,9 +2,15 @@
  * Inputs on their way to the core, taken by one reader. What the daemon's own rooms say comes first:
  * it is little, bounded by those rooms (one bundle read, one list of rows, one outcome for each
  * order) and never dropped. What peers send is bounded here, in order for each forwarder, and the
- * forwarders take turns, so that who sends much waits for itself.
+ * trust domains take turns, so that who sends much waits for itself.
+ *
+ * Law: of what waits for others, at most one input of each trust domain goes before a trust domain's
+ * next. Nodes are free to make, so those of one trust domain share its turns. A record may list a
+ * foreign node: a node takes the turns of each trust domain that lists it, so who lists a foreign one
+ * lends its own turns and gets none.
  */
 import type { Input } from "../core/mesh/input.ts";
+import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { REMOTE_BYTES_MAX, REMOTE_INPUTS_MAX } from "../core/std/limits.ts";
 
 /** About what one entry of a peer's list takes. */
@@ -12,20 +18,28 @@ const SYNC_ENTRY_BYTES = 400;
 
 export class InputQueue {
   readonly #own: Input[] = [];
-  /** By forwarder, whose turn it is first. None is empty. */
+  readonly #listersOf: (node: string) => readonly TrustDomain[];
+  /** What waits of each forwarder. None is empty. */
   readonly #lanes = new Map<string, Input[]>();
+  /** Trust domains, and of each its forwarders: whose turn it is first. May name who is done. */
+  readonly #turns = new Map<TrustDomain | undefined, Set<string>>();
   #remote = 0;
   #remoteBytes = 0;
   #hasTick = false;
   #wake: (() => void) | undefined;
   #closed = false;
 
+  /** @param listersOf The trust domains that list a node (32 bytes as hex) now. */
+  constructor(listersOf: (node: string) => readonly TrustDomain[]) {
+    this.#listersOf = listersOf;
+  }
+
   /** Adds an input. False when it came from a peer and the queue is full of such. */
   put(input: Input): boolean {
     if (this.#closed) return false;
-    const lane = laneOf(input);
-    if (lane === undefined) this.#putOwn(input);
-    else if (!this.#putRemote(lane, input)) return false;
+    const node = forwarderOf(input);
+    if (node === undefined) this.#putOwn(input);
+    else if (!this.#putRemote(node, input)) return false;
     this.#wake?.();
     return true;
   }
@@ -49,6 +63,7 @@ export class InputQueue {
     this.#closed = true;
     this.#own.length = 0;
     this.#lanes.clear();
+    this.#turns.clear();
     this.#wake?.();
   }
 
@@ -60,32 +75,50 @@ export class InputQueue {
     this.#own.push(input);
   }
 
-  #putRemote(lane: string, input: Input): boolean {
+  #putRemote(node: string, input: Input): boolean {
     if (this.#remote >= REMOTE_INPUTS_MAX || this.#remoteBytes >= REMOTE_BYTES_MAX) return false;
     this.#remote += 1;
     this.#remoteBytes += bytesOf(input);
-    const waiting = this.#lanes.get(lane);
-    if (waiting === undefined) this.#lanes.set(lane, [input]);
-    else waiting.push(input);
+    const waiting = this.#lanes.get(node) ?? [];
+    waiting.push(input);
+    this.#lanes.set(node, waiting);
+    this.#line(node);
     return true;
   }
 
+  /** Puts a forwarder behind the others of each trust domain that lists it, unless it waits there. */
+  #line(node: string): void {
+    const listers = this.#listersOf(node);
+    // Listed by nobody any more, but not yet cut off: all such share one turn.
+    for (const trustDomain of listers.length > 0 ? listers : [undefined]) {
+      const nodes = this.#turns.get(trustDomain) ?? new Set();
+      this.#turns.set(trustDomain, nodes.add(node));
+    }
+  }
+
   #takeRemote(): Input | undefined {
-    const [first] = this.#lanes;
-    if (first === undefined) return undefined;
-    const [lane, waiting] = first;
-    const input = waiting.shift();
-    this.#lanes.delete(lane);
-    if (waiting.length > 0) this.#lanes.set(lane, waiting); // Behind the others.
-    if (input === undefined) return undefined;
-    this.#remote -= 1;
-    this.#remoteBytes -= bytesOf(input);
-    return input;
+    for (const [trustDomain, nodes] of this.#turns) {
+      for (const node of nodes) {
+        nodes.delete(node);
+        const waiting = this.#lanes.get(node);
+        const input = waiting?.shift();
+        if (waiting === undefined || input === undefined) continue; // Done in another's turn.
+        this.#turns.delete(trustDomain);
+        if (nodes.size > 0) this.#turns.set(trustDomain, nodes); // Behind the others.
+        if (waiting.length > 0) this.#line(node);
+        else this.#lanes.delete(node);
+        this.#remote -= 1;
+        this.#remoteBytes -= bytesOf(input);
+        return input;
+      }
+      this.#turns.delete(trustDomain);
+    }
+    return undefined;
   }
 }
 
-/** Whose turn an input waits for; undefined for what the daemon's own rooms say. */
-function laneOf(input: Input): string | undefined {
+/** The node that sent an input, as hex; undefined for what the daemon's own rooms say. */
+function forwarderOf(input: Input): string | undefined {
   if (input.kind === "record-received") return input.from;
   if (input.kind === "peer-synced") return input.node;
   return undefined;

@@ -75,7 +75,7 @@ export class MeshLoop {
   readonly #fail: (error: unknown) => void;
   readonly #ports: MeshLoopPorts;
   readonly #seams: LoopSeams;
-  readonly #queue = new InputQueue();
+  readonly #queue: InputQueue;
   readonly #waiting = new Map<Ticket, (answer: Answer) => void>();
   #lastTicket: Ticket = 0;
   #endTicks: (() => void) | undefined;
@@ -84,6 +84,7 @@ export class MeshLoop {
   constructor(ports: MeshLoopPorts, seams: LoopSeams = REAL) {
     this.#ports = ports;
     this.#seams = seams;
+    this.#queue = new InputQueue((node) => ports.state.nodes.listersOf(node));
     const { promise, reject } = Promise.withResolvers<never>();
     this.failed = promise;
     this.#fail = reject;

@@ -6,8 +6,10 @@
  *       ├─▶ kept in order, tried again
  *       └─▶ beyond that dropped and counted; once all that was kept is written, a line says how many
  *
- * A terminal alone is waited for: whoever holds it up is whoever started the daemon there.
+ * A terminal is held up by ^S, or by whoever reads a container's `tty: true`. What alone is waited for
+ * is one that belongs to another user, and a datagram socket, which no starter of daemons gives.
  */
+import { constants, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import pino from "pino";
 
@@ -30,10 +32,8 @@ export class LogOutput {
   /** @param onLost Logs that so many lines were lost. */
   constructor(onLost: (count: number) => void) {
     this.#onLost = onLost;
-    // Node makes a pipe or a socket non-blocking when it opens its own stream on it.
-    void process.stderr;
     this.#stream = pino.destination({
-      dest: STDERR,
+      dest: openStderr(),
       sync: true,
       maxLength: BUFFERED_BYTES_MAX,
       retryEAGAIN: () => false, // It would sleep, and with it the whole daemon.
@@ -74,5 +74,20 @@ export class LogOutput {
     const lost = this.#lost;
     this.#lost = 0;
     this.#onLost(lost);
+  }
+}
+
+/**
+ * A description of our own, which does not block: the one that we were given may be that of a shell,
+ * which needs it blocking. At the end of a file, as others may write there too.
+ */
+function openStderr(): number {
+  const { O_WRONLY, O_APPEND, O_NOCTTY, O_NONBLOCK } = constants;
+  try {
+    return openSync(`/proc/self/fd/${STDERR}`, O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK);
+  } catch {
+    // A socket, or not ours to open. Node makes it non-blocking when it opens its own stream on it.
+    void process.stderr;
+    return STDERR;
   }
 }

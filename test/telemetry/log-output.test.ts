@@ -8,6 +8,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { temporaryDirectory } from "../store/temporary-directory.ts";
+import { HAS_TERMINALS, heldUpTerminal } from "./held-up-terminal.ts";
 import { unreadPipe } from "./unread-pipe.ts";
 
 const CHATTER = fileURLToPath(new URL("chatter.ts", import.meta.url));
@@ -143,6 +144,30 @@ describe("a log that nobody reads", () => {
 
   test("is not waited for without end", async () => {
     const { writeFd } = await unreadPipe();
+    const chatter = chatterInto(writeFd);
+    await chatter.say(TOO_MANY);
+    expect(await chatter.end()).toBe(0);
+  });
+});
+
+// Skipped: a pseudo-terminal needs script(1) of util-linux.
+describe.skipIf(!HAS_TERMINALS)("a log on a terminal that is held up", () => {
+  test("stops nothing, and goes on in order when the terminal does", async () => {
+    const { writeFd, read } = await heldUpTerminal();
+    const chatter = chatterInto(writeFd);
+    await chatter.say(TOO_MANY);
+    await chatter.say(TOO_MANY); // It still answers.
+    let log = "";
+    read((text) => void (log += text));
+    await vi.waitFor(() => expect(log).toContain("lost"), SOON);
+    await chatter.say(1);
+    expect(await chatter.end()).toBe(0);
+    await vi.waitFor(() => expect(log).toContain(`"number":${2 * TOO_MANY + 1},`), SOON);
+    expectOneGap(log, 2 * TOO_MANY + 1);
+  });
+
+  test("is not waited for without end", async () => {
+    const { writeFd } = await heldUpTerminal();
     const chatter = chatterInto(writeFd);
     await chatter.say(TOO_MANY);
     expect(await chatter.end()).toBe(0);

@@ -3,20 +3,24 @@
  * killed: it is replaced when nobody answers on it, and never when somebody does. Nothing else than
  * that, and the socket that was put there, is ever deleted.
  *
- *     listen under a name that nobody knows ── link(2), which replaces nothing ──▶ path ── stop ──▶ gone
+ *     listen on path.new ── link(2), which replaces nothing ──▶ path ── stop ──▶ gone
  *
  * libuv deletes the name that it listened on when it closes, whatever lies there by then; so it gets
- * one that is gone at once. What keeps two daemons from one data_dir is the store's lock.
+ * one that is gone at once, and a fixed one, so that the next start clears away what a killed one
+ * left. What keeps two daemons from one data_dir is the store's lock.
  */
 import { once } from "node:events";
 import { link, lstat, unlink } from "node:fs/promises";
 import { type Server, connect } from "node:net";
-import { dirname, join } from "node:path";
 import { Fault } from "../fault.ts";
 import { makeWay } from "../private-files/private-directory.ts";
+import { UNFINISHED } from "../private-files/private-file.ts";
 
-/** `sun_path` of unix(7), less the byte that ends it. A longer path would be cut off silently. */
-const SOCKET_PATH_BYTES_MAX = 107;
+/**
+ * `sun_path` of unix(7), less the byte that ends it and the unfinished name's ending. A longer path
+ * would be cut off silently.
+ */
+const SOCKET_PATH_BYTES_MAX = 107 - UNFINISHED.length;
 /**
  * A live daemon's kernel answers at once. Who does not, as with a full backlog, is alive: the start
  * is refused.
@@ -41,18 +45,18 @@ export class SocketPath {
    */
   async listen(server: Server): Promise<void> {
     const path = this.#path;
-    const unknown = join(dirname(path), `.${crypto.randomUUID().slice(0, 8)}`);
-    if (Math.max(Buffer.byteLength(path), Buffer.byteLength(unknown)) > SOCKET_PATH_BYTES_MAX) {
+    const unfinished = `${path}${UNFINISHED}`;
+    if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
       const advice = "Set `admin.socket_path` to a shorter path.";
       const message = `${path} is longer than the ${SOCKET_PATH_BYTES_MAX} bytes of a socket's path.`;
       throw new Fault("CANNOT_CREATE", message, { advice });
     }
     try {
       await makeWay(path, "admin.socket_path");
-      if (await isStale(path)) await unlink(path);
-      await listenPrivately(server, unknown);
-      this.#inode = await inodeOf(unknown);
-      await rename(unknown, path);
+      for (const each of [path, unfinished]) if (await isStale(each)) await unlink(each);
+      await listenPrivately(server, unfinished);
+      this.#inode = await inodeOf(unfinished);
+      await rename(unfinished, path);
     } catch (error) {
       server.close();
       throw error instanceof Fault ? error : cannotCreate(path, error);
@@ -97,7 +101,8 @@ async function inodeOf(path: string): Promise<string | undefined> {
 
 function cannotCreate(path: string, cause: unknown): Fault {
   const code = errorCode(cause);
-  if (code === "EEXIST") return alreadyRunning(path); // Another daemon was quicker by a moment.
+  const taken = ["EADDRINUSE", "EEXIST"]; // Another daemon was quicker by a moment.
+  if (taken.includes(code)) return alreadyRunning(path);
   return new Fault("CANNOT_CREATE", `The socket ${path} cannot be made: ${code}.`, { cause });
 }
 

@@ -103,6 +103,17 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
   }
 }
 
+/** A socket whose process was killed. */
+async function orphanSocket(path: string): Promise<void> {
+  const listen = `require("node:net").createServer().listen(process.argv[1], () => console.log(1))`;
+  const orphan = spawn(process.execPath, ["-e", listen, path], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await once(orphan.stdout, "data");
+  orphan.kill("SIGKILL");
+  await once(orphan, "exit");
+}
+
 describe("the socket", () => {
   test("is its owner's alone, in a directory that is too, whatever the umask", async () => {
     const before = process.umask(0);
@@ -175,19 +186,16 @@ describe("the socket", () => {
   });
 
   test("of a killed daemon is replaced", async () => {
-    const orphan = spawn(
-      process.execPath,
-      [
-        "-e",
-        `require("node:net").createServer().listen(process.argv[1], () => console.log(1))`,
-      ].concat(join(directory, "admin.sock")),
-      { stdio: ["ignore", "pipe", "inherit"] },
-    );
-    await once(orphan.stdout, "data");
-    orphan.kill("SIGKILL");
-    await once(orphan, "exit");
+    await orphanSocket(join(directory, "admin.sock"));
     expect((await lstat(join(directory, "admin.sock"))).isSocket()).toBe(true);
     await startServer(join(directory, "admin.sock"));
+    expect((await callAdmin(join(directory, "admin.sock"), "status", {})).state).toBe("ready");
+  });
+
+  test("of a daemon that was killed while it started leaves nothing behind", async () => {
+    await orphanSocket(join(directory, "admin.sock.new"));
+    await startServer(join(directory, "admin.sock"));
+    expect(await readdir(directory)).toEqual(["admin.sock"]);
     expect((await callAdmin(join(directory, "admin.sock"), "status", {})).state).toBe("ready");
   });
 

@@ -50,6 +50,7 @@ function notTaken(directory: string, cause: unknown): Fault {
     return new Fault("CANNOT_CREATE", `${directory} cannot be locked: ${code}`, { cause });
   }
   const advice =
-    "Stop the other daemon (`ss -xlp` lists it as @spire-mesh/…), or give this one a data_dir of its own.";
+    "Stop the other daemon, or give this one a data_dir of its own. `sudo ss -xlp` lists who holds " +
+    "the lock, as @spire-mesh/…: another user of this host can take its name while no daemon runs.";
   return new Fault("ALREADY_RUNNING", `${directory} is in use by another daemon`, { advice });
 }

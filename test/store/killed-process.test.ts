@@ -77,7 +77,10 @@ describe("a data directory in use by another process", () => {
       const child = startChild("endless-writer.ts", [dataDir]);
       await acknowledged(child, 3);
       await rm(join(dataDir, "store", "LOCK"));
-      await expect(openRecordStore(dataDir)).rejects.toMatchObject({ code: "ALREADY_RUNNING" });
+      await expect(openRecordStore(dataDir)).rejects.toMatchObject({
+        code: "ALREADY_RUNNING",
+        advice: expect.stringMatching(/`sudo ss -xlp`.* another user/),
+      });
       const last = (await acknowledged(child, 20)).at(-1) ?? 0n;
       await child.kill();
       const store = await openRecordStore(dataDir); // At once: the kernel took the guard back.

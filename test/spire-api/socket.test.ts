@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
+import { type ServerHttp2Session, createServer as createHttp2Server } from "node:http2";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,6 +25,27 @@ describe("the client over a Unix socket", () => {
 
   async function serve(more: SpireApiImplementation["bundle"] = {}): Promise<void> {
     listener = await serveSpireApi(socketPath, { bundle: { getBundle: ownBundle, ...more } });
+  }
+
+  /** Answers every call with these bytes as its message. */
+  async function serveBytes(...answer: readonly Buffer[]): Promise<void> {
+    await listener?.close();
+    const sessions = new Set<ServerHttp2Session>();
+    const server = createHttp2Server().on("session", (session) => sessions.add(session));
+    server.on("stream", (stream) => {
+      stream.respond({ "content-type": "application/grpc" }, { waitForTrailers: true });
+      stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+      stream.on("error", () => undefined).end(Buffer.concat(answer));
+    });
+    server.listen(socketPath);
+    await once(server, "listening");
+    listener = {
+      async close() {
+        server.close();
+        for (const session of sessions) session.destroy();
+        await once(server, "close");
+      },
+    };
   }
 
   beforeEach(async () => {
@@ -82,6 +104,23 @@ describe("the client over a Unix socket", () => {
       expect(asked).toBe(1);
     },
   );
+
+  test.for([
+    ["GetBundle", 32, async () => await api.bundle.getBundle({})],
+    ["MintX509SVID", 1, async () => await api.svid.mintX509SVID({})],
+    ["Check", 1, async () => await api.health.check({})],
+  ] as const)("reads no answer to %s above %i MiB", async ([, mebibytes, call]) => {
+    const most = mebibytes * 1024 * 1024;
+    await serveBytes(frame(most));
+    await expect(call()).rejects.toMatchObject({ code: Code.Unimplemented }); // It was cut short.
+    await serveBytes(frame(most + 1));
+    await expect(call()).rejects.toMatchObject({ code: Code.ResourceExhausted });
+  });
+
+  test("keeps nothing of fields that it does not know", async () => {
+    await serveBytes(frame(3), Buffer.from("f80701", "hex"));
+    expect((await api.bundle.getBundle({})).$unknown).toBeUndefined();
+  });
 
   test("answers `Unimplemented` for what the server leaves out", async () => {
     await serve();
@@ -145,6 +184,13 @@ describe("the client over a Unix socket", () => {
     expect((await api.bundle.getBundle({})).trustDomain).toBe("alpha.test");
   });
 });
+
+/** How a message of so many bytes begins. */
+function frame(bytes: number): Buffer {
+  const header = Buffer.alloc(5);
+  header.writeUInt32BE(bytes, 1);
+  return header;
+}
 
 function ownBundle() {
   return { trustDomain: "alpha.test", sequenceNumber: SEQUENCE };

@@ -39,17 +39,19 @@ describe("a list", () => {
   });
 });
 
-test("a page takes what its names, addresses, certificates and keys take", () => {
+test("a page takes what its names, addresses, certificates and keys take, and 64 bytes for each entry", () => {
   const bundle = {
     trustDomain: "a.test",
     x509Authorities: [{ asn1: new Uint8Array(1_000) }, { asn1: new Uint8Array(500) }],
     jwtAuthorities: [{ keyId: "k".repeat(70), publicKey: new Uint8Array(30) }],
   };
-  expect(bytesOf([create(BundleSchema, bundle), create(BundleSchema, bundle)])).toBe(2 * 1_606);
+  expect(bytesOf([create(BundleSchema, bundle), create(BundleSchema, bundle)])).toBe(
+    2 * (1_606 + 4 * 64),
+  );
   const relationship = create(FederationRelationshipSchema, {
     trustDomain: "b.test",
     bundleEndpointUrl: "u".repeat(200),
     trustDomainBundle: bundle,
   });
-  expect(bytesOf([relationship])).toBe(206 + 1_606);
+  expect(bytesOf([relationship])).toBe(206 + 64 + 1_606 + 4 * 64);
 });

@@ -20,7 +20,10 @@ export const ExportReply = z.object({
   lineage: Sha256Hex,
   /** The file's bytes. */
   content: z.base64(),
+  /** Paths of data_dir and runtime_dir: what lies there is the daemon's, so no export goes there. */
+  private_directories: z.array(z.string()),
 });
+export type ExportReply = z.infer<typeof ExportReply>;
 
 /**
  * One file. Its content travels, as the daemon never opens a path that an operator named.

@@ -94,12 +94,14 @@ function handlersOf(operations: Operations): Handlers {
     }),
     peers: () => [...operations.peers()],
     export: async () => {
-      const { trustDomain, recordId, lineage, content } = await operations.export();
+      const { trustDomain, recordId, lineage, content, privateDirectories } =
+        await operations.export();
       return {
         trust_domain: trustDomain,
         record_id: recordId,
         lineage,
         content: Buffer.from(content).toString("base64"),
+        private_directories: [...privateDirectories],
       };
     },
     import: async ({ file, content, fingerprint, peers, replace }) => {

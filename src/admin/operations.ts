@@ -42,6 +42,8 @@ export interface ExportedFile {
   readonly recordId: string;
   readonly lineage: string;
   readonly content: Uint8Array;
+  /** Absolute paths of the daemon's own directories. */
+  readonly privateDirectories: readonly string[];
 }
 
 export interface ImportOrder {

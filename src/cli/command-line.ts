@@ -110,7 +110,7 @@ function addDaemonCommands(program: Command, outcome: { exitCode: number }): voi
     return await importRecords(session, command.args, { fingerprint, peers: peer, replace });
   })
     .description("take in a partner's record")
-    .argument("<file...>", "files made by export", readPath)
+    .argument("<file...>", "files made by export; - is stdin", readPath)
     .option("--fingerprint <id>", "approve the trust domain with exactly this record")
     .option("--peer <address>", "also dial this multiaddr; may be repeated", append, [])
     .option("--replace", "take over a row or relationship that SPIRE Server has already");

@@ -231,6 +231,7 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
     proofs: x509Proofs,
     nodeOf,
     isStopping,
+    privateDirectories: [dataDir, runtime.path],
     nowMs,
     watch: (listener) => {
       listeners.add(listener);

@@ -40,6 +40,8 @@ export interface OperationsPorts {
   readonly proofs: Proofs;
   readonly nodeOf: (peerId: string) => Uint8Array | undefined;
   readonly isStopping: () => boolean;
+  /** Absolute: data_dir, runtime_dir. */
+  readonly privateDirectories: readonly string[];
   readonly watch: (listener: (event: MeshEvent) => void) => () => void;
   readonly nowMs: () => number;
 }
@@ -74,7 +76,7 @@ export function createOperations(ports: OperationsPorts): Operations {
 }
 
 async function exportOwn(ports: OperationsPorts): Promise<ExportedFile> {
-  const { state, network } = ports;
+  const { state, network, privateDirectories } = ports;
   const answer = await ask(ports, (ticket) => ({ kind: "export-asked", ticket }));
   if (answer.kind !== "exported") throw unexpected(answer);
   const held = state.own.slot?.held.record;
@@ -85,6 +87,7 @@ async function exportOwn(ports: OperationsPorts): Promise<ExportedFile> {
     recordId: answer.recordId,
     lineage: toHex(held.lineage),
     content: encodeExportFile({ envelope: answer.envelope, addresses }),
+    privateDirectories,
   };
 }
 

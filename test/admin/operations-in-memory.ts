@@ -1,7 +1,6 @@
 /**
  * A daemon without SPIRE and mesh behind the admin API: it keeps partners in memory, so what one
- * command changes the next one shows. An envelope here is `<trust domain> <sequence number>` in
- * text, its record id the SHA-256 of it.
+ * command changes the next one shows. A record here has the right form, and nobody signed it.
  */
 import { timestamp } from "../../src/admin-contract/scalars.ts";
 import type { BundleEntry, BundleFormat, PinReply } from "../../src/admin-contract/bundle.ts";
@@ -15,12 +14,17 @@ import type {
   Operations,
 } from "../../src/admin/operations.ts";
 import { decodeExportFile, encodeExportFile } from "../../src/core/record/export-file.ts";
+import { encodeEnvelope } from "../../src/core/record/envelope.ts";
+import { recordId } from "../../src/core/record/preimages.ts";
+import { encodeState, noLineage } from "../../src/core/record/state.ts";
+import { decodeRecord } from "../../src/core/record/verify.ts";
 import { type TrustDomain, readTrustDomain } from "../../src/core/spiffe/trust-domain.ts";
-import { toUtf8 } from "../../src/core/std/bytes.ts";
-import { sha256Hex } from "../../src/core/std/sha256.ts";
+import { toHex } from "../../src/core/std/bytes.ts";
 import { Fault } from "../../src/fault.ts";
 
 const NOW = timestamp(Date.UTC(2026, 0, 31, 12));
+/** The kind of record there is. */
+const STATE = 1;
 const PUBLISHED = recordFile("alpha.test", 7n);
 
 /** An export file with a record of `trustDomain`, and the id of that record. */
@@ -28,9 +32,29 @@ export function recordFile(
   trustDomain: string,
   sequence: bigint,
 ): { readonly content: Uint8Array; readonly recordId: string } {
-  const envelope = toUtf8(`${trustDomain} ${sequence}`);
+  const payload = encodeState({
+    trustDomain: trustDomain as TrustDomain,
+    lineage: noLineage(),
+    version: { epoch: 0, rev: 0, sequence },
+    nodes: [new Uint8Array(32)],
+    removed: [],
+    recovery: undefined,
+    x509Authorities: [{ der: new Uint8Array(1), tainted: false }],
+    jwtAuthorities: [],
+  });
+  const block = {
+    nodePublicKey: new Uint8Array(32),
+    signedAtS: 1_790_000_000,
+    chains: [[new Uint8Array(1)]],
+    svidSignatures: [new Uint8Array(64).fill(1)],
+    nodeSignature: new Uint8Array(64),
+  };
+  const envelope = encodeEnvelope({ kind: STATE, payload, blocks: [block], recovery: [] });
   const addresses = [`/dns4/mesh.${trustDomain}/tcp/7843`];
-  return { content: encodeExportFile({ envelope, addresses }), recordId: sha256Hex(envelope) };
+  return {
+    content: encodeExportFile({ envelope, addresses }),
+    recordId: toHex(recordId(STATE, payload)),
+  };
 }
 
 /** A partner in good order. */
@@ -59,6 +83,9 @@ export class OperationsInMemory implements Operations {
   spireState: Status["spire"]["state"] = "serving";
   /** Set to break every call in the way of a defect or a fault. */
   failure: Error | undefined;
+  /** Instead of the usual reason. */
+  refusal: ((said: { readonly record_id: string }) => string) | undefined;
+  privateDirectories: readonly string[] = [];
   /** Changes wait for this, as for a slow SPIRE Server. */
   delay: Promise<void> = Promise.resolve();
   changesUnderWay = 0;
@@ -154,22 +181,26 @@ export class OperationsInMemory implements Operations {
     const trustDomain = readTrustDomain("alpha.test");
     if (trustDomain === undefined) throw new RangeError("alpha.test is a trust domain");
     const { content, recordId } = PUBLISHED;
-    return { trustDomain, recordId, lineage: recordId, content };
+    const { privateDirectories } = this;
+    return { trustDomain, recordId, lineage: recordId, content, privateDirectories };
   }
 
   async import(order: ImportOrder): Promise<ImportOutcome> {
     await this.#slowly();
     const decoded = decodeExportFile(order.content);
     if (!decoded.ok) throw new Fault("DATA_INVALID", `${order.file} ${decoded.reason.problem}.`);
-    const [name = "", sequence = ""] = Buffer.from(decoded.value.envelope).toString().split(" ");
-    const recordId = sha256Hex(decoded.value.envelope);
+    const record = decodeRecord(decoded.value.envelope, "sync");
+    if (!record.ok) throw new Fault("DATA_INVALID", `${order.file} carries no record.`);
+    const { idHex: recordId, state } = record.value;
+    const name: string = state.trustDomain;
+    const sequence = state.version.sequence.toString();
     const said = { file: order.file, trust_domain: name, record_id: recordId };
     const held = this.partners.get(name);
     if (held?.record_id === recordId) {
       return { ...said, outcome: "unchanged", code: null, message: null, next: null };
     }
     if (order.fingerprint !== recordId && (held === undefined || order.fingerprint !== undefined)) {
-      const message = `The record of ${name} is not the one that was approved.`;
+      const message = this.refusal?.(said) ?? `The record of ${name} is not the one approved.`;
       const next = "Compare the fingerprint with its publisher.";
       return { ...said, outcome: "refused", code: "NOT_APPROVED", message, next };
     }

@@ -10,6 +10,8 @@ import { z } from "zod";
 import { BundleEntry } from "../../src/admin-contract/bundle.ts";
 import { ErrorReply } from "../../src/admin-contract/error-reply.ts";
 import { Peer } from "../../src/admin-contract/peer.ts";
+import { encodeExportFile } from "../../src/core/record/export-file.ts";
+import { toUtf8 } from "../../src/core/std/bytes.ts";
 import { Status } from "../../src/admin-contract/status.ts";
 import { WatchEvent } from "../../src/admin-contract/watch-event.ts";
 import { Fault, type FaultCode } from "../../src/fault.ts";
@@ -35,8 +37,10 @@ beforeEach(async () => {
 afterEach(async () => await room.close());
 
 /** Runs a command against this test's daemon. */
-async function run(...args: readonly string[]): Promise<Ended> {
-  return await spireMesh(args, { SPIRE_MESH_ADMIN_SOCKET: room.socketPath });
+async function run(...words: readonly (string | { readonly stdin: Uint8Array })[]): Promise<Ended> {
+  const args = words.filter((word) => typeof word === "string");
+  const given = words.find((word) => typeof word !== "string");
+  return await spireMesh(args, { SPIRE_MESH_ADMIN_SOCKET: room.socketPath }, given?.stdin);
 }
 
 async function runJson(...args: readonly string[]): Promise<{ ended: Ended; json: unknown }> {
@@ -225,9 +229,42 @@ describe("export", () => {
   });
 
   test("replaces an earlier export whole", async () => {
-    const path = await fileOf("alpha.export", "x".repeat(10_000));
+    const path = await fileOf("alpha.export", recordFile("alpha.test", 3n).content);
     expect((await run("export", "-o", path)).exitCode).toBe(0);
     expect(Uint8Array.from(await readFile(path))).toEqual(recordFile("alpha.test", 7n).content);
+  });
+
+  test.each<[string, Uint8Array | string]>([
+    ["a key", "-----BEGIN PRIVATE KEY-----\n"],
+    ["an empty file", ""],
+    ["a file larger than any export", "x".repeat(200_000)],
+    ["an export that was cut off", recordFile("alpha.test", 3n).content.subarray(0, -1)],
+    ["an export file without a record", encodeExportFile({ envelope: toUtf8("x"), addresses: [] })],
+    ["another trust domain's export", recordFile("bravo.test", 3n).content],
+  ])("never takes the place of %s", async (_, content) => {
+    const path = await fileOf("precious", content);
+    const { ended, json } = await runJson("export", "-o", path);
+    expect(ended.exitCode).toBe(73);
+    expect(ErrorReply.parse(json).error).toMatchObject({
+      code: "CANNOT_CREATE",
+      next: expect.stringContaining("Name a new file"),
+    });
+    expect(await readFile(path)).toEqual(Buffer.from(content));
+    expect(ended.stderr).not.toContain("Fingerprint");
+  });
+
+  test("goes nowhere into the daemon's own directories, by whatever name", async () => {
+    const data = join(room.directory, "data");
+    await mkdir(join(data, "store"), { recursive: true });
+    await symlink(data, join(room.directory, "link"));
+    operations.privateDirectories = [join(room.directory, "gone"), data];
+    for (const name of ["data/new", "data/store/new", "link/store/new", "data/../data/new"]) {
+      const { exitCode, stderr } = await run("export", "-o", join(room.directory, name));
+      expect([name, exitCode]).toEqual([name, 73]);
+      expect(stderr).toContain("Name a new file");
+    }
+    expect(await readdir(data, { recursive: true })).toEqual(["store"]);
+    expect((await run("export", "-o", join(room.directory, "data.export"))).exitCode).toBe(0);
   });
 
   test("does not write through a link, which somebody may have put there", async () => {
@@ -259,7 +296,7 @@ describe("export", () => {
   test.each([[[]], [["-o", "-"]]])("with %j goes to a pipe", async (args) => {
     const { exitCode, stdout, stderr } = await run("export", ...args);
     expect(exitCode).toBe(0);
-    expect(stdout).toContain("alpha.test 7");
+    expect(stdout).toContain("alpha.test");
     expect(stderr).toContain("Fingerprint");
   });
 
@@ -278,6 +315,11 @@ describe("export", () => {
     const { exitCode, stderr } = await run("export", "-o", path);
     expect(exitCode).toBe(73);
     expect(stderr).toContain("CANNOT_CREATE: ");
+  });
+
+  test("into a directory that is not there tells how to make it", async () => {
+    const { stderr } = await run("export", "-o", "/nowhere/alpha.export");
+    expect(stderr).toMatch(/no such file or directory\. Next: `mkdir -p \/nowhere`/);
   });
 
   test("does not put a file in the place of a pipe or device", async () => {
@@ -306,6 +348,36 @@ describe("import", () => {
     ]);
     expect((await run("verify", "-expect", "3")).exitCode).toBe(0);
     expect((await run("import", path)).stdout).toContain("nothing changed");
+    const replacing = await run("import", path, "-replace");
+    expect(replacing.stdout).toMatch(/its row in SPIRE Server is written again.* Next: /);
+    expect(replacing.stdout).not.toContain("nothing changed");
+  });
+
+  test("of - reads what export -o - wrote", async () => {
+    const { content, recordId } = recordFile("delta.test", 4n);
+    const ended = await run({ stdin: content }, "import", "-", "-fingerprint", recordId);
+    expect(ended).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(ended.stdout).toMatch(/^-: delta\.test is accepted/);
+  });
+
+  test.each<[string, Uint8Array, readonly string[], number, RegExp]>([
+    ["nothing", new Uint8Array(), ["-"], 65, /^DATA_INVALID: stdin is empty\. /],
+    ["no end of it", new Uint8Array(10_000_000), ["-"], 65, /stdin is larger than 160 KiB/],
+    ["it twice", new Uint8Array(), ["-", "-"], 64, /^USAGE: .* once\. Next: /],
+  ])("of - refuses %s", async (_, stdin, files, exitCode, says) => {
+    const ended = await run({ stdin }, "import", ...files);
+    expect(ended.exitCode).toBe(exitCode);
+    expect(ended.stderr).toMatch(says);
+  });
+
+  test("shows a record's id in the groups that people compare", async () => {
+    operations.refusal = ({ record_id }) => `the file's record is ${record_id}`;
+    const { content, recordId } = recordFile("delta.test", 4n);
+    const path = await fileOf("delta.export", content);
+    const { exitCode, stderr } = await run("import", path, "-fingerprint", "0".repeat(64));
+    expect(exitCode).toBe(65);
+    expect(stderr).toContain(recordId.replace(/.{4}(?=.)/g, "$& "));
+    expect(stderr).not.toContain(recordId);
   });
 
   test("takes several files of approved domains, and says which was refused", async () => {

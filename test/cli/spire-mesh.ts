@@ -21,8 +21,11 @@ export interface Ended {
 export async function spireMesh(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  stdin: Uint8Array = new Uint8Array(),
 ): Promise<Ended> {
-  const child = startSpireMesh(args, environment);
+  const child = startSpireMesh(args, environment, "pipe");
+  child.stdin?.on("error", () => undefined); // Who has read enough closes it.
+  child.stdin?.end(stdin);
   const [stdout, stderr] = await Promise.all([textOf(child.stdout), textOf(child.stderr)]);
   return { exitCode: await exitOf(child), stdout, stderr };
 }
@@ -31,10 +34,11 @@ export async function spireMesh(
 export function startSpireMesh(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  stdin: "ignore" | "pipe" = "ignore",
 ): ChildProcess {
   const { SPIRE_MESH_ADMIN_SOCKET: _, ...inherited } = process.env;
   return spawn(process.execPath, [MAIN, ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [stdin, "pipe", "pipe"],
     env: { ...inherited, ...environment },
   });
 }

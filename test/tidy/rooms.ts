@@ -234,7 +234,15 @@ export const ROOMS: readonly Room[] = [
   {
     name: "cli",
     holds: "the commands, over the admin client",
-    imports: ["fault", "printable", "private-files", "config", "admin-contract", "cli/run"],
+    imports: [
+      "core/record",
+      "fault",
+      "printable",
+      "private-files",
+      "config",
+      "admin-contract",
+      "cli/run",
+    ],
     packages: ["commander"],
     node: ["node:fs", "node:process"],
   },

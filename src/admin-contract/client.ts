@@ -201,6 +201,11 @@ function socketFault(socketPath: string, cause: unknown): Fault {
     const message = `The daemon on ${socketPath} did not answer in time.`;
     return new Fault("DAEMON_UNREACHABLE", message, { advice, cause });
   }
+  if (code.startsWith("HPE_")) {
+    const advice = "Name the daemon's admin socket with -socketPath, or its -config FILE.";
+    const message = `Something else than spire-mesh listens on ${socketPath}.`;
+    return new Fault("DAEMON_UNREACHABLE", message, { advice, cause });
+  }
   const message = `The connection to ${socketPath} broke: ${error.message}.`;
   return new Fault("DAEMON_UNREACHABLE", message, { cause });
 }

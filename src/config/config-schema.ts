@@ -27,7 +27,7 @@ const PORT_MAX = 65_535;
 
 const trustDomain = z
   .string()
-  .regex(/^[a-z0-9._-]{1,255}$/, "write the name alone, such as example.org")
+  .regex(/^[a-z0-9._-]{1,255}$/, { error: ({ input }) => trustDomainProblem(String(input)) })
   .transform((name) => name as TrustDomain);
 
 const trustDomains = z.array(trustDomain).max(PINNED_DOMAINS_MAX).default([]);
@@ -106,6 +106,7 @@ export function configSchema(directory: string) {
   const path = z
     .string()
     .min(1)
+    .refine((text) => !text.startsWith("unix:"), "write the path alone, without `unix:`")
     .transform((text) => resolve(directory, text));
   const socketPath = path.refine(
     (text) => Buffer.byteLength(text) <= SOCKET_PATH_BYTES_MAX,
@@ -167,6 +168,13 @@ export function configJsonSchema(): object {
 }
 
 export type ConfigFile = z.output<ReturnType<typeof configSchema>>;
+
+function trustDomainProblem(text: string): string {
+  if (text.includes("$")) return "variables are expanded with -expandEnv alone";
+  const lower = text.toLowerCase();
+  if (/^[a-z0-9._-]+$/.test(lower) && lower !== text) return "write it in lower case";
+  return "write the name alone, such as example.org";
+}
 
 function firewallProblem({ code }: { readonly code: string }): string | undefined {
   return code === "unrecognized_keys" ? "NOT_BUILT: no rule is in this version" : undefined;

@@ -66,7 +66,15 @@ export class YamlFile {
   validate<Schema extends z.ZodType>(schema: Schema): z.output<Schema> {
     if (!this.#isReadable) throw this.#invalid();
     const parsed = schema.safeParse(this.#document.toJS() ?? {});
-    if (!parsed.success) for (const issue of parsed.error.issues) this.#addIssue(issue);
+    if (!parsed.success) {
+      // What is of another type may have other problems too, which say nothing more.
+      const told = new Set<string>();
+      for (const issue of parsed.error.issues) {
+        const path = issue.path.join(".");
+        if (!told.has(path)) this.#addIssue(issue);
+        if (issue.code === "invalid_type") told.add(path);
+      }
+    }
     if (!parsed.success || this.#problems.length > 0) throw this.#invalid();
     return parsed.data;
   }
@@ -105,8 +113,8 @@ export class YamlFile {
       return;
     }
     const found: unknown = this.#document.getIn(path);
-    const isMissing = issue.code === "invalid_type" && (found === undefined || found === null);
-    const problem = isMissing ? "is missing: give it a value" : issue.message;
+    const problem =
+      issue.code === "invalid_type" ? typeProblem(issue, found, path.length === 0) : issue.message;
     this.#add(`${path.join(".") || "the file"}: ${problem}`, () => this.#valueOffset(path));
   }
 
@@ -142,6 +150,19 @@ export class YamlFile {
     if (this.#problemsLeft > 0) lines.push(`${this.#path}: and ${this.#problemsLeft} more`);
     return new Fault("CONFIG_INVALID", lines);
   }
+}
+
+/** What to write in the place of a value of another type. */
+function typeProblem(
+  { expected, message }: z.core.$ZodIssueInvalidType,
+  found: unknown,
+  isWholeFile: boolean,
+): string {
+  if (isWholeFile) return "is not made of `key: value` lines; is it SPIRE Server's own, or a list?";
+  if (found === undefined || found === null) return "is missing: give it a value";
+  if (expected === "array") return "write a list, [VALUE, VALUE] or one `- VALUE` a line";
+  if (expected === "object") return "write `key: value` lines below it, indented";
+  return message;
 }
 
 function offsetOf(node: Node): number {

@@ -95,7 +95,7 @@ export async function startMeshNode(node: MeshNode, listen: readonly string[]): 
     const named = listen.filter((address) => message.includes(`${address}:`));
     const failed = (named.length > 0 ? named : listen).join(", ");
     const reason = /\bE[A-Z]{4,}\b/.exec(message)?.[0] ?? message;
-    const advice = "Stop whoever listens there, or change `listen`.";
+    const advice = "Set `listen` to free ports and addresses of this host.";
     throw new Fault("CANNOT_CREATE", `cannot listen on ${failed}: ${reason}`, { cause, advice });
   }
 }

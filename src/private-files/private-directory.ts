@@ -168,6 +168,12 @@ function swappable(path: string, what: string, fact: string, owner: string | und
 
 function cannotMake(path: string, what: string, cause: unknown): Fault {
   const reason = codeOf(cause) ?? String(cause);
+  if (reason === "EACCES") {
+    return new Fault("NOT_ALLOWED", `${what} ${path} cannot be reached or made by this user`, {
+      advice: `Run it as the user whom ${path} belongs to, or set \`${what}\` to another directory.`,
+      cause,
+    });
+  }
   return new Fault("CANNOT_CREATE", `${what} ${path} cannot be created: ${reason}`, { cause });
 }
 

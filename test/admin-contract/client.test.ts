@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { type Server, createServer } from "node:http";
+import { createServer as createHttp2Server } from "node:http2";
 import { createServer as createRawServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -114,6 +115,18 @@ describe("a daemon that is not there", () => {
   test("is not reachable", async () => {
     expect((await faultOf(callAdmin(socketPath, "status", {}))).code).toBe("DAEMON_UNREACHABLE");
     expect((await faultOf(watchAll())).code).toBe("DAEMON_UNREACHABLE");
+  });
+
+  test("is told from something else that listens there", async () => {
+    const other = createHttp2Server(); // As on SPIRE Server's API socket.
+    other.listen(socketPath);
+    await once(other, "listening");
+    expect(await faultOf(callAdmin(socketPath, "status", {}))).toMatchObject({
+      code: "DAEMON_UNREACHABLE",
+      message: expect.stringContaining("Something else"),
+      advice: expect.stringContaining("-config"),
+    });
+    other.close();
   });
 
   test("any more when half of its answer has come", async () => {

@@ -355,6 +355,7 @@ describe("addresses", () => {
       expect(failure).toMatchObject({
         code: "CANNOT_CREATE",
         message: `cannot listen on ${address}: EADDRINUSE`,
+        advice: expect.stringContaining("addresses of this host"),
       });
     } finally {
       taken.close();

@@ -53,6 +53,19 @@ describe.skipIf(!IS_ROOT)("another user in a sticky directory", () => {
     expect((await stat(join(shared, "a"))).mode & 0o7777).toBe(0o700);
   });
 
+  test("whose directory is closed to us: refused as not allowed, with what to do", async () => {
+    await mkdir(join(shared, "a"), { mode: 0o700 });
+    process.seteuid?.(SOMEBODY_ELSE);
+    try {
+      await expect(prepare()).rejects.toMatchObject({
+        code: "NOT_ALLOWED",
+        advice: expect.stringMatching(/^Run it as the user/),
+      });
+    } finally {
+      process.seteuid?.(0);
+    }
+  });
+
   test("who makes a directory of the way before we do could swap what is in it: refused", async () => {
     quick.before = () => asSomebodyElse("mkdir", "-m", "777", join(shared, "a"));
     await expect(prepare()).rejects.toMatchObject({

@@ -63,7 +63,7 @@ export const FAULTS = {
   NOT_BUILT: { exitCode: 64, advice: "This version does not have it yet; see README.md." },
   CONFIG_INVALID: {
     exitCode: 78,
-    advice: "Correct the listed lines, then run `spire-mesh validate`.",
+    advice: "Correct the listed lines, then run `spire-mesh validate -config FILE`.",
   },
 } as const satisfies Record<string, { readonly exitCode: number; readonly advice: string }>;
 

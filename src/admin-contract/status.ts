@@ -91,7 +91,7 @@ export type Status = z.infer<typeof Status>;
 export const Health = z.object({
   ready: z.boolean(),
   state: DaemonState,
-  /** Sentences, each with ` Next: ` and a step where there is one; empty when ready. */
+  /** Every finding as a sentence, with ` Next: ` and a step; first what makes it not ready, if so. */
   problems: z.array(z.string()),
 });
 export type Health = z.infer<typeof Health>;

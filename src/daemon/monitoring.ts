@@ -81,16 +81,27 @@ function count(metrics: Metrics, event: MeshEvent): void {
   }
 }
 
-function subsystems(state: MeshState, isStopping: boolean): ReadonlyMap<string, SubsystemHealth> {
-  const { ready, problems } = healthOf(state, isStopping);
+/**
+ * `/ready` turns when the daemon has started and when it stops, not with what degrades it meanwhile:
+ * it goes on serving what it holds, and without traffic partners would lose that too.
+ */
+export function subsystems(
+  state: MeshState,
+  isStopping: boolean,
+): ReadonlyMap<string, SubsystemHealth> {
+  const { ready, state: is, problems } = healthOf(state, isStopping);
+  const isReady = ready || is === "degraded";
   const error = state.spireAway ?? null;
   return new Map([
-    ["mesh", { isLive: true, isReady: ready, details: { ready, problem: problems[0] ?? null } }],
+    [
+      "mesh",
+      { isLive: true, isReady, details: { state: is, ready, problem: problems[0] ?? null } },
+    ],
     [
       "spire",
       {
         isLive: true,
-        isReady: error === null && state.own.read !== undefined,
+        isReady: state.own.read !== undefined,
         details: { read: state.own.read !== undefined, error },
       },
     ],

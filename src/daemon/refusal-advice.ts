@@ -7,9 +7,9 @@ const NEW_EXPORT = "ask the sender for a new export";
 const SENDER_MENDS = "ask the sender to mend this in their SPIRE Server, then for a new export";
 /** It may stand on records that this daemon has not seen; a new export would stand on them too. */
 const NEW_START =
-  "let the daemons sync, or run `spire-mesh bundle pin` with a fingerprint from the sender";
+  "let the daemons sync, or run `spire-mesh bundle pin TD -fingerprint F` with a fingerprint from the sender";
 const CONFIRMED_START =
-  "ask the sender whether they meant this, then run `spire-mesh bundle pin` with their fingerprint";
+  "ask the sender whether they meant this, then run `spire-mesh bundle pin TD -fingerprint F` with their fingerprint";
 const NOTHING = "nothing: this record or a later one is held already";
 
 export const REFUSAL_ADVICE: Readonly<Record<RefusalCode, string>> = {
@@ -21,10 +21,11 @@ export const REFUSAL_ADVICE: Readonly<Record<RefusalCode, string>> = {
 
   TRUST_DOMAIN_UNKNOWN: "add -fingerprint with the record id that the sender read to you",
   OWN_TRUST_DOMAIN: "import the file at the partner, not at home",
-  FIRST_RECORD_UNNAMED: "run `spire-mesh export` here first",
+  FIRST_RECORD_UNNAMED: "run `spire-mesh export -o FILE` here first",
   FINGERPRINT_MISMATCH:
     "compare the fingerprint with the sender by voice, then ask for a new export",
-  WRONG_LINEAGE: "if the sender started anew, run `spire-mesh bundle pin` with the new fingerprint",
+  WRONG_LINEAGE:
+    "if the sender started anew, run `spire-mesh bundle pin TD -fingerprint F` with the new fingerprint",
   STALE: NOTHING,
   DUPLICATE: NOTHING,
 
@@ -53,7 +54,7 @@ export const REFUSAL_ADVICE: Readonly<Record<RefusalCode, string>> = {
   SVID_SIGNATURE_INVALID: NEW_EXPORT,
 
   HELD_EXPIRED_NOT_BUILT: NEW_START,
-  FORK: "ask the sender whether two daemons publish with one node key, then run `spire-mesh bundle pin` with the right fingerprint",
+  FORK: "ask the sender whether two daemons publish with one node key, then run `spire-mesh bundle pin TD -fingerprint F` with the right fingerprint",
   FORGED_OWN: "see FORGED_OWN in `spire-mesh status`: somebody else signs for this trust domain",
   STORE_FAILED:
     "nothing is wrong with the file: mend the disk of data_dir (see `spire-mesh status`), then import it again",

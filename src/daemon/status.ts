@@ -11,7 +11,7 @@ import type {
   TrustDomainStatus,
 } from "../admin-contract/status.ts";
 import { VERSION } from "../admin-contract/version.ts";
-import type { FindingCode } from "../core/mesh/finding.ts";
+import { type FindingCode, degrades } from "../core/mesh/finding.ts";
 import type { MeshState } from "../core/mesh/mesh-state.ts";
 import type { Partner } from "../core/mesh/partner.ts";
 import { NO_ROW, rowDigest } from "../core/mesh/rows.ts";
@@ -23,13 +23,6 @@ import type { PeerNetwork } from "../ports/peer-network.ts";
 
 /** A partner is `fresh` when one of its nodes answered a sync within this time. */
 const FRESH_MS = 5 * 60_000;
-/** Findings with which the daemon cannot do all of its work. */
-const DEGRADING: readonly FindingCode[] = [
-  "SPIRE_UNREACHABLE",
-  "ROWS_UNREAD",
-  "NODE_NOT_LISTED",
-  "STORE_FAILED",
-];
 
 export function statusOf(
   state: MeshState,
@@ -60,14 +53,20 @@ export function statusOf(
   };
 }
 
-/** Ready: SPIRE was read, its rows too, and SPIRE can sign for us. */
+/** Every finding that stands is a problem, those that degrade first; a warning alone leaves it ready. */
 export function healthOf(state: MeshState, stopping: boolean): Health {
   const is = daemonState(state, stopping);
-  const problems = [...state.findings.values()]
-    .filter(({ trustDomain }) => trustDomain === undefined)
-    .map(({ message, next }) => `${message}. Next: ${next}.`);
-  if (is === "starting" && problems.length === 0) problems.push("SPIRE Server was not read yet.");
-  return { ready: is === "ready", state: is, problems: is === "ready" ? [] : problems };
+  const { degrading = [], others = [] } = Object.groupBy(state.findings.values(), ({ code }) =>
+    degrades(code) ? "degrading" : "others",
+  );
+  const isUnread = is === "starting" && degrading.length === 0;
+  const problems = [
+    ...(isUnread ? ["SPIRE Server was not read yet."] : []),
+    ...[...degrading, ...others].map(
+      ({ message, next }) => `${message}. Next: ${next.replace(/\.$/, "")}.`,
+    ),
+  ];
+  return { ready: is === "ready", state: is, problems };
 }
 
 export function bundleEntry({ record, authorities }: VerifiedRecord): BundleEntry {
@@ -114,11 +113,12 @@ export function peerList(
   });
 }
 
+/** Ready: SPIRE was read, its rows too, SPIRE can sign for us, and nothing degrades that. */
 function daemonState(state: MeshState, stopping: boolean): DaemonState {
   if (stopping) return "stopping";
   const read = state.own.read !== undefined && state.rowsReadAtMs !== undefined;
   if (!read || stands(state, "NO_USABLE_CA")) return "starting";
-  return DEGRADING.some((code) => stands(state, code)) ? "degraded" : "ready";
+  return state.findings.values().some(({ code }) => degrades(code)) ? "degraded" : "ready";
 }
 
 /** Whether a finding about this daemon stands. */

@@ -1,6 +1,9 @@
 /** What status and health say of rows that SPIRE does not list, and of nodes: ours, and a peer's. */
 import { describe, expect, test } from "vitest";
 import type { Status, TrustDomainStatus } from "../../src/admin-contract/status.ts";
+import { FINDINGS, type FindingCode } from "../../src/core/mesh/finding.ts";
+import { raise } from "../../src/core/mesh/mesh-state.ts";
+import { subsystems } from "../../src/daemon/monitoring.ts";
 import { healthOf, peerList, statusOf } from "../../src/daemon/status.ts";
 import { compareBytes } from "../../src/core/std/bytes.ts";
 import { bundleOf, makeNodeKey, makePublisher, makeRecord } from "../arbitraries/record.ts";
@@ -46,6 +49,65 @@ describe("rows that cannot be listed", () => {
     daemon.send({ kind: "rows-unread", reason: "permission denied" });
     expect(rowOf(daemon)).toBe("unmanaged");
   });
+});
+
+/** Each as the state that it makes of a daemon that was ready. */
+const STATES: Readonly<Record<FindingCode, Status["state"]>> = {
+  SPIRE_UNREACHABLE: "degraded",
+  ROWS_UNREAD: "degraded",
+  NODE_NOT_LISTED: "degraded",
+  NODE_LISTED_TWICE: "ready",
+  NO_USABLE_CA: "starting",
+  STATE_TOO_BIG: "degraded",
+  AUTHORITY_UNPUBLISHABLE: "ready",
+  SPIRE_WENT_BACK: "degraded",
+  CONTINUITY_GAP: "degraded",
+  PIN_AWAITED: "ready",
+  FORK: "degraded",
+  FORGED_OWN: "degraded",
+  CONTESTED: "degraded",
+  ROW_REFUSED: "degraded",
+  AUTHORITIES_EXPIRED: "degraded",
+  STORE_FAILED: "degraded",
+};
+
+describe("a finding", () => {
+  for (const about of [undefined, alpha.trustDomain]) {
+    test.each(Object.entries(STATES))(
+      `%s of ${about ?? "the daemon"} makes it %s`,
+      async (...row) => {
+        const [code, expected] = row as [FindingCode, Status["state"]];
+        const daemon = await ready();
+        raise(daemon.state, code, about, "it is so", daemon.nowMs);
+        const is = code === "NO_USABLE_CA" && about !== undefined ? "degraded" : expected;
+        expect(statusNow(daemon).state).toBe(is);
+        const health = healthOf(daemon.state, false);
+        expect([health.state, health.ready]).toEqual([is, is === "ready"]);
+        expect(health.problems).toEqual([`it is so. Next: ${FINDINGS[code].next}.`]);
+        const pages = [...subsystems(daemon.state, false).values()];
+        expect(pages.every(({ isLive }) => isLive)).toBe(true);
+        expect(pages.every(({ isReady }) => isReady)).toBe(is !== "starting");
+      },
+    );
+  }
+
+  test("that degrades is the first problem, and a warning is one also while the daemon is ready", async () => {
+    const daemon = await ready();
+    raise(daemon.state, "PIN_AWAITED", alpha.trustDomain, "a record is awaited", daemon.nowMs);
+    expect(healthOf(daemon.state, false)).toMatchObject({ ready: true, problems: { length: 1 } });
+    raise(daemon.state, "CONTESTED", alpha.trustDomain, "the row is contested", daemon.nowMs);
+    const { ready: isReady, problems } = healthOf(daemon.state, false);
+    expect([isReady, problems.length]).toEqual([false, 2]);
+    expect(problems[0]).toContain("contested");
+  });
+});
+
+test("a daemon that has read nothing yet says so, whatever warns besides", async () => {
+  const daemon = await TestDaemon.start(bravo);
+  raise(daemon.state, "PIN_AWAITED", alpha.trustDomain, "a record is awaited", daemon.nowMs);
+  const { state, problems } = healthOf(daemon.state, false);
+  expect([state, problems[0]]).toEqual(["starting", "SPIRE Server was not read yet."]);
+  expect([...subsystems(daemon.state, false).values()].some(({ isReady }) => isReady)).toBe(false);
 });
 
 test("a daemon whose own record lists another node key is not healthy", async () => {

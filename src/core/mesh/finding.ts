@@ -1,74 +1,115 @@
-/** What an operator must know: one line each, until it is over. Shown by `status`, counted by metrics. */
+/**
+ * What an operator must know: one line each, until it is over. Shown by `status`, counted by metrics;
+ * docs/findings.md is this table to read.
+ */
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 
+/** `next` names commands as they are typed: FILE, TD (a trust domain) and F (a fingerprint) stand for values. */
 export const FINDINGS = {
   SPIRE_UNREACHABLE: {
     severity: "warning",
+    means:
+      "SPIRE Server does not answer. Bundles and rows stay as they are, and nothing is published",
     next: "check that SPIRE Server runs and that spire.socket_path is its API socket",
   },
   ROWS_UNREAD: {
     severity: "warning",
+    means:
+      "SPIRE Server answers, but not when its rows are listed: what they hold now is not known",
     next: "read SPIRE Server's log: it must answer ListFederatedBundles and ListFederationRelationships",
   },
   NODE_NOT_LISTED: {
     severity: "critical",
-    next: "stop the daemon and put node.key back from a backup; without one start on an empty data_dir, `spire-mesh export`, and partners `spire-mesh bundle pin` its record",
+    means: "the own record lists another node key than node.key has: partners refuse what it signs",
+    next: "stop the daemon and put node.key back from a backup; without one start on an empty data_dir, run `spire-mesh export -o FILE`, and partners `spire-mesh bundle pin TD -fingerprint F` with its record",
   },
   NODE_LISTED_TWICE: {
     severity: "warning",
+    means: "two trust domains list the same node key",
     next: "ask the operators of both trust domains whose node it is: a record lists its own nodes only",
   },
   NO_USABLE_CA: {
     severity: "critical",
+    means:
+      "SPIRE Server has no authority to publish or sign with; the daemon is not ready until it has one",
     next: "run `spire-server localauthority x509 show` and prepare and activate an authority",
   },
   STATE_TOO_BIG: {
     severity: "critical",
+    means: "one record cannot carry all authorities that still work, so none is published",
     next: "raise ca_ttl so that SPIRE lists fewer authorities at a time",
   },
   AUTHORITY_UNPUBLISHABLE: {
     severity: "warning",
+    means: "an authority of SPIRE Server is left out of the record",
     next: "replace the authority: partners' agents could not read it",
   },
   SPIRE_WENT_BACK: {
     severity: "critical",
+    means: "SPIRE Server counts below what was published, as after a restored datastore",
     next: "check that no revoked authority came back with the datastore, then restart this daemon; nothing is published meanwhile",
   },
   CONTINUITY_GAP: {
     severity: "critical",
-    next: "compare fingerprints with the domain's operator, then `spire-mesh bundle pin`",
+    means:
+      "a newer record does not follow from the one that partners hold, so that one stays in force",
+    next: "compare fingerprints with the domain's operator, then run `spire-mesh bundle pin TD -fingerprint F`",
   },
   PIN_AWAITED: {
     severity: "warning",
-    next: "import the record's file, or take the pin back: `spire-mesh bundle pin` with the held record's id",
+    means: "a record was pinned and has not arrived yet; the held one stays in force",
+    next: "import the record's file, or take the pin back: `spire-mesh bundle pin TD -fingerprint F` with the held record's id",
   },
   FORK: {
     severity: "critical",
+    means:
+      "two records of one version are signed for one trust domain: the first stays applied, the other is kept as evidence",
     next: "ask the domain's operator whether two daemons publish for it with one node key",
   },
   FORGED_OWN: {
     severity: "critical",
+    means: "a record of this trust domain is in the mesh that its SPIRE Server never said",
     next: "keep the record as evidence and rotate the authorities: somebody else signs for this domain",
   },
   CONTESTED: {
     severity: "critical",
-    next: "stop the other writer, then `spire-mesh import -replace`",
+    means:
+      "another program overwrites a row as often as it is written; each new content is still written at once",
+    next: "stop the other writer, then run `spire-mesh import FILE -replace` with the trust domain's last export: the row is written again",
   },
   ROW_REFUSED: {
     severity: "critical",
+    means: "SPIRE Server refuses a row",
     next: "read SPIRE Server's log; the row is tried again when the bundle changes",
   },
   AUTHORITIES_EXPIRED: {
     severity: "critical",
+    means: "all authorities of a partner have expired; its row stays as it is",
     next: "ask the domain's operator why its SPIRE Server does not rotate",
   },
   STORE_FAILED: {
     severity: "critical",
+    means: "the disk of data_dir takes nothing, so nothing new is accepted",
     next: "see the message: free space on the disk of data_dir, make it writable or raise the limit of open files; nothing new is accepted meanwhile",
   },
-} as const satisfies Record<string, { severity: "warning" | "critical"; next: string }>;
+} as const satisfies Record<
+  string,
+  { severity: "warning" | "critical"; means: string; next: string }
+>;
 
 export type FindingCode = keyof typeof FINDINGS;
+
+/** Warnings, as SPIRE Server restarts now and then; but without it no bundle is read and no row written. */
+const SPIRE_IS_AWAY: ReadonlySet<FindingCode> = new Set(["SPIRE_UNREACHABLE", "ROWS_UNREAD"]);
+
+/**
+ * Whether the daemon is `degraded`, and `healthcheck` exits 1, while such a finding stands: each
+ * critical one does that, whichever trust domain it is about, and those of a SPIRE Server that is
+ * away. `/ready` does not follow: what still works must not be taken out for it.
+ */
+export function degrades(code: FindingCode): boolean {
+  return FINDINGS[code].severity === "critical" || SPIRE_IS_AWAY.has(code);
+}
 
 export interface Finding {
   readonly code: FindingCode;

@@ -32,6 +32,7 @@ export class Member {
   readonly requestBudget = this.#budget("request");
   readonly lookupBudget = this.#budget("lookup");
   readonly answerBudget = this.#budget("answer");
+  readonly iwantBudget = this.#budget("iwant");
   readonly uselessBudget = this.#budget("useless");
   /** The last answer to it that was begun: the next one waits for it. */
   answering: Promise<unknown> = Promise.resolve();
@@ -101,6 +102,13 @@ export class Admission {
 
   admits(peerId: PeerId): boolean {
     return this.member(peerId) !== undefined;
+  }
+
+  /** Takes one from a budget of one of the trust domains, or says no. */
+  take(name: BudgetName, trustDomains: readonly string[]): boolean {
+    return trustDomains.some(
+      (each) => this.#accounts.get(each)?.take(name, this.#nowMs()) === true,
+    );
   }
 
   /** Replaces the nodes (32-byte public keys) of one trust domain; the own one is left out. */

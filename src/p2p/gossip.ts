@@ -89,6 +89,8 @@ export class Gossip {
       onRpc: (from, rpc) => this.#onRpc(from, rpc),
       onUnseen: async (from, look) => await this.#onUnseen(from, look),
       wants: (id, asked) => this.#wants(id, asked),
+      maySend: (id, bytes) =>
+        this.#memberOf(id)?.iwantBudget.take(this.#options.nowMs(), bytes) === true,
       onAttached: (peerId) => this.#events?.onAttached(peerId),
     });
     const { pubsub } = this.#inside;

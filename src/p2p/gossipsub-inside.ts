@@ -39,6 +39,8 @@ export interface GossipRules {
   onUnseen(from: PeerId, look: () => Promise<void>): Promise<void>;
   /** How many more of the messages that it has we want of a peer; `asked` since the heartbeat. */
   wants(peerId: string, asked: number): number;
+  /** Whether a peer that asked for a message gets so many bytes more of us. */
+  maySend(peerId: string, bytes: number): boolean;
   /** We have told a peer what we want. */
   onAttached(peerId: PeerId): void;
 }
@@ -51,6 +53,8 @@ interface Inside extends GossipSub {
   handleReceivedMessage(from: PeerId, message: RPC.Message): Promise<void>;
   /** Returns one entry or none. */
   handleIHave(peerId: string, ihave: readonly RPC.ControlIHave[]): RPC.ControlIWant[];
+  /** Returns the messages that the peer gets. */
+  handleIWant(peerId: string, iwant: readonly RPC.ControlIWant[]): RPC.Message[];
   /** Whether it was sent. */
   sendRpc(peerId: string, rpc: RPC): boolean;
   getScore(peerId: string): number;
@@ -64,6 +68,7 @@ const INSIDES = [
   "handleReceivedRpc",
   "handleReceivedMessage",
   "handleIHave",
+  "handleIWant",
   "sendRpc",
   "getScore",
   "iasked",
@@ -89,6 +94,7 @@ export class GossipsubInside {
     this.#askForRpcs();
     this.#askForMessages();
     this.#askForWants();
+    this.#askForAnswers();
     this.#splitRpcs();
   }
 
@@ -141,6 +147,14 @@ export class GossipsubInside {
       pubsub.iasked.set(peerId, asked + messageIDs.length);
       return [{ messageIDs }];
     };
+  }
+
+  /** It would send whatever it remembers, four times to each peer. */
+  #askForAnswers(): void {
+    const { pubsub } = this;
+    const handle = pubsub.handleIWant.bind(pubsub);
+    pubsub.handleIWant = (peerId, iwant) =>
+      handle(peerId, iwant).filter(({ data }) => this.#rules.maySend(peerId, data?.length ?? 0));
   }
 
   /** It would answer an IWANT in one RPC, however large, which its own reader does not take. */

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { expect, onTestFinished, test } from "vitest";
+import { sha256 } from "../../src/core/std/sha256.ts";
 import { Admission } from "../../src/p2p/admission.ts";
 import { Gossip } from "../../src/p2p/gossip.ts";
 import { type MeshNode, createMeshNode } from "../../src/p2p/libp2p-node.ts";
@@ -9,8 +10,9 @@ import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
 import { Wires } from "../../src/p2p/wire.ts";
 import { eventually } from "../compliance/peer-network.ts";
 import { startsRogues } from "../rogue/attacks.ts";
-import { message, subscription, undecodable } from "../rogue/gossip-rpcs.ts";
+import { iwant, message, subscription, undecodable } from "../rogue/gossip-rpcs.ts";
 import { GOSSIP_PROTOCOL, openStream } from "../rogue/rogue-node.ts";
+import { hear } from "./gossip-forwarders.ts";
 import { OPTIONS } from "./libp2p-peers.ts";
 
 const rogueNode = startsRogues();
@@ -21,10 +23,12 @@ const WORK = 600_000;
 const KIB = 1024;
 /** Of one trust domain, see account.ts. */
 const GOSSIP_BURST = 100;
+const IWANT_BURST = 8 * 1024 * KIB;
 
 /** A node with gossip alone, and whom it admits. */
 async function startGossip(): Promise<{
   node: MeshNode;
+  gossip: Gossip;
   admission: Admission;
   met: () => boolean;
   /** How often the forwarder of what was left is asked for a round of sync. */
@@ -38,7 +42,7 @@ async function startGossip(): Promise<{
     listen: OPTIONS.listen,
     announce: [],
     gater: {},
-    wires: new Wires(admission, { nowMs, log }),
+    wires: new Wires(admission, { nowMs, log, onHandshake: () => {} }),
     gossip: (components) => gossip.create(components),
   });
   await node.start();
@@ -46,7 +50,7 @@ async function startGossip(): Promise<{
   let met = false;
   let left = 0;
   gossip.start({ onAttached: () => (met = true), onLeft: () => (left += 1) });
-  return { node, admission, met: () => met, left: () => left };
+  return { node, gossip, admission, met: () => met, left: () => left };
 }
 
 test("what is beyond the budget is left, and its forwarder asked for a round", async () => {
@@ -61,6 +65,32 @@ test("what is beyond the budget is left, and its forwarder asked for a round", a
   stream.send(message(...records.slice(1)));
   stream.send(message(...records.slice(0, 1)));
   await eventually(() => left() === 1);
+});
+
+test("what it asks for again is sent within its budget of bytes, and no further", async () => {
+  const { node, gossip, admission, met } = await startGossip();
+  const rogue = await rogueNode();
+  admission.admit("first.test", [rogue.node]);
+  const heard: Uint8Array[] = [];
+  await rogue.onStream(GOSSIP_PROTOCOL, (stream) => {
+    void hear(stream, ({ messages }) => heard.push(...messages.flatMap(({ data }) => data ?? [])));
+  });
+  const [address] = node.getMultiaddrs();
+  const stream = await openStream(await rogue.dial(String(address)), GOSSIP_PROTOCOL);
+  await eventually(met);
+  const records = Array.from({ length: 4 }, () => randomBytes(100 * KIB));
+  for (const each of records) await gossip.publish(each); // It did not subscribe.
+  admission.member(rogue.libp2p.peerId)?.iwantBudget.take(0, IWANT_BURST - 200 * KIB);
+  stream.send(iwant(records.map(sha256)));
+  await eventually(() => heard.length === 2);
+  stream.send(iwant(records.map(sha256)));
+  stream.send(subscription());
+  const large = (): number => heard.filter(({ length }) => length > KIB).length;
+  await eventually(async () => {
+    await gossip.publish(randomBytes(64));
+    return heard.length > large();
+  });
+  expect(large()).toBe(2);
 });
 
 test("the one whose conduct is better now, not when the stream was opened", async () => {

@@ -69,7 +69,8 @@ async function forwarder(ours: RunningPeer, rogue: Rogue): Promise<Forwarder> {
   return made;
 }
 
-async function hear(stream: Stream, onRpc: (rpc: RPC) => void): Promise<void> {
+/** Reads the RPCs of a stream until it ends. */
+export async function hear(stream: Stream, onRpc: (rpc: RPC) => void): Promise<void> {
   const frames = lpStream(stream, { maxDataLength: RPC_BYTES_MAX });
   try {
     for (;;) onRpc(RPC.decode((await frames.read()).subarray()));

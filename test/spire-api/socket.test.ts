@@ -105,11 +105,11 @@ describe("the client over a Unix socket", () => {
     },
   );
 
-  test.for([
+  test.each([
     ["GetBundle", 32, async () => await api.bundle.getBundle({})],
     ["MintX509SVID", 1, async () => await api.svid.mintX509SVID({})],
     ["Check", 1, async () => await api.health.check({})],
-  ] as const)("reads no answer to %s above %i MiB", async ([, mebibytes, call]) => {
+  ] as const)("reads no answer to %s above %i MiB", async (_name, mebibytes, call) => {
     const most = mebibytes * 1024 * 1024;
     await serveBytes(frame(most));
     await expect(call()).rejects.toMatchObject({ code: Code.Unimplemented }); // It was cut short.

@@ -162,6 +162,14 @@ export function raise(
   return known === undefined ? [tell({ kind: "finding-raised", finding })] : [];
 }
 
+export function isRaised(
+  state: MeshState,
+  code: FindingCode,
+  trustDomain: TrustDomain | undefined,
+): boolean {
+  return state.findings.has(`${code} ${trustDomain ?? ""}`);
+}
+
 export function clear(
   state: MeshState,
   code: FindingCode,

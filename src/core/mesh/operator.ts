@@ -186,7 +186,7 @@ export function onRowDeleted(
   row.ordered = undefined;
   if (outcome.kind === "equal") {
     row.seen = NO_ROW;
-    row.writesMs = []; // Nobody else overwrote them: it went by our own order.
+    row.kept = undefined; // Nobody else overwrote it: it went by our own order.
     if (ticket !== undefined) return removeDomain(state, partner, ticket);
     // Else whoever asked was told that SPIRE is away.
   }

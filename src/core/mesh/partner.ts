@@ -20,19 +20,15 @@ export interface Pin {
 export interface Row {
   /** Undefined before the first read; "none" when there is no row. */
   seen: string | undefined;
-  /** What the row shall be; `writesMs` and `contested` are about this content. */
-  content: string | undefined;
   ordered: string | undefined;
   /** The newest order is not ended yet; what is seen meanwhile says nothing. */
   writing: boolean;
-  /** The newest order repeats the content of the one before: somebody else wrote meanwhile. */
-  rewriting: boolean;
-  /** When it was written, in the last ten minutes. */
-  writesMs: readonly number[];
+  /** What it was when it was last as it shall be. Undefined before, and after a deletion. */
+  kept: string | undefined;
+  /** When it was put back as it was kept, whatever that was by then; in the last ten minutes. */
+  rewritesMs: readonly number[];
   /** Content that SPIRE refused. */
   refused: string | undefined;
-  /** Somebody else overwrote it as often as it may be written. */
-  contested: boolean;
   provenEqualAtMs: number | undefined;
   appliedAtMs: number | undefined;
 }
@@ -63,13 +59,11 @@ export interface SlotToStore {
 function newRow(): Row {
   return {
     seen: undefined,
-    content: undefined,
     ordered: undefined,
     writing: false,
-    rewriting: false,
-    writesMs: [],
+    kept: undefined,
+    rewritesMs: [],
     refused: undefined,
-    contested: false,
     provenEqualAtMs: undefined,
     appliedAtMs: undefined,
   };

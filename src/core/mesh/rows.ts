@@ -1,14 +1,15 @@
 /**
- * Keeps SPIRE's rows as policy says: orders a write only on a real difference, counts how often the
- * same content had to be written, and stands down when somebody else keeps writing.
+ * Keeps SPIRE's rows as policy says: orders a write only on a real difference, counts how often a row
+ * had to be put back as it was kept, and stands down when somebody else keeps writing.
  *
- *     kept ── 4 writes of one content in 10 min, and it is overwritten again ──▶ CONTESTED
- *      ▲ ▲                                                                        │     │
- *      │ └────────── nothing was written for 10 min, and it is as it shall be ────┘     │
- *      └──────────── a new content: a rotation or a revocation is written at once ──────┘
+ *     kept ── put back 3 times in 10 min, and overwritten again ──────────────▶ CONTESTED
+ *      ▲                                                                            │
+ *      └── nothing was written for 10 min and it is as it shall be, or -replace ────┘
  *
- * Law: whatever the other writer does, one content is written at most 4 times in 10 min, and while it
- * is contested once.
+ * Law: a content other than the row was last kept as is written at once, contested or not: a rotation,
+ * a revocation. A row is put back at most 3 times in 10 min, whatever its contents were, and while it
+ * is contested once. So it is written as often as its partner changes it, and 3 times more in 10 min.
+ * A partner may gossip two changes a second; ROW_PAUSE_MS lets one write a second through.
  */
 import { toHex } from "../std/bytes.ts";
 import { sha256Hex } from "../std/sha256.ts";
@@ -16,16 +17,18 @@ import { desiredRow } from "../policy/row.ts";
 import { type TrustBundle, authoritiesDigest } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Effect } from "./effect.ts";
-import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
+import { type MeshState, clear, isRaised, raise, tell } from "./mesh-state.ts";
 import type { Partner } from "./partner.ts";
 import type { ListedRow, RowOrder, RowOutcome } from "./row-order.ts";
 
 /**
- * Writes of one content in ten minutes: the first and three more. When that is not enough two writers
- * fight, and each flip reaches every workload 0.8 to 5 s later (measured); what follows is refused.
+ * How often a row is put back in ten minutes. When that is not enough two writers fight, and each
+ * flip reaches every workload 0.8 to 5 s later (measured). Above: CONTESTED, and it is left as it is.
  */
-const ROW_WRITES_MAX = 4;
-const ROW_WRITES_WINDOW_MS = 10 * 60_000;
+const REWRITES_MAX = 3;
+/** The same while it is contested: so that a partner is not lost for good where nobody looks. */
+const CONTESTED_REWRITES_MAX = 1;
+const REWRITES_WINDOW_MS = 10 * 60_000;
 /** gRPC status INVALID_ARGUMENT: SPIRE cannot read an authority (docs/protocol.md 6). */
 const STATUS_INVALID_ARGUMENT = 3;
 /** What stands for the digest of a row that is not there. */
@@ -66,29 +69,27 @@ export function reconcileRow(state: MeshState, partner: Partner, nowMs: number):
   }
   const effects = clear(state, "AUTHORITIES_EXPIRED", trustDomain);
   const digest = rowDigest(desired);
-  if (row.content !== digest) {
-    row.content = digest;
-    row.writesMs = [];
-    row.contested = false;
-  }
-  const writes = row.writesMs.filter((atMs) => Math.abs(nowMs - atMs) < ROW_WRITES_WINDOW_MS);
-  if (row.seen === digest) {
+  const isRecent = (atMs: number): boolean => Math.abs(nowMs - atMs) < REWRITES_WINDOW_MS;
+  row.rewritesMs = row.rewritesMs.filter(isRecent);
+  if (row.seen === digest && !row.writing) {
     row.provenEqualAtMs = nowMs;
+    row.kept = digest;
     row.refused = undefined;
-    if (writes.length === 0) effects.push(...endContest(state, partner)); // The last one was left alone.
+    const wasLeftAlone = row.rewritesMs.length === 0 && !isRecent(row.appliedAtMs ?? -Infinity);
+    if (wasLeftAlone) effects.push(...endContest(state, partner));
     return [...effects, ...clear(state, "ROW_REFUSED", trustDomain)];
   }
   if (row.refused === digest) return effects;
   if (row.writing && row.ordered === digest) return effects;
-  if (writes.length >= (row.contested ? 1 : ROW_WRITES_MAX)) {
-    row.contested = true;
+  const isContested = isRaised(state, "CONTESTED", trustDomain);
+  const rewritesMax = isContested ? CONTESTED_REWRITES_MAX : REWRITES_MAX;
+  const isRewrite = row.kept === digest && !row.writing; // Else another content is under way.
+  if (isRewrite && row.rewritesMs.length >= rewritesMax) {
     return [
       ...effects,
       ...raise(state, "CONTESTED", trustDomain, whoFights(state, trustDomain), nowMs),
     ];
   }
-  row.writesMs = writes;
-  row.rewriting = row.ordered === digest;
   row.ordered = digest;
   row.writing = true;
   const order: RowOrder = { kind: "set", trustDomain, bundle: desired };
@@ -97,8 +98,7 @@ export function reconcileRow(state: MeshState, partner: Partner, nowMs: number):
 
 /** The other writer is gone, as the row shows or an operator says. */
 export function endContest(state: MeshState, { pin, row }: Partner): Effect[] {
-  row.contested = false;
-  row.writesMs = [];
+  row.rewritesMs = [];
   return clear(state, "CONTESTED", pin.trustDomain);
 }
 
@@ -110,34 +110,33 @@ export function onRowEnded(
 ): Effect[] {
   const partner = state.partners.get(order.trustDomain);
   if (partner === undefined || order.kind === "delete" || outcome.kind === "superseded") return [];
+  const { row } = partner;
   const digest = rowDigest(order.bundle);
-  const isNewest = digest === partner.row.ordered;
-  // Also told when a second look finds the row overwritten, and then nothing was written.
-  const wasWriting = isNewest && partner.row.writing;
-  if (isNewest) partner.row.writing = false;
-  if (wasWriting && (outcome.kind === "different" || (outcome.kind === "equal" && outcome.wrote))) {
-    partner.row.writesMs = [...partner.row.writesMs, nowMs];
-  }
+  // "different" is also told when a second look finds the row overwritten: nothing was written then.
+  const isEqual = outcome.kind === "equal";
+  const wasWritten = isEqual ? outcome.wrote : outcome.kind === "different" && row.writing;
+  const isRewrite = wasWritten && row.kept === digest;
+  if (isRewrite) row.rewritesMs = [...row.rewritesMs, nowMs];
+  if (isEqual || wasWritten) row.kept = digest;
+  if (row.ordered === digest) row.writing = false;
   if (outcome.kind === "different") {
-    partner.row.seen = outcome.found === undefined ? NO_ROW : rowDigest(outcome.found);
+    row.seen = outcome.found === undefined ? NO_ROW : rowDigest(outcome.found);
     return reconcileRow(state, partner, nowMs);
   }
   if (outcome.kind === "refused") {
     // What SPIRE finds wrong with the content stays wrong; anything else is tried at the next read.
-    if (outcome.status === STATUS_INVALID_ARGUMENT) partner.row.refused = digest;
-    else if (isNewest) partner.row.ordered = undefined;
+    if (outcome.status === STATUS_INVALID_ARGUMENT) row.refused = digest;
     const message = `SPIRE refused the row of ${order.trustDomain} with status ${outcome.status}: ${outcome.message}`;
     return raise(state, "ROW_REFUSED", order.trustDomain, message, nowMs);
   }
-  partner.row.seen = digest;
-  partner.row.refused = undefined;
+  row.seen = digest;
+  row.refused = undefined;
   const effects = clear(state, "ROW_REFUSED", order.trustDomain);
   if (outcome.wrote) {
-    partner.row.appliedAtMs = nowMs;
+    row.appliedAtMs = nowMs;
     const { sequenceNumber, x509Authorities } = order.bundle;
     const x509Sha256 = x509Authorities.map(({ der }) => sha256Hex(der));
     const { trustDomain } = order;
-    const isRewrite = partner.row.rewriting;
     effects.push(
       tell({ kind: "bundle-written", trustDomain, sequenceNumber, x509Sha256, isRewrite }),
     );
@@ -149,7 +148,7 @@ function whoFights(state: MeshState, trustDomain: TrustDomain): string {
   const who = state.relationships.has(trustDomain)
     ? "SPIRE Server itself, by its FederationRelationship"
     : "another program, or a static federates_with of server.conf";
-  return `the row of ${trustDomain} was overwritten ${ROW_WRITES_MAX} times in 10 min by ${who}; the same content is written once in 10 min now, a new one at once`;
+  return `the row of ${trustDomain} was put back ${REWRITES_MAX} times in 10 min and overwritten each time by ${who}; it is put back once in 10 min now, a new content is written at once`;
 }
 
 export function rowDigest(bundle: TrustBundle): string {

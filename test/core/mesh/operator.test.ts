@@ -65,16 +65,17 @@ describe("an import", () => {
 
   test("that is refused does not stand a contested row up again", async () => {
     const daemon = await holding();
-    daemon.partner(trustDomain).row.contested = true;
+    daemon.readRows(foreign);
+    while (daemon.orders.length > 0) daemon.endRow({ kind: "different", found: foreign });
     expect(daemon.import(genesis, { replace: true, fingerprint: second.idHex })).toBe(
       "FINGERPRINT_MISMATCH",
     );
     expect(daemon.import(makePublisher("alpha.test").genesis, { replace: true })).toBe(
       "WRONG_LINEAGE",
     );
-    expect(daemon.partner(trustDomain).row.contested).toBe(true);
+    expect(daemon.findings).toEqual(["CONTESTED"]);
     expect(daemon.import(genesis, { replace: true })).toBe("unchanged");
-    expect(daemon.partner(trustDomain).row.contested).toBe(false);
+    expect(daemon.findings).toEqual([]);
   });
 
   test("that overtook the end of a forget is asked for again", async () => {
@@ -226,7 +227,7 @@ describe("forget", () => {
     daemon.endRow();
     daemon.readRows(bundleOf(second.state));
     expect(daemon.orders).toEqual([]);
-    expect(daemon.partner(trustDomain).row.writesMs).toHaveLength(1);
+    expect(daemon.partner(trustDomain).row.rewritesMs).toEqual([]);
   });
 
   test("is given up when SPIRE goes away, and refused while it is", async () => {

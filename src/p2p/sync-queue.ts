@@ -3,9 +3,9 @@
  * it lists, and of those that wait the one comes first that was served longest ago: who answers
  * slowly or never keeps nobody else from us.
  *
- *     wanted ── a place is free, its pause is over ──▶ under way ──▶ finished: no pause
- *       ▲                                                  │ └──────▶ failed: a pause, each twice as long
- *       └──────────── not done in its time ────────────────┘
+ *     wanted ── a place is free, no backoff ──▶ under way ──▶ finished: no backoff
+ *       ▲                                           │ └──────▶ failed: a backoff, each twice as long
+ *       └─────────── not done in its time ──────────┘
  *
  * A node that two trust domains list is served as whichever was served longest ago: who lists a
  * foreign node lends it a turn and takes none. What is remembered lives as long as the account or the
@@ -19,9 +19,9 @@ import type { Member } from "./admission.ts";
 /** Rounds of ours under way: each may bring 64 records for the core to verify. Above: they wait. */
 const ROUNDS_AT_ONCE = 8;
 /** After a round that failed, then twice as long after each; an honest peer recovers in seconds. */
-const PAUSE_FROM_MS = 5_000;
+const BACKOFF_FROM_MS = 5_000;
 /** One round in so long is what a peer costs that never answers. */
-const PAUSE_TO_MS = 5 * 60_000;
+const BACKOFF_TO_MS = 5 * 60_000;
 
 /**
  * What came of a round. `refused`: the peer said no at once, as one does that has not imported us yet;
@@ -41,20 +41,20 @@ export interface SyncTurn extends Chance {
   readonly over: PromiseWithResolvers<void>;
 }
 
-interface Pause {
+interface Backoff {
   /** In a row. */
   readonly failures: number;
   readonly untilMs: number;
-  readonly isForgiven: boolean;
+  readonly wasReset: boolean;
 }
 
-const NO_PAUSE: Pause = { failures: 0, untilMs: -Infinity, isForgiven: false };
+const NO_BACKOFF: Backoff = { failures: 0, untilMs: -Infinity, wasReset: false };
 
 export class SyncQueue {
   /** The caller bounds it: connected members. */
   readonly #waiting = new Map<Member, PromiseWithResolvers<void>>();
   readonly #underWay = new Set<SyncTurn>();
-  readonly #pauses = new WeakMap<Member, Pause>();
+  readonly #backoffs = new WeakMap<Member, Backoff>();
   /** The number of the last round of each; 0 before the first. */
   readonly #served = new WeakMap<Account, number>();
   #turns = 0;
@@ -85,26 +85,26 @@ export class SyncQueue {
   end(turn: SyncTurn, outcome: SyncOutcome, nowMs: number): void {
     const { member, over } = turn;
     this.#underWay.delete(turn);
-    if (outcome === "finished") this.#pauses.delete(member);
-    if (outcome === "failed") this.#pause(member, nowMs);
+    if (outcome === "finished") this.#backoffs.delete(member);
+    if (outcome === "failed") this.#backOff(member, nowMs);
     if (outcome === "unfinished") void this.want(member);
     over.resolve();
   }
 
   /**
-   * The peer may have got well, as it connected anew: its pause is over. Once, until a round with it
-   * is finished: else whoever connects again and again would have no pause.
+   * The peer may have got well, as it connected anew: its backoff is over. Once, until a round with it
+   * is finished: else whoever connects again and again would have none.
    */
-  forgive(member: Member): void {
-    const pause = this.#pauses.get(member);
-    if (pause === undefined || pause.isForgiven) return;
-    this.#pauses.set(member, { ...pause, untilMs: -Infinity, isForgiven: true });
+  resetBackoff(member: Member): void {
+    const backoff = this.#backoffs.get(member);
+    if (backoff === undefined || backoff.wasReset) return;
+    this.#backoffs.set(member, { ...backoff, untilMs: -Infinity, wasReset: true });
   }
 
-  /** When the first of those that wait has its pause behind it; undefined when none has one. */
-  pausedUntilMs(nowMs: number): number | undefined {
+  /** When the first backoff of those that wait is over; undefined when none has one. */
+  backoffUntilMs(nowMs: number): number | undefined {
     const untilMs = [...this.#waiting.keys()]
-      .map((member) => this.#pauseOf(member).untilMs)
+      .map((member) => this.#backoffOf(member).untilMs)
       .filter((each) => each > nowMs);
     return untilMs.length === 0 ? undefined : Math.min(...untilMs);
   }
@@ -133,7 +133,7 @@ export class SyncQueue {
     const underWay = [...this.#underWay];
     const busy = new Set<Account | Member>(underWay.flatMap((turn) => [turn.account, turn.member]));
     const free = [...members].filter(
-      (member) => !busy.has(member) && this.#pauseOf(member).untilMs <= nowMs,
+      (member) => !busy.has(member) && this.#backoffOf(member).untilMs <= nowMs,
     );
     return free.flatMap((member) =>
       [...member.accounts.values()]
@@ -152,14 +152,14 @@ export class SyncQueue {
       );
   }
 
-  #pause(member: Member, nowMs: number): void {
-    const { failures, isForgiven } = this.#pauseOf(member);
-    const pauseMs = Math.min(PAUSE_TO_MS, PAUSE_FROM_MS * 2 ** failures);
-    const untilMs = nowMs + pauseMs;
-    this.#pauses.set(member, { failures: failures + 1, untilMs, isForgiven });
+  #backOff(member: Member, nowMs: number): void {
+    const { failures, wasReset } = this.#backoffOf(member);
+    const backoffMs = Math.min(BACKOFF_TO_MS, BACKOFF_FROM_MS * 2 ** failures);
+    const untilMs = nowMs + backoffMs;
+    this.#backoffs.set(member, { failures: failures + 1, untilMs, wasReset });
   }
 
-  #pauseOf(member: Member): Pause {
-    return this.#pauses.get(member) ?? NO_PAUSE;
+  #backoffOf(member: Member): Backoff {
+    return this.#backoffs.get(member) ?? NO_BACKOFF;
   }
 }

@@ -32,6 +32,11 @@ import type { SyncFrames } from "./sync-stream.ts";
  * left waits for another round.
  */
 const FETCHES_MAX = 256;
+/**
+ * Wants in a fetch of ours: one record for each leaves room in the reply, so that it is not cut. Above:
+ * the next fetch.
+ */
+const WANTS_ASKED_MAX = Math.min(WANTS_MAX, SYNC_REPLY_RECORDS_MAX - 1);
 /** Domains compared for the price of one record looked up: 10 ms for 1,024 (measured), and more. */
 const COMPARED_A_LOOKUP = 8;
 
@@ -62,6 +67,15 @@ export interface AnsweringBudget {
 }
 
 /**
+ * How far the rounds with one peer came. One that ends early is gone on with: were it begun anew, what
+ * we refuse of the first domains would keep the last ones from us for ever.
+ */
+export interface SyncProgress {
+  /** The next round begins behind this domain and ends with it. Undefined once one was finished. */
+  after: TrustDomain | undefined;
+}
+
+/**
  * Asks one peer. Resolves with what it holds of the domains that `source` wants, after every record
  * that it could give us was handed over; with nothing when the time was up before; or with the reason
  * why it was not a proper answer.
@@ -71,20 +85,24 @@ export async function askPeer(
   source: SyncSource,
   onRecords: OnRecords,
   budget: AskingBudget,
+  progress: SyncProgress,
 ): Promise<Result<readonly SyncEntry[] | undefined, string>> {
   const heldByPeer: SyncEntry[] = [];
   let isDone = true;
-  for (const wanted of inSlices(sortedNames(source.wanted()))) {
+  for (const wanted of slicesBehind(progress.after, sortedNames(source.wanted()))) {
     isDone = budget.mayGoOn();
     if (!isDone) break;
     const answer = await compare(stream, source, wanted);
     if (!answer.ok) return answer;
-    const fetched = await fetchMissing(stream, source, answer.value, onRecords, budget);
+    const fetched = await fetchMissing(stream, source, answer.value, onRecords, budget, progress);
     if (!fetched.ok) return fetched;
     heldByPeer.push(...answer.value);
     isDone = fetched.value;
+    if (!isDone) break;
+    progress.after = wanted.at(-1);
   }
   await stream.finish();
+  if (isDone) progress.after = undefined;
   return ok(isDone ? heldByPeer : undefined);
 }
 
@@ -161,25 +179,36 @@ async function fetchMissing(
   entries: readonly SyncEntry[],
   onRecords: OnRecords,
   budget: AskingBudget,
+  progress: SyncProgress,
 ): Promise<Result<boolean, string>> {
   const answered = new Set<string>();
   let missing = source.missing(entries);
+  let most = WANTS_ASKED_MAX;
   for (let fetch = 0; fetch < FETCHES_MAX; fetch += 1) {
-    const wants = nextWants(missing, answered);
+    const wants = nextWants(missing, answered, most);
     if (wants.length === 0) break;
     if (!budget.mayGoOn()) return ok(false);
+    progress.after = wants.at(-1)?.trustDomain; // Should it fail, it is not asked first again.
     await stream.send(encodeRequest({ kind: "fetch", wants }));
     const frame = await stream.receive();
     if (frame === undefined) return no("no answer to a fetch");
     const envelopes = decodeRecords(frame);
     if (!envelopes.ok) return envelopes;
-    const reached = mayBeCut(envelopes.value) ? wants.slice(0, 1) : wants;
+    const isCut = mayBeCut(envelopes.value);
+    const reached = isCut ? wants.slice(0, 1) : wants;
     for (const want of reached) answered.add(wantKey(want));
+    progress.after = reached.at(-1)?.trustDomain;
     const verdicts = envelopes.value.length === 0 ? [] : await onRecords(envelopes.value);
     missing = source.missing(entries);
-    if (!budget.mayWaste(waste(verdicts, satisfied(wants, missing)))) {
+    const useful = satisfied(wants, missing);
+    if (!budget.mayWaste(waste(verdicts, useful))) {
       return no("more records of no use than its budget");
     }
+    // A reply that is not cut answers every want: so what we refuse is soon asked for once.
+    most =
+      isCut && useful === 0
+        ? Math.max(1, Math.floor(most / 2))
+        : Math.min(most * 2, WANTS_ASKED_MAX);
   }
   return ok(true);
 }
@@ -219,11 +248,12 @@ function mayBeCut(envelopes: readonly Uint8Array[]): boolean {
 function nextWants(
   missing: readonly SyncWant[],
   answered: ReadonlySet<string>,
+  most: number,
 ): readonly SyncWant[] {
   const next: SyncWant[] = [];
   const named = new Set<string>();
   for (const want of missing) {
-    if (next.length === WANTS_MAX) break;
+    if (next.length === most) break;
     if (named.has(want.trustDomain) || answered.has(wantKey(want))) continue;
     named.add(want.trustDomain);
     next.push(want);
@@ -239,6 +269,16 @@ function wantKey({ trustDomain, above, recordId }: SyncWant): string {
 function sortedNames(names: readonly string[]): readonly TrustDomain[] {
   const checked = new Set(names.map(readTrustDomain).filter((name) => name !== undefined));
   return [...checked].sort((left, right) => compareBytes(toUtf8(left), toUtf8(right)));
+}
+
+/** What is compared at once, each ascending: what sorts behind this name, then the others. */
+function* slicesBehind(
+  after: TrustDomain | undefined,
+  names: readonly TrustDomain[],
+): Generator<readonly TrustDomain[]> {
+  const isBehind = (name: TrustDomain): boolean => after === undefined || name > after;
+  yield* inSlices(names.filter(isBehind));
+  yield* inSlices(names.filter((name) => !isBehind(name)));
 }
 
 function* inSlices(names: readonly TrustDomain[]): Generator<readonly TrustDomain[]> {

@@ -1,16 +1,16 @@
 /**
  * One stream of `/spire-mesh/sync/1.0.0`: frames with a length in front, each of bounded size and
- * with a deadline (patience.ts), all below the signal of the whole round.
+ * with a deadline.
  */
 import type { Stream } from "@libp2p/interface";
 import { lpStream } from "@libp2p/utils";
-import type { Patience } from "./patience.ts";
 
 export interface SyncStreamOptions {
   /** Largest frame taken. A longer one fails before any of it is read. */
   readonly frameBytesMax: number;
-  readonly patience: Patience;
-  /** Ends the round. */
+  /** The longest that the other side may keep us waiting for one frame to go or to come. */
+  readonly frameDeadlineMs: number;
+  /** Ends every wait. */
   readonly signal: AbortSignal;
 }
 
@@ -72,9 +72,9 @@ export class SyncStream {
   }
 
   async #within<Value>(action: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
-    const { signal, patience } = this.#options;
+    const { signal, frameDeadlineMs } = this.#options;
     try {
-      return await patience.within(signal, action);
+      return await action(AbortSignal.any([signal, AbortSignal.timeout(frameDeadlineMs)]));
     } catch (cause) {
       throw new SyncStreamFailure(cause instanceof Error ? cause.message : String(cause), {
         cause,

@@ -10,10 +10,15 @@ import type { Result } from "../core/std/result.ts";
 import type { PeerNetworkEvents, SyncSource, Verdict } from "../ports/peer-network.ts";
 import type { Admission, Member } from "./admission.ts";
 import type { PeerNetworkLog } from "./log.ts";
-import { Patience } from "./patience.ts";
 import { REQUEST_BYTES_MAX } from "./sync-frames.ts";
 import { type SyncOutcome, SyncQueue, type SyncTurn } from "./sync-queue.ts";
-import { type AnsweringBudget, type AskingBudget, answerPeer, askPeer } from "./sync-round.ts";
+import {
+  type AnsweringBudget,
+  type AskingBudget,
+  type SyncProgress,
+  answerPeer,
+  askPeer,
+} from "./sync-round.ts";
 import { SyncStream, SyncStreamFailure } from "./sync-stream.ts";
 
 export const SYNC_PROTOCOL = "/spire-mesh/sync/1.0.0";
@@ -22,19 +27,14 @@ export const SYNC_PROTOCOL = "/spire-mesh/sync/1.0.0";
  * the stream is reset.
  */
 export const INBOUND_SYNC_STREAMS_MAX = 8;
-/** A peer stays quiet so long within a round only when it is stuck. */
+/** A peer stays quiet so long within a round only when it is stuck. Then: the round failed. */
 const FRAME_DEADLINE_MS = 5_000;
-/**
- * How long a peer may keep us waiting in a whole round, beyond a second for each frame: two long
- * collections of garbage. Above: a second is the deadline of each frame that is left.
- */
-const SILENCE_MS_MAX = 10_000;
 /** Of frame deadlines: whoever asks us verifies 64 records before it asks again. */
 const REQUEST_DEADLINES = 3;
-/** A round that is not done by then goes on when the other trust domains had their turn. */
+/** Nothing more is asked by then: the round goes on when the other trust domains had their turn. */
 const TURN_MS = 20_000;
-/** A round that neither side ended by then ends. */
-const ROUND_DEADLINE_MS = 60_000;
+/** Who does not admit us says so in a round trip; who takes longer to say it fails. */
+const REFUSAL_MS = 1_000;
 /** Daemons that started together shall not ask together: each wait is 80 to 120 % of the interval. */
 const JITTER = 0.2;
 
@@ -70,8 +70,9 @@ export class Sync {
   /** Peers asked for what was left within the last interval, by id; whether more was left since. */
   readonly #repairs = new Map<string, { readonly timer: NodeJS.Timeout; again: boolean }>();
   #timer: NodeJS.Timeout | undefined;
-  /** Until a peer that waits has its pause behind it. */
-  #pauseTimer: NodeJS.Timeout | undefined;
+  readonly #progress = new WeakMap<Member, SyncProgress>();
+  /** Until the backoff of a peer that waits is over. */
+  #backoffTimer: NodeJS.Timeout | undefined;
 
   constructor(options: SyncOptions, ports: SyncPorts) {
     this.#options = options;
@@ -91,7 +92,7 @@ export class Sync {
 
   stop(): void {
     clearTimeout(this.#timer);
-    clearTimeout(this.#pauseTimer);
+    clearTimeout(this.#backoffTimer);
     for (const { timer } of this.#repairs.values()) clearTimeout(timer);
     this.#stopping.abort(new Error("stopping"));
     this.#queue.clear();
@@ -112,7 +113,7 @@ export class Sync {
   /** The same with a peer that may have got well: it connected anew, or shows that it admits us. */
   async afresh(peerId: PeerId): Promise<void> {
     const member = this.#member(peerId);
-    if (member !== undefined) this.#queue.forgive(member);
+    if (member !== undefined) this.#queue.resetBackoff(member);
     await this.now(peerId);
   }
 
@@ -156,12 +157,11 @@ export class Sync {
         return await turn;
       },
     };
-    const patience = new Patience({
+    const frames = new SyncStream(stream, {
+      frameBytesMax: REQUEST_BYTES_MAX,
       frameDeadlineMs: frameDeadlineMs * REQUEST_DEADLINES,
-      silenceMs: ROUND_DEADLINE_MS,
-      nowMs,
+      signal: this.#stopping.signal,
     });
-    const frames = this.#frames(stream, REQUEST_BYTES_MAX, patience);
     await this.#within(frames, member, async () => {
       return await answerPeer(frames, this.#ports.source, budget);
     });
@@ -178,10 +178,10 @@ export class Sync {
       void this.#round(turn);
       turn = this.#queue.begin(nowMs());
     }
-    clearTimeout(this.#pauseTimer);
-    const untilMs = this.#queue.pausedUntilMs(nowMs());
+    clearTimeout(this.#backoffTimer);
+    const untilMs = this.#queue.backoffUntilMs(nowMs());
     if (untilMs === undefined) return;
-    this.#pauseTimer = setTimeout(() => this.#beginRounds(), Math.ceil(untilMs - nowMs()));
+    this.#backoffTimer = setTimeout(() => this.#beginRounds(), Math.ceil(untilMs - nowMs()));
   }
 
   async #round(turn: SyncTurn): Promise<void> {
@@ -197,10 +197,14 @@ export class Sync {
     const { peerId } = member;
     const id = peerId.toString();
     const beganMs = nowMs();
-    const patience = new Patience({ frameDeadlineMs, silenceMs: SILENCE_MS_MAX, nowMs });
-    const stream = await this.#open(member, patience);
-    if (stream === undefined) return patience.isWhole ? "refused" : "failed";
-    const frames = this.#frames(stream, SYNC_REPLY_BYTES_MAX, patience);
+    const atOnce = (): SyncOutcome => (nowMs() - beganMs < REFUSAL_MS ? "refused" : "failed");
+    const stream = await this.#open(member, frameDeadlineMs);
+    if (stream === undefined) return atOnce();
+    const frames = new SyncStream(stream, {
+      frameBytesMax: SYNC_REPLY_BYTES_MAX,
+      frameDeadlineMs,
+      signal,
+    });
     const onRecords = async (envelopes: readonly Uint8Array[]): Promise<readonly Verdict[]> =>
       signal.aborted ? envelopes.map(() => "unjudged") : await events.onSyncRecords(envelopes, id);
     const budget: AskingBudget = {
@@ -208,7 +212,7 @@ export class Sync {
       mayWaste: (records) => member.uselessBudget.take(nowMs(), records),
     };
     const answer = await this.#within(frames, member, async () => {
-      const held = await askPeer(frames, source, onRecords, budget);
+      const held = await askPeer(frames, source, onRecords, budget, this.#progressOf(member));
       if (held.ok && held.value !== undefined && !signal.aborted) {
         this.#ports.onAnswered(peerId);
         events.onSynced(id, held.value);
@@ -216,24 +220,24 @@ export class Sync {
       return held;
     });
     if (answer !== undefined) return answer.value === undefined ? "unfinished" : "finished";
-    return patience.isWhole && frames.received === 0 ? "refused" : "failed";
+    return frames.received === 0 ? atOnce() : "failed";
   }
 
-  async #open({ peerId }: Member, patience: Patience): Promise<Stream | undefined> {
+  #progressOf(member: Member): SyncProgress {
+    const progress = this.#progress.get(member) ?? { after: undefined };
+    this.#progress.set(member, progress);
+    return progress;
+  }
+
+  async #open({ peerId }: Member, deadlineMs: number): Promise<Stream | undefined> {
     const { log } = this.#options;
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(deadlineMs)]);
     try {
-      return await patience.within(this.#stopping.signal, async (signal) => {
-        return await this.#ports.openStream(peerId, signal);
-      });
+      return await this.#ports.openStream(peerId, signal);
     } catch (error) {
       log("debug", "sync: no stream", { peer_id: peerId.toString(), reason: String(error) });
       return undefined;
     }
-  }
-
-  #frames(stream: Stream, frameBytesMax: number, patience: Patience): SyncStream {
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(ROUND_DEADLINE_MS)]);
-    return new SyncStream(stream, { frameBytesMax, patience, signal });
   }
 
   /** Runs one side of a round; whatever goes wrong closes the stream and nothing else. */

@@ -176,7 +176,7 @@ describe("who waits for a round", () => {
 /** One round as soon as there may be one; when it began. */
 function fail(mesh: Mesh, outcome: SyncOutcome = "failed"): number {
   mesh.want(...mesh.members);
-  mesh.nowMs = mesh.queue.pausedUntilMs(mesh.nowMs) ?? mesh.nowMs;
+  mesh.nowMs = mesh.queue.backoffUntilMs(mesh.nowMs) ?? mesh.nowMs;
   const beganMs = mesh.nowMs;
   const [turn] = mesh.begin();
   expect(turn).toBeDefined();
@@ -194,12 +194,12 @@ function failing(mesh: Mesh, times: number): readonly number[] {
 }
 
 describe("a peer whose round failed", () => {
-  test("pauses for five seconds, then twice as long each time, up to five minutes", () => {
-    const pauses = [5, 10, 20, 40, 80, 160, 300, 300].map((each) => each * 1_000);
-    expect(failing(fresh(), 9)).toEqual(pauses);
+  test("has a backoff of five seconds, then twice as long each time, up to five minutes", () => {
+    const backoffsMs = [5, 10, 20, 40, 80, 160, 300, 300].map((each) => each * 1_000);
+    expect(failing(fresh(), 9)).toEqual(backoffsMs);
   });
 
-  test("has no pause once a round was finished", () => {
+  test("has no backoff once a round was finished", () => {
     const mesh = fresh();
     failing(mesh, 4);
     fail(mesh, "finished");
@@ -213,15 +213,15 @@ describe("a peer whose round failed", () => {
     const [member] = mesh.members;
     if (member === undefined) throw new Error("no member");
     failing(mesh, 4);
-    mesh.queue.forgive(member);
+    mesh.queue.resetBackoff(member);
     expect(fail(mesh)).toBe(mesh.nowMs);
     const beganMs = mesh.nowMs;
-    mesh.queue.forgive(member);
+    mesh.queue.resetBackoff(member);
     expect(fail(mesh) - beganMs).toBe(80_000);
     mesh.nowMs += 300_000;
     fail(mesh, "finished");
     fail(mesh);
-    mesh.queue.forgive(member);
+    mesh.queue.resetBackoff(member);
     expect(fail(mesh)).toBe(mesh.nowMs);
   });
 
@@ -307,10 +307,10 @@ describe("who is asked from time to time", () => {
     expect(new Set(picked)).toEqual(new Set(members));
   });
 
-  test("is nobody who pauses, and nobody whose trust domain has a round under way", () => {
+  test("is nobody with a backoff, and nobody whose trust domain has a round under way", () => {
     const mesh = new Mesh({ "a.test": [0, 1], "b.test": [2] });
-    const [paused, other] = mesh.of("a.test");
-    mesh.want(paused);
+    const [failed, other] = mesh.of("a.test");
+    mesh.want(failed);
     mesh.end(mesh.begin()[0], "failed");
     mesh.want(...mesh.of("b.test"));
     mesh.begin();

@@ -4,16 +4,18 @@
  */
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { SyncWant } from "../../src/core/mesh/sync-entry.ts";
+import type { SyncEntry, SyncWant } from "../../src/core/mesh/sync-entry.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import {
   ENVELOPE_BYTES_MAX,
   SYNC_REPLY_BYTES_MAX,
   SYNC_REPLY_RECORDS_MAX,
 } from "../../src/core/std/limits.ts";
-import { answerPeer, askPeer } from "../../src/p2p/sync-round.ts";
+import { ok } from "../../src/core/std/result.ts";
+import { COMPARED_DOMAINS_MAX, WANTS_MAX } from "../../src/p2p/sync-frames.ts";
+import { type SyncProgress, answerPeer, askPeer } from "../../src/p2p/sync-round.ts";
 import type { SyncFrames } from "../../src/p2p/sync-stream.ts";
-import type { SyncSource } from "../../src/ports/peer-network.ts";
+import type { SyncSource, Verdict } from "../../src/ports/peer-network.ts";
 
 /** Of one trust domain: what the peer holds above what we hold, and whether we take it. */
 interface Held {
@@ -23,9 +25,12 @@ interface Held {
 
 type Holdings = readonly Held[];
 
-const nameOf = (index: number): TrustDomain => `d${100 + index}.test` as TrustDomain;
-const indexOf = (name: string): number => Number(name.slice(1, -".test".length)) - 100;
+const nameOf = (index: number): TrustDomain => `d${1_000 + index}.test` as TrustDomain;
+const indexOf = (name: string): number => Number(name.slice(1, -".test".length)) - 1_000;
 const version = (sequence: number) => ({ epoch: 0, rev: 0, sequence: BigInt(sequence) });
+
+/** A record that the peer fails to read: it ends the stream. */
+const UNREADABLE: Held = { steps: [0], isTaken: false };
 
 /** A record is its domain and number, and filled up to its size. */
 function recordOf(index: number, sequence: number, bytes: number): Uint8Array {
@@ -66,16 +71,18 @@ function endOf(out: Channel, into: Channel): SyncFrames {
   };
 }
 
+const entriesOf = (wanted: readonly string[], sequenceOf: (index: number) => number): SyncEntry[] =>
+  wanted.map((name) => ({
+    trustDomain: name as TrustDomain,
+    version: version(sequenceOf(indexOf(name))),
+    recordIds: [new Uint8Array(32)],
+  }));
+
 /** What a peer answers from these: filled in the order of the wants, as a daemon does. */
 function peerWith(holdings: Holdings): SyncSource {
   return {
     wanted: () => [],
-    entries: () =>
-      holdings.map(({ steps }, index) => ({
-        trustDomain: nameOf(index),
-        version: version(steps.length),
-        recordIds: [new Uint8Array(32)],
-      })),
+    entries: (wanted) => entriesOf(wanted, (index) => holdings[index]?.steps.length ?? 0),
     missing: () => [],
     records: async (wants) => {
       const all = wants.flatMap(({ trustDomain, above }) => {
@@ -92,19 +99,27 @@ function peerWith(holdings: Holdings): SyncSource {
   };
 }
 
-/** One round with such a peer: what we hold of each domain afterwards, and how many requests it took. */
-async function roundWith(holdings: Holdings): Promise<{ held: number[]; fetches: number }> {
+interface Rounds {
+  /** Of each domain, the step that we hold. */
+  readonly held: readonly number[];
+  readonly fetches: number;
+  /** One round with so much time and room for what is of no use. */
+  round(requests?: number, useless?: number): ReturnType<typeof askPeer>;
+}
+
+/** Rounds with such a peer, one after the other. */
+function roundsWith(holdings: Holdings): Rounds {
   const held = holdings.map(() => 0);
   let fetches = 0;
+  const progress: SyncProgress = { after: undefined };
   const peer = peerWith(holdings);
+  const counted: SyncSource = {
+    ...peer,
+    records: async (wants) => ((fetches += 1), await peer.records(wants)),
+  };
   const ours: SyncSource = {
     wanted: () => holdings.map((_, index) => nameOf(index)),
-    entries: () =>
-      held.map((sequence, index) => ({
-        trustDomain: nameOf(index),
-        version: version(sequence),
-        recordIds: [new Uint8Array(32)],
-      })),
+    entries: (wanted) => entriesOf(wanted, (index) => held[index] ?? 0),
     missing: (entries) =>
       entries.flatMap(({ trustDomain, version: theirs }): SyncWant[] => {
         const above = version(held[indexOf(trustDomain)] ?? 0);
@@ -114,33 +129,36 @@ async function roundWith(holdings: Holdings): Promise<{ held: number[]; fetches:
       }),
     records: async () => [],
   };
-  const [there, back] = [makeChannel(), makeChannel()];
-  const answered = answerPeer(
-    endOf(back, there),
-    { ...peer, records: async (wants) => ((fetches += 1), await peer.records(wants)) },
-    {
-      mayAsk: () => true,
-      mayLookUp: () => true,
-      maySend: () => true,
-      inTurn: async (answer) => await answer(),
+  const take = async (envelopes: readonly Uint8Array[]): Promise<Verdict[]> =>
+    envelopes.map((envelope) => {
+      const view = new DataView(envelope.buffer, envelope.byteOffset);
+      const [index, sequence] = [view.getUint32(0), view.getUint32(4)];
+      if (holdings[index]?.isTaken !== true || held[index] !== sequence - 1) return "ignore";
+      held[index] = sequence;
+      return "accept";
+    });
+  const unlimited = {
+    mayAsk: () => true,
+    mayLookUp: () => true,
+    maySend: () => true,
+    inTurn: async <Value>(answer: () => Promise<Value>) => await answer(),
+  };
+  return {
+    held,
+    get fetches() {
+      return fetches;
     },
-  );
-  const answer = await askPeer(
-    endOf(there, back),
-    ours,
-    async (envelopes) =>
-      envelopes.map((envelope) => {
-        const view = new DataView(envelope.buffer, envelope.byteOffset);
-        const [index, sequence] = [view.getUint32(0), view.getUint32(4)];
-        if (holdings[index]?.isTaken !== true || held[index] !== sequence - 1) return "ignore";
-        held[index] = sequence;
-        return "accept";
-      }),
-    { mayGoOn: () => true, mayWaste: () => true },
-  );
-  expect(answer.ok).toBe(true);
-  await answered;
-  return { held, fetches };
+    round: async (requests = Infinity, useless = Infinity) => {
+      const [there, back] = [makeChannel(), makeChannel()];
+      void answerPeer(endOf(back, there), counted, unlimited).catch(() => back.put(undefined));
+      let [asked, wasted] = [0, 0];
+      const budget = {
+        mayGoOn: () => (asked += 1) <= requests,
+        mayWaste: (records: number) => (wasted += records) <= useless,
+      };
+      return await askPeer(endOf(there, back), ours, take, budget, progress);
+    },
+  };
 }
 
 const SIZES = [1_500, 40_000, 98_304, ENVELOPE_BYTES_MAX] as const;
@@ -149,14 +167,25 @@ const holding = fc.record({
   isTaken: fc.boolean(),
 });
 
+const many = (held: Held, count: number): Holdings => Array.from({ length: count }, () => held);
+const taken = (holdings: Holdings): number[] =>
+  holdings.map(({ steps, isTaken }) => (isTaken ? steps.length : 0));
+const isDone = ({ held }: Rounds, holdings: Holdings): boolean =>
+  taken(holdings).every((steps, index) => steps === held[index]);
+const entriesIn = (holdings: Holdings): readonly SyncEntry[] =>
+  peerWith(holdings).entries(holdings.map((_, index) => nameOf(index)));
+const byName = (left: SyncEntry, right: SyncEntry): number =>
+  indexOf(left.trustDomain) - indexOf(right.trustDomain);
+
 describe("one round", () => {
   test("brings all that we take, whatever the peer holds besides", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(holding, { minLength: 1, maxLength: 30 }), async (holdings) => {
-        const { held } = await roundWith(holdings);
-        expect(held).toEqual(holdings.map(({ steps, isTaken }) => (isTaken ? steps.length : 0)));
+        const rounds = roundsWith(holdings);
+        expect(await rounds.round()).toEqual(ok(entriesIn(holdings)));
+        expect(rounds.held).toEqual(taken(holdings));
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
   });
 
@@ -166,12 +195,72 @@ describe("one round", () => {
   ])("asks once for %s of a domain that we refuse, and goes on", async (_, steps) => {
     const evil = { steps, isTaken: false };
     const honest = { steps: [1_500], isTaken: true };
-    expect(await roundWith([evil, honest])).toEqual({ held: [0, 1], fetches: 2 });
-    expect(await roundWith([evil, evil, honest])).toEqual({ held: [0, 0, 1], fetches: 3 });
+    for (const holdings of [
+      [evil, honest],
+      [evil, evil, honest],
+    ]) {
+      const rounds = roundsWith(holdings);
+      await rounds.round();
+      expect(rounds).toMatchObject({ held: taken(holdings), fetches: holdings.length });
+    }
   });
 
-  test("asks once for what has room in a reply and is refused", async () => {
-    const refused = Array.from({ length: 20 }, () => ({ steps: [1_500], isTaken: false }));
-    expect(await roundWith(refused)).toMatchObject({ fetches: 1 });
+  test.each([
+    ["what has room in a reply", 20, [1_500], 1],
+    ["one record of each of many domains", 630, [1_500], 10],
+    ["two records of each of many domains", 630, [1_500, 1_500], 45],
+  ])("asks little for %s that we refuse", async (_, count, steps, fetchesMax) => {
+    const rounds = roundsWith(many({ steps, isTaken: false }, count));
+    await rounds.round();
+    expect(rounds.fetches).toBeLessThanOrEqual(fetchesMax);
+  });
+});
+
+describe("a round that ends early", () => {
+  const refused: Held = { steps: [1_500], isTaken: false };
+  const honest: Held = { steps: [1_500], isTaken: true };
+
+  test("for want of time goes on behind what it was done with, and is forgotten once finished", async () => {
+    // What we refuse of the first comparison takes seventeen fetches; what we take is in the next.
+    const holdings = [...many(refused, COMPARED_DOMAINS_MAX), ...many(honest, 10)];
+    const rounds = roundsWith(holdings);
+    for (const _ of [1, 2]) expect(await rounds.round(10)).toEqual(ok(undefined));
+    expect(rounds.held).toEqual(taken(holdings));
+    expect(await rounds.round(4)).toEqual(ok(undefined));
+    const fromTheMiddle = (await rounds.round()) as { value: readonly SyncEntry[] };
+    expect(fromTheMiddle.value.toSorted(byName)).toEqual(entriesIn(holdings));
+    expect(fromTheMiddle.value).not.toEqual(entriesIn(holdings));
+    expect(await rounds.round()).toEqual(ok(entriesIn(holdings)));
+  });
+
+  test("brings all that we take, however little time each has", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(holding, { minLength: 1, maxLength: 8 }),
+        fc.integer({ min: 2, max: 5 }),
+        async (holdings, requests) => {
+          const rounds = roundsWith(holdings);
+          const steps = holdings.reduce((sum, { steps: { length } }) => sum + length, 0);
+          const enough = 2 * (steps + holdings.length);
+          for (let time = 0; time < enough && !isDone(rounds, holdings); time += 1) {
+            await rounds.round(requests);
+          }
+          expect(rounds.held).toEqual(taken(holdings));
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  test.each([
+    ["what comes is of no use", refused],
+    ["the peer ends it", UNREADABLE],
+  ])("as %s goes on behind what it asked for last", async (_, first) => {
+    const holdings = [first, ...many(refused, WANTS_MAX - 1), honest];
+    const rounds = roundsWith(holdings);
+    expect(await rounds.round(Infinity, 0)).toMatchObject({ ok: false });
+    expect(rounds.held).not.toEqual(taken(holdings));
+    await rounds.round(Infinity, 0);
+    expect(rounds.held).toEqual(taken(holdings));
   });
 });

@@ -22,7 +22,6 @@ import {
   encodeRecords,
   encodeRequest,
 } from "../../../src/p2p/sync-frames.ts";
-import { Patience } from "../../../src/p2p/patience.ts";
 import { answerPeer, askPeer } from "../../../src/p2p/sync-round.ts";
 import { SyncStream, SyncStreamFailure } from "../../../src/p2p/sync-stream.ts";
 import type { SyncSource } from "../../../src/ports/peer-network.ts";
@@ -87,11 +86,7 @@ async function facing(
   const signal = AbortSignal.timeout(DEADLINE_MS);
   const ours = new SyncStream(stream, {
     frameBytesMax: FRAME_BYTES_MAX,
-    patience: new Patience({
-      frameDeadlineMs: DEADLINE_MS,
-      silenceMs: DEADLINE_MS,
-      nowMs: () => performance.now(),
-    }),
+    frameDeadlineMs: DEADLINE_MS,
     signal,
   });
   const listening = listen(theirs);
@@ -310,6 +305,7 @@ const syncAskTarget: TargetSource = {
                 mayGoOn: () => true,
                 mayWaste: (records) => (wasted += records) <= WASTE_MAX,
               },
+              { after: undefined },
             ),
         );
         hold(sent.length <= REQUESTS_MAX, "a round has a limited number of requests");

@@ -29,7 +29,10 @@ export const REQUEST_BYTES_MAX = 3 * 1024 * 1024;
  * 16 MiB; this is two of them. Above: `ResourceExhausted`.
  */
 const RESPONSE_BYTES_MAX = 32 * 1024 * 1024;
-/** The same for an X509-SVID with its chain, of some kilobytes, and for the health. */
+/**
+ * Largest answer with an X509-SVID and its chain, of some kilobytes, or the health. Above:
+ * `ResourceExhausted`.
+ */
 const SMALL_RESPONSE_BYTES_MAX = 1 * 1024 * 1024;
 
 export interface SpireApi {

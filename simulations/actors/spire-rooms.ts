@@ -30,7 +30,7 @@ export function connectSpire(
     onSpireAway: ({ message: reason }) => loop.put({ kind: "spire-away", reason }),
     onSpireBack: () => {
       loop.put({ kind: "spire-back" });
-      rows.readNow();
+      void rows.readNow();
       mintAhead();
     },
   });

@@ -40,6 +40,8 @@ const READ_DEADLINE_MS = 10_000;
  * client has given up, and the change may be made all the same.
  */
 const CHANGE_DEADLINE_MS = 60_000;
+/** Two lists of SPIRE with 15 s for each, behind a reading under way that may take as long. */
+const ROWS_DEADLINE_MS = 75_000;
 
 const Nothing = z.strictObject({});
 
@@ -50,6 +52,14 @@ export const ROUTES = {
     request: Nothing,
     reply: Status,
     deadlineMs: READ_DEADLINE_MS,
+  },
+  /** The status with rows that were read after the call. */
+  verify: {
+    method: "GET",
+    path: "/v1/verify",
+    request: Nothing,
+    reply: Status,
+    deadlineMs: ROWS_DEADLINE_MS,
   },
   healthcheck: {
     method: "GET",

@@ -83,6 +83,7 @@ type Handlers = {
 function handlersOf(operations: Operations): Handlers {
   return {
     status: () => operations.status(),
+    verify: async () => await operations.verify(),
     healthcheck: () => operations.healthcheck(),
     bundles: ({ trust_domain: name }) => [
       ...operations.bundles(name === undefined ? undefined : trustDomainOf(name)),

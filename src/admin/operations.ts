@@ -2,7 +2,7 @@
  * What the admin API can make the daemon do: the only way from the socket into it. The daemon
  * implements this; the server in this room checks requests and carries answers, and decides nothing.
  *
- * Reads are answered from memory. A change is idempotent by its content and lies on disk when its
+ * Reads but `verify` are answered from memory. A change is idempotent by its content and lies on disk when its
  * promise resolves. Both throw a `Fault`, which the caller sees as its code, message and advice.
  */
 import type { BundleEntry, BundleFormat, PinReply } from "../admin-contract/bundle.ts";
@@ -14,6 +14,8 @@ import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 
 export interface Operations {
   status(): Status;
+  /** The status after SPIRE's rows were read once more, for this call: who calls meanwhile shares it. */
+  verify(): Promise<Status>;
   healthcheck(): Health;
   /** Every bundle in effect, or the one asked for: one entry, none when nothing is held of it. */
   bundles(trustDomain: TrustDomain | undefined): readonly BundleEntry[];

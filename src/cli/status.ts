@@ -3,7 +3,15 @@ import { callAdmin } from "../admin-contract/client.ts";
 import type { Finding, Health, Status, TrustDomainStatus } from "../admin-contract/status.ts";
 import { Fault } from "../fault.ts";
 import { groupFingerprint } from "./fingerprint.ts";
-import { note, paint, printError, printResult, reportFault, withNext } from "./output.ts";
+import {
+  note,
+  paint,
+  printError,
+  printResult,
+  reportFault,
+  withNext,
+  withProgress,
+} from "./output.ts";
 import { table } from "./table.ts";
 import type { Session } from "./session.ts";
 
@@ -46,9 +54,10 @@ function unhealthy({ state, problems }: Health): { message: string; advice: stri
   };
 }
 
-/** Whether exactly `expected` trust domains are accepted, fresh and equal in SPIRE. */
+/** Whether exactly `expected` trust domains are accepted, fresh and equal in SPIRE, as it has them now. */
 export async function verify({ socketPath, format }: Session, expected: number): Promise<number> {
-  const { trust_domains: domains, spire } = await callAdmin(socketPath, "status", {});
+  const call = callAdmin(socketPath, "verify", {});
+  const { trust_domains: domains, spire } = await withProgress("reading SPIRE's rows", call);
   const isServing = spire.state === "serving";
   const notVerified = domains
     .filter((each) => !isServing || !isVerified(each)) // What its rows were says nothing now.

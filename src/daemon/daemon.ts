@@ -167,7 +167,6 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
   const keyring = await openPublisher(
     { trustDomain, nodeKey, svidCache: { policy, runtimeDir: runtime.path, dataDir } },
     { mint: spire.mintX509Svid.bind(spire), warn: (message) => log.warn({}, message) },
-    nowMs(),
   );
   const mintAhead = (): void => {
     keyring.mintAhead(nowMs()).catch((error: unknown) => onTrouble("Minting an X509-SVID", error));
@@ -228,6 +227,7 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
     loop,
     network,
     spire,
+    readRows: spireSide.readRows,
     proofs: x509Proofs,
     nodeOf,
     isStopping,

@@ -37,6 +37,8 @@ export interface OperationsPorts {
   readonly loop: MeshLoop;
   readonly network: PeerNetwork;
   readonly spire: SpireServer;
+  /** Resolves when SPIRE's rows were read after the call, or could not be, and the loop was told. */
+  readonly readRows: () => Promise<void>;
   readonly proofs: Proofs;
   readonly nodeOf: (peerId: string) => Uint8Array | undefined;
   readonly isStopping: () => boolean;
@@ -50,6 +52,11 @@ export function createOperations(ports: OperationsPorts): Operations {
   const { state, network, isStopping, nowMs } = ports;
   return {
     status: () => statusOf(state, network, isStopping(), nowMs()),
+    verify: async () => {
+      await ports.readRows();
+      expectDone(await ask(ports, (ticket) => ({ kind: "status-asked", ticket })));
+      return statusOf(state, network, isStopping(), nowMs());
+    },
     healthcheck: () => healthOf(state, isStopping()),
     bundles: (trustDomain) => heldRecords(state, trustDomain).map(bundleEntry),
     bundle: (trustDomain, format) => {

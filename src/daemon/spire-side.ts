@@ -20,6 +20,8 @@ interface SpireSidePorts {
 
 export interface SpireSide {
   readonly orderRow: (order: RowOrder) => void;
+  /** Resolves when rows that were read from now on, or that they cannot be read, have been put. */
+  readonly readRows: () => Promise<void>;
   readonly start: () => void;
   readonly stop: () => Promise<void>;
 }
@@ -32,22 +34,25 @@ export function createSpireSide(config: Config, ports: SpireSidePorts): SpireSid
   });
   const rows = new RowWatcher({}, spire, {
     onRowsRead: (found, relationships) => put({ kind: "rows-read", rows: found, relationships }),
-    onRowsUnread: (fault) => put({ kind: "rows-unread", reason: fault.message }),
+    onRowsUnread: ({ message, advice }) =>
+      put({ kind: "rows-unread", reason: message, next: advice }),
   });
   const bundles = new BundleWatcher({ pollIntervalMs: config.spire.pollIntervalMs }, spire, {
     onBundleRead: (bundle) => {
       if (bundle.trustDomain === config.trustDomain) put({ kind: "local-bundle-read", bundle });
       else ports.onFatal(otherTrustDomain(config, bundle.trustDomain));
     },
-    onSpireAway: (fault) => put({ kind: "spire-away", reason: fault.message }),
+    onSpireAway: ({ message, advice }) =>
+      put({ kind: "spire-away", reason: message, next: advice }),
     onSpireBack: () => {
       put({ kind: "spire-back" });
-      rows.readNow();
+      void rows.readNow();
       ports.onBack();
     },
   });
   return {
     orderRow: (order) => writer.order(order),
+    readRows: async () => await rows.readNow(),
     start: () => {
       writer.start();
       bundles.start();

@@ -17,7 +17,7 @@ type RowLists = Pick<SpireServer, "listFederatedBundles" | "listFederationRelati
 
 export interface RowWatcherEvents {
   onRowsRead(rows: readonly ListedRow[], relationships: readonly TrustDomain[]): void;
-  /** Once when the lists cannot be read; they are tried again with a back-off. */
+  /** Once when the lists cannot be read, and for each demand; they are tried again with a back-off. */
   onRowsUnread(fault: Fault): void;
 }
 
@@ -27,6 +27,8 @@ export class RowWatcher {
   readonly #events: RowWatcherEvents;
   readonly #loop: TurnLoop;
   #failures = 0;
+  /** Who wants a read that begins from now on; they share one. */
+  #asked: PromiseWithResolvers<void> | undefined;
 
   constructor(
     { pace = realPace }: { readonly pace?: Pace },
@@ -43,17 +45,35 @@ export class RowWatcher {
     this.#loop.start();
   }
 
-  /** Reads once more from the start, now or right after the read under way. */
-  readNow(): void {
+  /**
+   * Reads once more from the start, now or right after the read under way. Resolves when the events
+   * have told what came of it, or at the stop.
+   */
+  async readNow(): Promise<void> {
+    this.#asked ??= Promise.withResolvers();
+    const { promise } = this.#asked;
     this.#loop.wake();
+    await promise;
   }
 
   /** Resolves when the read under way has ended; no event comes after the call. */
   async stop(): Promise<void> {
     await this.#loop.stop();
+    this.#asked?.resolve();
   }
 
   async #turn(): Promise<number> {
+    const asked = this.#asked;
+    this.#asked = undefined;
+    if (asked !== undefined) this.#failures = 0;
+    try {
+      return await this.#readOnce();
+    } finally {
+      asked?.resolve();
+    }
+  }
+
+  async #readOnce(): Promise<number> {
     const lists = await orFault(this.#read());
     if (this.#loop.stopped) return 0;
     if (lists instanceof Fault) {

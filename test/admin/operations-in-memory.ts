@@ -135,6 +135,11 @@ export class OperationsInMemory implements Operations {
     };
   }
 
+  async verify(): Promise<Status> {
+    await this.delay;
+    return this.status();
+  }
+
   healthcheck(): Health {
     const { state } = this.status();
     return { ready: this.problems.length === 0, state, problems: [...this.problems] };

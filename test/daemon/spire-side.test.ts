@@ -28,7 +28,9 @@ test("a SPIRE Server that refuses its lists is told, and told to be over", async
   const side = createSpireSide(config, {
     spire: connectSpireServer({ socketPath }),
     put: (input) => {
-      heard.push(input.kind === "rows-unread" ? `rows-unread: ${input.reason}` : input.kind);
+      heard.push(
+        input.kind === "rows-unread" ? `rows-unread: ${input.reason}: ${input.next}` : input.kind,
+      );
     },
     onBack: () => undefined,
     onTrouble: () => undefined,
@@ -37,8 +39,13 @@ test("a SPIRE Server that refuses its lists is told, and told to be over", async
   side.start();
   onTestFinished(async () => await side.stop());
   const wait = { timeout: HEARD_MS };
-  await expect.poll(() => heard.join("\n"), wait).toContain("not for you");
+  await expect
+    .poll(() => heard.join("\n"), wait)
+    .toMatch(/not for you: Read SPIRE Server's own log/);
   isRefused = false;
   await expect.poll(() => heard, wait).toContain("rows-read");
+  const readBefore = heard.length;
+  await side.readRows();
+  expect(heard.slice(readBefore)).toContain("rows-read");
   expect(heard.filter((each) => each.startsWith("rows-unread"))).toHaveLength(1);
 });

@@ -6,7 +6,13 @@ import { raise } from "../../src/core/mesh/mesh-state.ts";
 import { subsystems } from "../../src/daemon/monitoring.ts";
 import { healthOf, peerList, statusOf } from "../../src/daemon/status.ts";
 import { compareBytes } from "../../src/core/std/bytes.ts";
-import { bundleOf, makeNodeKey, makePublisher, makeRecord } from "../arbitraries/record.ts";
+import {
+  bundleOf,
+  makeNodeKey,
+  makePublisher,
+  makeRecord,
+  untainted,
+} from "../arbitraries/record.ts";
 import { TestDaemon, TestDisk } from "../core/mesh/daemon.ts";
 
 const alpha = makePublisher("alpha.test");
@@ -41,6 +47,27 @@ describe("rows that cannot be listed", () => {
     expect([isReady, problems.length]).toEqual([false, 1]);
     daemon.readRows(bundleOf(alpha.genesis.state));
     expect([statusNow(daemon).state, rowOf(daemon)]).toEqual(["ready", "equal"]);
+  });
+
+  test("are not shown as equal while SPIRE is away, nor after it, until they are read", async () => {
+    const daemon = await ready();
+    daemon.send({ kind: "spire-away", reason: "connection refused" });
+    expect(rowOf(daemon)).toBe("missing");
+    daemon.send({ kind: "spire-back" });
+    expect(rowOf(daemon)).toBe("missing");
+    daemon.readRows(bundleOf(alpha.genesis.state));
+    expect(rowOf(daemon)).toBe("equal");
+  });
+
+  test("are not shown as equal while one is written", async () => {
+    const daemon = await ready();
+    const { x509Authorities } = alpha.genesis.state;
+    const two = alpha.next(alpha.genesis, {
+      x509Authorities: [...x509Authorities, untainted(alpha.newCa())],
+    });
+    daemon.receive(two);
+    daemon.receive(alpha.next(two, { x509Authorities })); // As seen last, but not as it is by now.
+    expect(rowOf(daemon)).toBe("different");
   });
 
   test("stay unmanaged when somebody else keeps them", async () => {

@@ -50,7 +50,7 @@ describe("the rows", () => {
     watcher.start();
     await pace.asleep();
     addRow("bravo.test");
-    watcher.readNow();
+    void watcher.readNow();
     await pace.asleep();
     expect(events).toEqual(["", "bravo.test"]);
   });
@@ -62,11 +62,34 @@ describe("the rows", () => {
       if (asked || method !== "ListFederationRelationships") return;
       asked = true; // The rows are read already: what is added now needs another read.
       addRow("bravo.test");
-      watcher.readNow();
+      void watcher.readNow();
     };
     watcher.start();
     await pace.advance(0);
     await expect.poll(() => events).toEqual(["", "bravo.test"]);
+  });
+
+  test("are told of before who demanded them goes on", async () => {
+    await spire.start();
+    watcher.start();
+    await pace.asleep();
+    addRow("bravo.test");
+    await Promise.all([watcher.readNow(), watcher.readNow()]);
+    expect(events).toEqual(["", "bravo.test"]);
+  });
+
+  test("that cannot be read are told of again for a demand", async () => {
+    watcher.start();
+    await pace.asleep();
+    await watcher.readNow();
+    expect(events).toEqual(["SPIRE_UNREACHABLE", "SPIRE_UNREACHABLE"]);
+  });
+
+  test("hold up nobody who demands them at the stop", async () => {
+    const demand = watcher.readNow(); // Of a watcher that was not started.
+    await watcher.stop();
+    await demand;
+    expect(events).toEqual([]);
   });
 
   test("that cannot be read are told once an outage, and read soon after SPIRE is back", async () => {

@@ -14,7 +14,8 @@ export type Ticket = number;
 export type Input =
   /** SPIRE's own bundle was read for the first time, or differs from the last read. */
   | { readonly kind: "local-bundle-read"; readonly bundle: TrustBundle }
-  | { readonly kind: "spire-away"; readonly reason: string }
+  /** `next`: what helps against this reason, when something else does than usually. */
+  | { readonly kind: "spire-away"; readonly reason: string; readonly next?: string }
   | { readonly kind: "spire-back" }
   /** All federated rows and the domains that have a FederationRelationship. */
   | {
@@ -23,7 +24,7 @@ export type Input =
       readonly relationships: readonly TrustDomain[];
     }
   /** They cannot be read any more; told once, until they are read again. */
-  | { readonly kind: "rows-unread"; readonly reason: string }
+  | { readonly kind: "rows-unread"; readonly reason: string; readonly next?: string }
   | { readonly kind: "row-ended"; readonly order: RowOrder; readonly outcome: RowOutcome }
   | { readonly kind: "record-signed"; readonly outcome: SigningOutcome }
   | {
@@ -47,6 +48,8 @@ export type Input =
       readonly node: string;
       readonly entries: readonly SyncEntry[];
     }
+  /** Answered when all that the daemon's own rooms said before is taken in. */
+  | { readonly kind: "status-asked"; readonly ticket: Ticket }
   | { readonly kind: "export-asked"; readonly ticket: Ticket }
   | {
       readonly kind: "import-asked";

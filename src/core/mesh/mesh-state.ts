@@ -7,6 +7,7 @@ import type { Slot } from "../resolver/slot.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { State } from "../record/state.ts";
+import { BoundedMap } from "../std/bounded-map.ts";
 import type { Result } from "../std/result.ts";
 import type { Candidate } from "./candidate.ts";
 import type { Effect, MeshEvent } from "./effect.ts";
@@ -33,6 +34,9 @@ export interface OwnRead {
   lastMs: number;
 }
 
+/** Sequence numbers whose content is remembered. Above: the oldest goes, and is never judged. */
+const READS_MAX = 64;
+
 export interface Own {
   slot: Slot | undefined;
   publishedAtMs: number | undefined;
@@ -51,7 +55,7 @@ export interface Own {
   bundleHasNoCa: boolean;
   /** The read that was found to be what is published; nothing is to be done for it. */
   settled: TrustBundle | undefined;
-  /** By sequence number; the last 64. */
+  /** By sequence number. */
   readonly reads: Map<bigint, OwnRead>;
   /** What is being signed; one at a time. */
   signing: State | undefined;
@@ -77,6 +81,8 @@ export interface MeshState {
   /** Domains with a FederationRelationship, as last listed. */
   relationships: ReadonlySet<TrustDomain>;
   rowsReadAtMs: number | undefined;
+  /** SPIRE is away or does not list its rows: what they were then says nothing now. */
+  rowsUnread: boolean;
   spireAway: string | undefined;
   /** The first sync with a peer is done, or none was to be had in time. */
   synced: boolean;
@@ -115,7 +121,7 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
       judged: undefined,
       bundleHasNoCa: false,
       settled: undefined,
-      reads: new Map(),
+      reads: new BoundedMap(READS_MAX),
       signing: undefined,
       retryAtMs: 0,
       wentBackSinceMs: undefined,
@@ -130,6 +136,7 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
     parked: new ParkedRecords(),
     relationships: new Set(),
     rowsReadAtMs: undefined,
+    rowsUnread: false,
     spireAway: undefined,
     synced: false,
     findings: new Map(),
@@ -144,19 +151,24 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
  */
 const MESSAGE_LENGTH_MAX = 2_048;
 
-/** Raises a finding once; a change of its words alone is not told again. */
+/**
+ * Raises a finding once; a change of its words alone is not told again.
+ *
+ * @param next What to do, when the code's own advice is too general.
+ */
 export function raise(
   state: MeshState,
   code: FindingCode,
   trustDomain: TrustDomain | undefined,
   words: string,
   nowMs: number,
+  next: string = FINDINGS[code].next,
 ): Effect[] {
   const key = `${code} ${trustDomain ?? ""}`;
   const known = state.findings.get(key);
   const message =
     words.length > MESSAGE_LENGTH_MAX ? `${words.slice(0, MESSAGE_LENGTH_MAX)}…` : words;
-  const { severity, next } = FINDINGS[code];
+  const { severity } = FINDINGS[code];
   const finding = { code, severity, trustDomain, message, next, sinceMs: known?.sinceMs ?? nowMs };
   state.findings.set(key, finding);
   return known === undefined ? [tell({ kind: "finding-raised", finding })] : [];

@@ -41,6 +41,7 @@ export function onRowsRead(
   nowMs: number,
 ): Effect[] {
   state.rowsReadAtMs = nowMs;
+  state.rowsUnread = false;
   state.relationships = new Set(relationships);
   const digests = new Map(rows.map(({ trustDomain, digest }) => [trustDomain, toHex(digest)]));
   const effects = [...state.partners].flatMap(([trustDomain, partner]) => {
@@ -51,9 +52,16 @@ export function onRowsRead(
 }
 
 /** What was seen last still decides what is written, but is no longer shown as what SPIRE has. */
-export function onRowsUnread(state: MeshState, reason: string, nowMs: number): Effect[] {
+export function onRowsUnread(
+  state: MeshState,
+  reason: string,
+  next: string | undefined,
+  nowMs: number,
+): Effect[] {
+  state.rowsUnread = true;
+  if (state.spireAway !== undefined) return []; // That is told already.
   const message = `SPIRE's federated bundles cannot be listed: ${reason}`;
-  return raise(state, "ROWS_UNREAD", undefined, message, nowMs);
+  return raise(state, "ROWS_UNREAD", undefined, message, nowMs, next);
 }
 
 /** Compares what the row is with what it shall be, and orders the difference. */

@@ -77,9 +77,11 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
       return onLocalBundleRead(state, input.bundle, nowMs, proofs);
     case "spire-away": {
       state.spireAway = input.reason;
+      state.rowsUnread = true;
       return [
         tell({ kind: "spire-away", reason: input.reason }),
-        ...raise(state, "SPIRE_UNREACHABLE", undefined, input.reason, nowMs),
+        ...raise(state, "SPIRE_UNREACHABLE", undefined, input.reason, nowMs, input.next),
+        ...clear(state, "ROWS_UNREAD", undefined), // It is the same thing twice.
         ...giveUpForgetting(state, input.reason),
       ];
     }
@@ -89,7 +91,7 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
     case "rows-read":
       return onRowsRead(state, input.rows, input.relationships, nowMs);
     case "rows-unread":
-      return onRowsUnread(state, input.reason, nowMs);
+      return onRowsUnread(state, input.reason, input.next, nowMs);
     case "row-ended":
       return input.order.kind === "delete"
         ? onRowDeleted(state, input.order.trustDomain, input.outcome, nowMs)
@@ -123,6 +125,8 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
       return [tell({ kind: input.kind, node: input.node })];
     case "peer-synced":
       return onPeerSynced(state, input.node, input.entries, nowMs, proofs);
+    case "status-asked":
+      return [{ kind: "answer", ticket: input.ticket, answer: { kind: "done" } }];
     case "export-asked":
       return onExportAsked(state, input.ticket, nowMs, proofs);
     case "import-asked":

@@ -75,6 +75,21 @@ describe("rows that cannot be read", () => {
     expect(daemon.findings).toEqual([]);
   });
 
+  test("because SPIRE is away are no finding of their own", async () => {
+    const daemon = await keeping();
+    const next = "Run the daemon as SPIRE Server's user.";
+    daemon.send(unread);
+    daemon.send({ kind: "spire-away", reason: "no permission", next });
+    expect(told(daemon.send(unread))).toEqual([]);
+    expect([...daemon.state.findings.values()]).toMatchObject([
+      { code: "SPIRE_UNREACHABLE", message: "no permission", next },
+    ]);
+    daemon.send({ kind: "spire-back" });
+    expect(daemon.findings).toEqual([]);
+    daemon.send({ ...unread, next });
+    expect([...daemon.state.findings.values()]).toMatchObject([{ code: "ROWS_UNREAD", next }]);
+  });
+
   test("are written nevertheless when their record changes", async () => {
     const daemon = await keeping();
     daemon.send(unread);

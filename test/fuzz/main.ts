@@ -14,26 +14,50 @@ const MS_PER_MINUTE = 60_000;
 /** Of what a target gets in CI, one round of the long form. */
 const ROUND_SHARE = 4;
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: "string", default: "1" },
-    target: { type: "string" },
-    seed: { type: "string", default: String(Date.now()) },
-    replay: { type: "string" },
-  },
-});
+const USAGE =
+  "npm run fuzz -- [--minutes N] [--target NAME] [--seed S], or npm run fuzz -- --replay FILE";
 
 const say = (line: string): boolean => process.stdout.write(`${line}\n`);
 
-function sourceOf(name: string): TargetSource {
-  const source = TARGETS.find((each) => each.name === name);
-  if (source !== undefined) return source;
-  say(`There is no target ${name}. There are: ${TARGETS.map((each) => each.name).join(", ")}.`);
+const values = readOptions();
+if (values.replay === undefined) await fuzzOn();
+else await replayFile(values.replay);
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        minutes: { type: "string", default: "1" },
+        target: { type: "string" },
+        seed: { type: "string", default: String(Date.now()) },
+        replay: { type: "string" },
+        help: { type: "boolean" },
+      },
+    });
+    if (values.help !== true) return values;
+  } catch (error) {
+    refuse(error instanceof Error ? error.message : String(error), USAGE);
+  }
+  say(USAGE);
+  process.exit();
+}
+
+/** A fuzzer that was started wrongly must not pass for one that found nothing. */
+function refuse(problem: string, next: string): never {
+  process.stderr.write(`USAGE: ${problem}. Next: ${next}.\n`);
   process.exit(EXIT_USAGE);
 }
 
-if (values.replay === undefined) await fuzzOn();
-else await replayFile(values.replay);
+function sourceOf(name: string): TargetSource {
+  const source = TARGETS.find((each) => each.name === name);
+  const names = TARGETS.map((each) => each.name).join(", ");
+  return source ?? refuse(`there is no target ${name}`, `name one of ${names}`);
+}
+
+function readMinutes(text: string): number {
+  const minutes = /^\d{1,5}(?:\.\d{1,3})?$/.test(text) ? Number(text) : 0;
+  return minutes > 0 ? minutes : refuse(`${text} is no number of minutes above 0`, USAGE);
+}
 
 async function replayFile(path: string): Promise<void> {
   const kept = readKept(path);
@@ -44,7 +68,7 @@ async function replayFile(path: string): Promise<void> {
 
 async function fuzzOn(): Promise<void> {
   const sources = values.target === undefined ? TARGETS : [sourceOf(values.target)];
-  const minutes = Number(values.minutes);
+  const minutes = readMinutes(values.minutes);
   const until = Date.now() + minutes * MS_PER_MINUTE;
   say(`seed ${values.seed}, ${minutes} min, ${sources.length} targets`);
   let total = 0;

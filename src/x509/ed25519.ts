@@ -5,6 +5,7 @@
  * fits every message.
  */
 import { type KeyObject, verify } from "node:crypto";
+import { BoundedMap } from "../core/std/bounded-map.ts";
 import { concatBytes, fromHex, toHex } from "../core/std/bytes.ts";
 import { makeKeyObject } from "./key-object.ts";
 
@@ -31,15 +32,16 @@ const SIGNED_ZERO: ReadonlySet<bigint> = new Set([2n ** 255n + 1n, 2n ** 255n + 
 const SPKI_HEAD = fromHex("302a300506032b6570032100");
 
 /**
- * Key objects of node keys that have verified something, by hex: a node signs for months, and making
- * an object and its first use cost a third of a verification (measured). What did not verify is not
- * kept, so nobody fills this with keys of others. Full, the oldest goes and is made again on demand.
- */
-const keyObjects = new Map<string, KeyObject>();
-/**
- * Nodes of a mesh of a thousand trust domains, about 1 KiB each (measured). Above: the oldest goes.
+ * Nodes of a mesh of a thousand trust domains, about 1 KiB each (measured). Above: the one that
+ * verified nothing for the longest goes, and is made again on demand.
  */
 const KEY_OBJECTS_MAX = 2_048;
+/**
+ * Key objects of node keys that have verified something, by hex: a node signs for months, and making
+ * an object and its first use cost a third of a verification (measured). What did not verify is not
+ * kept, so nobody fills this with keys of others.
+ */
+const keyObjects = new BoundedMap<string, KeyObject>(KEY_OBJECTS_MAX);
 
 /** Whether 32 bytes are the canonical encoding of a point that is not of small order. */
 export function isUsablePoint(bytes: Uint8Array): boolean {
@@ -58,15 +60,8 @@ export function verifiesEd25519(
   const hex = toHex(publicKey);
   const key = keyObjects.get(hex) ?? makeKeyObject(concatBytes(SPKI_HEAD, publicKey));
   const verifies = verify(null, message, key, signature);
-  if (verifies) keep(hex, key);
+  if (verifies) keyObjects.set(hex, key);
   return verifies;
-}
-
-function keep(hex: string, key: KeyObject): void {
-  if (keyObjects.has(hex)) return;
-  const [oldest] = keyObjects.keys();
-  if (keyObjects.size === KEY_OBJECTS_MAX && oldest !== undefined) keyObjects.delete(oldest);
-  keyObjects.set(hex, key);
 }
 
 /**

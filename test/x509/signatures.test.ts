@@ -91,11 +91,12 @@ describe("verifiesNode", () => {
     // What does not verify is not kept: nobody pushes others out with keys of others.
     expect(keyObjectsMade(() => expect([bad, bad].map(answers)).toEqual([false, false]))).toBe(2);
     expect(keyObjectsMade(() => expect(othersVerify(0, 1)).toBe(true))).toBe(0);
-    // One more, and the oldest goes.
+    // One more, and the one that verified nothing for the longest goes.
     const three = [signature, bad, signature];
     expect(keyObjectsMade(() => expect(three.map(answers)).toEqual([true, false, true]))).toBe(1);
-    expect(keyObjectsMade(() => expect(othersVerify(1, 2_048)).toBe(true))).toBe(0);
-    expect(keyObjectsMade(() => expect(othersVerify(0, 1)).toBe(true))).toBe(1);
+    expect(keyObjectsMade(() => expect(othersVerify(2, 2_048)).toBe(true))).toBe(0);
+    expect(keyObjectsMade(() => expect(othersVerify(0, 1)).toBe(true))).toBe(0);
+    expect(keyObjectsMade(() => expect(othersVerify(1, 2)).toBe(true))).toBe(1);
   });
 
   test("refuses a signature with any bit changed", () => {

@@ -17,6 +17,7 @@
  * as before. So a relay spends neither the domain's budget nor another relay's; sixteen together
  * spend what all relays have.
  */
+import { BoundedMap } from "../std/bounded-map.ts";
 import {
   DOMAIN_RECORDS_AT_ONCE_MAX,
   DOMAIN_RECORDS_A_SECOND_MAX,
@@ -103,20 +104,16 @@ export class Meter {
 /** Buckets by name, all of one rate. At the bound goes the one that was asked for the longest ago. */
 class BucketMap {
   readonly #rate: Rate;
-  readonly #max: number;
-  readonly #buckets = new Map<string, TokenBucket>();
+  readonly #buckets: BoundedMap<string, TokenBucket>;
 
   constructor(rate: Rate, max: number) {
     this.#rate = rate;
-    this.#max = max;
+    this.#buckets = new BoundedMap(max);
   }
 
   get(name: string, nowMs: number): TokenBucket {
     const bucket = this.#buckets.get(name) ?? new TokenBucket(this.#rate, nowMs);
-    this.#buckets.delete(name); // It goes behind the others.
     this.#buckets.set(name, bucket);
-    const [oldest] = this.#buckets.keys();
-    if (this.#buckets.size > this.#max && oldest !== undefined) this.#buckets.delete(oldest);
     return bucket;
   }
 }

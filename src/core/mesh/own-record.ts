@@ -21,8 +21,6 @@ import { type MeshState, raise } from "./mesh-state.ts";
 const PROVEN_READ_MS = 3_000;
 /** How long SPIRE may be behind a record that another own node read. */
 const SUSPECT_MS = 10_000;
-/** Sequence numbers whose content is remembered; older ones are never judged. */
-const READS_MAX = 64;
 
 /** Remembers what SPIRE says at this sequence number, as a record would say it. */
 export function rememberRead(state: MeshState, nowMs: number, proofs: Proofs): void {
@@ -40,10 +38,7 @@ export function rememberRead(state: MeshState, nowMs: number, proofs: Proofs): v
     known.lastMs = nowMs;
     return;
   }
-  own.reads.delete(sequenceNumber);
   own.reads.set(sequenceNumber, { digest, firstMs: nowMs, lastMs: nowMs });
-  const [oldest] = own.reads.keys();
-  if (own.reads.size > READS_MAX && oldest !== undefined) own.reads.delete(oldest);
 }
 
 /** Why a verified own record is not adopted, and what else follows; undefined when it may be. */

@@ -48,11 +48,10 @@ export interface PublisherPorts {
 export async function openPublisher(
   options: PublisherOptions,
   ports: PublisherPorts,
-  nowMs: number,
 ): Promise<Keyring> {
   const files = await openSvidFiles(options.svidCache, options.trustDomain, ports.warn);
   const cache = new SvidCache(files, ports.uptimeMs);
-  await cache.load(toSeconds(nowMs));
+  await cache.load();
   const { trustDomain, nodeKey } = options;
   const mint = async (): Promise<PublisherSvid> => {
     const { csr, privateKey } = requestSvid(publisherId(trustDomain));
@@ -119,7 +118,7 @@ export class Publisher implements Keyring {
     if (both !== undefined) return this.#signed(order, [both], signedAtS);
     const [forOld] = old;
     if (forOld === undefined && !isFirst) return { kind: "no-old-chain" };
-    const forNew = fresh[0] ?? (await this.#mintNow(signedAtS));
+    const forNew = fresh[0] ?? (await this.#mintNow());
     const problem = this.#anchorProblem(forNew, newAuthorities, signedAtS);
     if (problem !== undefined) return { kind: "no-new-chain", problem: problem.detail };
     return this.#signed(order, forOld === undefined ? [forNew] : [forOld, forNew], signedAtS);
@@ -130,14 +129,14 @@ export class Publisher implements Keyring {
     const [newest] = this.#parts.cache.validAt(nowS);
     const isYoung = newest !== undefined && nowS < (newest.notBeforeS + newest.notAfterS) / 2;
     if (isYoung && !this.#isDue) return;
-    await this.#mintNow(nowS);
+    await this.#mintNow();
   }
 
   /** Mints an SVID and keeps it. */
-  async #mintNow(nowS: number): Promise<PublisherSvid> {
+  async #mintNow(): Promise<PublisherSvid> {
     const minted = await this.#parts.mint();
     this.#isDue = false;
-    await this.#parts.cache.keep(minted, (svid) => this.#worth(svid), nowS);
+    await this.#parts.cache.keep(minted, (svid) => this.#worth(svid));
     return minted;
   }
 

@@ -2,9 +2,12 @@
  * The kept X509-SVIDs, each for the hour that it lives: after a rotation the one under the old
  * authority is all that can still speak for it, as SPIRE mints no other.
  *
- * Law: no wall clock takes one away that lives by a clock which nobody sets. Wall clocks say which
- * may sign now, never which go: those whose life is over since they came in, and, where room is
- * needed, those that another of the same anchor stands for, then those of least worth.
+ * Law: no wall clock takes one away that lives by a clock which nobody sets. Ours says which may sign
+ * now, never which go: those whose life is over since they came in, and, where room is needed, those
+ * that a longer lived one of the same anchor stands for, first where both were minted by one clock of
+ * SPIRE's; then those of least worth. So there is one for each clock, right or wrong, that minted for
+ * an anchor, while these are no more than there is room for; but of those that came from files it is
+ * not known by which clock they were minted.
  */
 import { type PublisherSvid, isValidAt } from "./publisher-svid.ts";
 import type { SvidFiles } from "./svid-files.ts";
@@ -31,11 +34,11 @@ export class SvidCache {
   }
 
   /** Takes in what files have kept: whatever the wall clock says, each lives on from now. */
-  async load(nowS: number): Promise<void> {
+  async load(): Promise<void> {
     const svids = (await this.#files?.load()) ?? [];
     const oldestFirst = svids.toSorted((left, right) => left.notBeforeS - right.notBeforeS);
     for (const svid of oldestFirst) this.#add(svid);
-    await this.#makeRoom(() => 0, nowS);
+    await this.#makeRoom(() => 0);
   }
 
   /** Those valid at this time, newest mint first. */
@@ -47,15 +50,11 @@ export class SvidCache {
    * Keeps an SVID that was just minted.
    * @param worth Higher for those that are needed most.
    */
-  async keep(
-    svid: PublisherSvid,
-    worth: (svid: PublisherSvid) => number,
-    nowS: number,
-  ): Promise<void> {
+  async keep(svid: PublisherSvid, worth: (svid: PublisherSvid) => number): Promise<void> {
     this.#add(svid);
     await this.#files?.keep(svid);
     await this.dropOver();
-    await this.#makeRoom(worth, nowS);
+    await this.#makeRoom(worth);
   }
 
   /** Forgets those whose life is over. */
@@ -70,19 +69,24 @@ export class SvidCache {
     this.#overAtMs.set(svid, this.#uptimeMs() + lifeS * 1_000);
   }
 
-  async #makeRoom(worth: (svid: PublisherSvid) => number, nowS: number): Promise<void> {
+  async #makeRoom(worth: (svid: PublisherSvid) => number): Promise<void> {
     while (this.#overAtMs.size > KEPT_SVIDS_MAX) {
-      const kept = [...this.#overAtMs.keys()];
-      const ofAnchor = Map.groupBy(kept, ({ anchorId }) => anchorId);
+      const kept = [...this.#overAtMs].map(([svid, overAtMs]) => {
+        return { svid, overAtMs, clockMs: svid.notAfterS * 1_000 - overAtMs };
+      });
       const [least] = kept
-        .map((svid) => {
-          const isAlone = ofAnchor.get(svid.anchorId)?.length === 1;
-          const need = isAlone ? 1 + worth(svid) : 0;
-          return { svid, need, valid: Number(isValidAt(svid, nowS)) };
+        .map((one) => {
+          const standIns = kept.filter(
+            (other) =>
+              other !== one &&
+              other.svid.anchorId === one.svid.anchorId &&
+              other.overAtMs >= one.overAtMs,
+          );
+          const apartMs = standIns.map(({ clockMs }) => Math.abs(clockMs - one.clockMs));
+          const need = standIns.length === 0 ? 1 + worth(one.svid) : 0;
+          return { svid: one.svid, need, apartMs: Math.min(...apartMs, Number.MAX_VALUE) };
         })
-        .toSorted(
-          (a, b) => a.need - b.need || a.valid - b.valid || a.svid.notAfterS - b.svid.notAfterS,
-        );
+        .toSorted((a, b) => a.need - b.need || a.apartMs - b.apartMs);
       if (least !== undefined) await this.#drop(least.svid);
     }
   }

@@ -41,7 +41,7 @@ async function openWorld(): Promise<World> {
   const spire = new RotatingSpire(TRUST_DOMAIN, () => Math.floor(ms / 1_000));
   const svidCache = { policy: "memory", runtimeDir: directory, dataDir: directory } as const;
   const ports = { mint: spire.mint, warn: expect.unreachable };
-  const keyring = await openPublisher({ trustDomain: TRUST_DOMAIN, nodeKey, svidCache }, ports, ms);
+  const keyring = await openPublisher({ trustDomain: TRUST_DOMAIN, nodeKey, svidCache }, ports);
   return { keyring, spire, nowMs, passMs: (passed) => (ms += passed) };
 }
 
@@ -233,7 +233,6 @@ describe("the keyring", () => {
     const keyring = await openPublisher(
       { trustDomain, nodeKey, svidCache },
       { mint: spire.mint, warn: expect.unreachable },
-      nowMs(),
     );
     await expect(keyring.mintAhead(nowMs())).rejects.toMatchObject({ code: "SPIRE_REFUSED" });
   });

@@ -45,7 +45,7 @@ class World {
 
   async restart(): Promise<void> {
     this.cache = this.#newCache();
-    await this.cache.load(this.trueS + this.aheadS);
+    await this.cache.load();
   }
 
   /** Mints at SPIRE's own time. */
@@ -55,7 +55,7 @@ class World {
     const svid = { chain: [], facts: [] as never, privateKey, anchorId, notBeforeS, notAfterS };
     this.minted.push(svid);
     if (spireAheadS === 0) this.mintedRight.push(svid);
-    await this.cache.keep(svid, this.worth, this.trueS + this.aheadS);
+    await this.cache.keep(svid, this.worth);
     return svid;
   }
 }
@@ -66,30 +66,71 @@ function anchorsAt(timeS: number, svids: readonly PublisherSvid[]): Set<string> 
 
 type Turn = (world: World) => unknown;
 
-const offset = fc.constantFrom(0, 0, 1, -30, 200, -900, HOUR_S, -HOUR_S, 9 * HOUR_S, -9e8, 9e8);
+/** Seven clocks, and two anchors below: fewer than there is room for. */
+const offset = fc.constantFrom(0, 0, 1, -30, 200, -HOUR_S, 9 * HOUR_S, -9e8);
 const turn: fc.Arbitrary<Turn> = fc.oneof(
   offset.map((aheadS) => (world: World) => (world.aheadS = aheadS)),
   fc
-    .tuple(fc.constantFrom("a", "b"), fc.option(offset), fc.constantFrom(1, 60, HOUR_S))
+    .tuple(
+      fc.constantFrom("a", "b"),
+      fc.option(offset),
+      fc.constantFrom(1, 60, HOUR_S, HOUR_S, HOUR_S),
+    )
     .map(([anchor, spireAheadS, lifeS]) => async (world: World) => {
       // One host, one clock; or another host, whose clock is wrong by itself.
       await world.mint(anchor, spireAheadS ?? world.aheadS, lifeS);
     }),
-  fc.integer({ min: 1, max: 2_000 }).map((passS) => (world: World) => (world.trueS += passS)),
-  fc.constant((world: World) => world.restart()),
+  fc
+    .oneof(
+      { weight: 7, arbitrary: fc.integer({ min: 1, max: 60 }) },
+      fc.integer({ min: 1, max: 2_000 }),
+    )
+    .map((passS) => (world: World) => (world.trueS += passS)),
   fc.constant((world: World) => world.cache.dropOver()),
 );
+/** As many mints in a few minutes as there is room for. */
+const mints: fc.Arbitrary<Turn> = fc
+  .constantFrom("a", "b")
+  .map((anchor) => async (world: World) => {
+    for (let count = 0; count < KEPT_SVIDS_MAX; count += 1) {
+      world.trueS += 10;
+      await world.mint(anchor, world.aheadS);
+    }
+  });
+const turnOrRestart = fc.oneof(
+  { weight: 4, arbitrary: turn },
+  { weight: 1, arbitrary: fc.constant((world: World) => world.restart()) },
+);
+
+/** The anchors that a right clock minted for, and that nothing valid is kept of now. */
+function lost(world: World): readonly string[] {
+  const living = anchorsAt(world.trueS, world.mintedRight);
+  const kept = anchorsAt(world.trueS, world.cache.validAt(world.trueS));
+  return [...living].filter((anchorId) => !kept.has(anchorId));
+}
 
 describe("kept SVIDs, as a law", () => {
   test("what a right clock minted is there while it lives, however wall clocks jump", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(turn, { maxLength: KEPT_SVIDS_MAX }), async (turns) => {
+      fc.asyncProperty(fc.array(turnOrRestart, { maxLength: KEPT_SVIDS_MAX }), async (turns) => {
         const world = new World();
         for (const take of turns) {
           await take(world);
-          const living = anchorsAt(world.trueS, world.mintedRight);
-          const kept = anchorsAt(world.trueS, world.cache.validAt(world.trueS));
-          expect([...living].filter((anchorId) => !kept.has(anchorId))).toEqual([]);
+          expect(lost(world)).toEqual([]);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("and above the limit as well, as another by the same clock stands for each that goes", async () => {
+    const turns = fc.array(fc.oneof({ weight: 4, arbitrary: turn }, mints), { maxLength: 60 });
+    await fc.assert(
+      fc.asyncProperty(turns, async (taken) => {
+        const world = new World();
+        for (const take of taken) {
+          await take(world);
+          expect(lost(world)).toEqual([]);
         }
       }),
       { numRuns: 500 },
@@ -98,7 +139,7 @@ describe("kept SVIDs, as a law", () => {
 
   test("none outlives its hour by more than the time to the next look, in memory or in a file", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(turn, { maxLength: 40 }), async (turns) => {
+      fc.asyncProperty(fc.array(turnOrRestart, { maxLength: 40 }), async (turns) => {
         const world = new World();
         for (const take of turns) await take(world);
         world.trueS += HOUR_S + 61;
@@ -114,7 +155,7 @@ describe("kept SVIDs, as a law", () => {
 
   test("they are at most as many as the limit says, in memory and in files", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(turn, { maxLength: 60 }), async (turns) => {
+      fc.asyncProperty(fc.array(turnOrRestart, { maxLength: 60 }), async (turns) => {
         const world = new World();
         for (const take of turns) {
           await take(world);
@@ -137,6 +178,18 @@ describe("kept SVIDs", () => {
       await world.mint("a", worse.spireAheadS, worse.lifeS);
     }
     world.trueS += worse.laterS;
+    expect(world.cache.validAt(world.trueS)).toEqual([good]);
+  });
+
+  test("minted while the wall clock was nine hours ahead take the place of none minted before", async () => {
+    const world = new World();
+    const good = await world.mint("a");
+    world.aheadS = 9 * HOUR_S;
+    for (let mints = 0; mints < 2 * KEPT_SVIDS_MAX; mints += 1) {
+      world.trueS += 10;
+      await world.mint("a", world.aheadS);
+    }
+    world.aheadS = 0;
     expect(world.cache.validAt(world.trueS)).toEqual([good]);
   });
 

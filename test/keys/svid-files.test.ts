@@ -67,7 +67,6 @@ async function start(
       warn: (message) => warnings.push(message),
       uptimeMs: () => uptimeS * 1_000,
     },
-    nowS * 1_000,
   );
 }
 

@@ -58,7 +58,7 @@ describe("what is printed of it does not show the secret:", () => {
     const svidCache = { policy: "disk", runtimeDir: dataDir, dataDir } as const;
     const options = { trustDomain: ALPHA, nodeKey, svidCache };
     const ports = { mint: spire.mint, warn: () => undefined };
-    const keyring = await openPublisher(options, ports, NOW_S * 1_000);
+    const keyring = await openPublisher(options, ports);
     await keyring.mintAhead(NOW_S * 1_000);
     for (const held of [options, keyring]) {
       expect(formIn(printed(held), nodeKey.seed)).toBeUndefined();

@@ -273,9 +273,12 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
   },
   REMOTE_INPUTS_MAX: {
     file: OF_QUEUE,
-    test: "holds 1,024 inputs of peers, and room comes back with each that is taken",
+    test: "never holds more than 1,024 inputs and 16 MiB, and has room for whoever has nothing there",
   },
-  REMOTE_BYTES_MAX: { file: OF_QUEUE, test: "holds 16 MiB of records, whatever their number" },
+  REMOTE_BYTES_MAX: {
+    file: OF_QUEUE,
+    test: "holds an eighth of 16 MiB of records of one trust domain, whatever their number",
+  },
   INBOUND_PENDING_MAX: {
     unreached: "64 from where no member ever connected from are refused before (p2p/inbound.ts)",
   },

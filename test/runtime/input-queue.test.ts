@@ -5,6 +5,8 @@ import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { InputQueue } from "../../src/runtime/input-queue.ts";
 
 const REMOTE_MAX = 1_024;
+/** Of one trust domain: while it is below an eighth of what is free. */
+const FULL = 114;
 const envelope = new Uint8Array();
 
 function received(ticket: number, from = "f0"): Input {
@@ -32,9 +34,9 @@ const rogue2 = "rogue-2.test" as TrustDomain;
 
 const lost = (node: number): Input => ({ kind: "peer-lost", node: `${node}` });
 
-function fill(queue: InputQueue): number {
+function fill(queue: InputQueue, from = "f0"): number {
   let taken = 0;
-  while (queue.put(received(taken))) taken += 1;
+  while (queue.put(received(taken, from))) taken += 1;
   return taken;
 }
 
@@ -166,31 +168,45 @@ describe("the input queue", () => {
     expect(taken.map(([from]) => from)).toEqual(["h0", "h1", "h0", "h1", "h0"]);
   });
 
-  test("holds 1,024 inputs of peers, and room comes back with each that is taken", async () => {
+  test("holds of one trust domain an eighth of what is free, and room comes back with each that is taken", async () => {
     const queue = queueOf();
-    expect(fill(queue)).toBe(REMOTE_MAX);
-    expect(queue.put({ kind: "peer-synced", node: "", entries: [] })).toBe(false);
+    expect(fill(queue)).toBe(FULL);
+    expect(queue.put({ kind: "peer-synced", node: "f0", entries: [] })).toBe(false);
     await queue.take();
-    expect(queue.put({ kind: "peer-synced", node: "", entries: [] })).toBe(true);
+    expect(queue.put({ kind: "peer-synced", node: "f0", entries: [] })).toBe(true);
     expect(queue.put(received(0))).toBe(false);
   });
 
-  test("holds 16 MiB of records, whatever their number", () => {
-    const queue = queueOf();
-    const large = new Uint8Array(128 * 1024);
+  const large = new Uint8Array(128 * 1024);
+  const fillBytes = (queue: InputQueue, from: string): number => {
     let taken = 0;
-    while (
-      queue.put({
-        kind: "record-received",
-        envelope: large,
-        carrier: "sync",
-        from: "f0",
-        ticket: taken,
-      })
-    ) {
-      taken += 1;
-    }
-    expect(taken).toBe(128);
+    const input = { ...received(0, from), envelope: large } as Input;
+    while (queue.put(input)) taken += 1;
+    return taken;
+  };
+
+  test("holds an eighth of 16 MiB of records of one trust domain, whatever their number", () => {
+    const queue = queueOf();
+    expect(fillBytes(queue, "f0")).toBe(15);
+    expect(fillBytes(queue, "f1")).toBe(13);
+  });
+
+  test("never holds more than 1,024 inputs and 16 MiB, and has room for whoever has nothing there", async () => {
+    const from = fc.nat({ max: 60 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(from, { maxLength: 30 }), fc.boolean(), async (all, inBytes) => {
+        const queue = queueOf();
+        let held = 0;
+        for (const each of all) {
+          held += inBytes ? fillBytes(queue, `f${each}`) : fill(queue, `f${each}`);
+        }
+        expect(held).toBeLessThanOrEqual(inBytes ? 128 : REMOTE_MAX);
+        expect(queue.put(received(0, "newcomer"))).toBe(true);
+        expect(await takeAll(queue, held + 1)).toHaveLength(held + 1);
+        expect(fill(queue)).toBe(FULL); // Nothing is counted of what is gone.
+      }),
+      { numRuns: 30 },
+    );
   });
 
   test("holds one tick at a time", async () => {

@@ -221,14 +221,14 @@ export const LIMITS = {
   },
   REMOTE_INPUTS_MAX: {
     value: 1_024,
-    why: "peers' inputs waiting for the core: a second of its work",
-    beyond: "not taken in: gossip is ignored, the next sync brings it",
+    why: "peers' inputs waiting for the core: a second of its work; of one trust domain an eighth of what is free",
+    beyond: "not taken in: gossip is left and its forwarder asked for a round of sync",
     file: "runtime/input-queue.ts",
   },
   REMOTE_BYTES_MAX: {
     value: 16 * MIB,
     why: "the same in bytes: 128 of the largest records",
-    beyond: "not taken in: gossip is ignored, the next sync brings it",
+    beyond: "not taken in: gossip is left and its forwarder asked for a round of sync",
     file: "runtime/input-queue.ts",
   },
 

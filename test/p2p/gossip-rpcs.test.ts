@@ -26,8 +26,8 @@ const LAST = Buffer.from("the last");
 const JUNK_TD = "nobody.test";
 /** gossipsub takes no more peers into its mesh unless it dialed them (Dhi). */
 const MESH_FULL = 8;
-/** A stream that broke is opened again within 5 s. */
-const LIMIT_MS = 15_000;
+/** Against hanging, not a figure: a machine may be busy with much else. */
+const LIMIT_MS = 60_000;
 
 const heard = ({ peer }: RunningPeer, by: string): string[] =>
   peer.seen.filter((each) => each.startsWith(`gossip ${by} `));
@@ -50,8 +50,8 @@ async function besideFullMesh(): Promise<{
   forwarder.network.admit(PEERS, [outside.node]);
   outside.network.admit(PEERS, [forwarder.node]);
   outside.network.dial(PEERS, forwarder.network.addresses());
-  await eventually(() => outside.peer.count(`synced ${forwarder.id}`) > 0);
-  await eventually(() => forwarder.peer.count(`synced ${outside.id}`) > 0);
+  await eventually(() => outside.peer.count(`synced ${forwarder.id}`) > 0, LIMIT_MS);
+  await eventually(() => forwarder.peer.count(`synced ${outside.id}`) > 0, LIMIT_MS);
   return { forwarder, outside, member };
 }
 
@@ -60,10 +60,10 @@ describe("more than an RPC carries, asked for at once by IWANT", () => {
     const { forwarder, outside, member } = await besideFullMesh();
     const large = Array.from({ length: 12 }, (_, index) => bookRecord(TD, BigInt(index), LARGE));
     for (const each of large) member.gossip.send(message(encodeBookRecord(each)));
-    await eventually(() => heard(forwarder, member.rogue.id).length === large.length);
+    await eventually(() => heard(forwarder, member.rogue.id).length === large.length, LIMIT_MS);
     await eventually(() => heard(outside, forwarder.id).length === large.length, LIMIT_MS);
     await forwarder.network.publish(encodeBookRecord(bookRecord(TD, 99n, "own")));
-    await eventually(() => outside.peer.count(`gossip ${forwarder.id} own`) === 1);
+    await eventually(() => outside.peer.count(`gossip ${forwarder.id} own`) === 1, LIMIT_MS);
   });
 });
 

@@ -33,7 +33,9 @@ const startStill = startsPeers(making({ nowMs: () => nowMs }));
 const begin = beginsAttacks();
 const rogueNode = startsRogues();
 
-const LIMIT_MS = 20_000;
+/** Against hanging, not a figure: a machine may be busy with much else. */
+const LIMIT_MS = 60_000;
+const TEST_LIMIT_MS = 3 * LIMIT_MS;
 const ROGUES = "rogues.test";
 const keyOf = async (seed: Uint8Array): Promise<Uint8Array> =>
   (await nodePrivateKey(seed)).publicKey.raw;
@@ -101,7 +103,7 @@ describe("beside a member that floods, honest ones are served, and the flood end
       await eventually(has, LIMIT_MS);
       await expectServed(ours, honest);
     },
-    60_000,
+    TEST_LIMIT_MS,
   );
 
   test.each<readonly [StrategyName]>([
@@ -131,7 +133,7 @@ describe("beside a member that floods, honest ones are served, and the flood end
       await done;
       await expectServed(ours, honest);
     },
-    60_000,
+    TEST_LIMIT_MS,
   );
 });
 
@@ -155,26 +157,30 @@ function floodElsewhere(ours: RunningPeer, seed: Uint8Array): AbortSignal {
   return over.signal;
 }
 
-test("a member that sends faster than we work leaves everybody else a turn between its reads", async () => {
-  const { ours, honest, seed } = await besideHonest();
-  const delay = monitorEventLoopDelay({ resolution: 5 });
-  const over = floodElsewhere(ours, seed);
-  await eventually(() => ours.network.connections().length === 2, LIMIT_MS);
-  delay.enable();
-  const arrivalsMs: number[] = [];
-  for (let number = 1n; !over.aborted; number += 1n) {
-    const record = bookRecord(TD, number);
-    const beganMs = performance.now();
-    await honest.network.publish(encodeBookRecord(record));
-    await eventually(() => ours.peer.book.newest(TD)?.sequence === number, LIMIT_MS);
-    arrivalsMs.push(performance.now() - beganMs);
-    await sleep(PACE_MS);
-  }
-  delay.disable();
-  expect(arrivalsMs.length).toBeGreaterThan(1);
-  expect(delay.max / 1e6).toBeLessThan(LOOP_DELAY_MS_MAX);
-  expect(Math.max(...arrivalsMs)).toBeLessThan(ARRIVAL_MS_MAX);
-}, 60_000);
+test(
+  "a member that sends faster than we work leaves everybody else a turn between its reads",
+  async () => {
+    const { ours, honest, seed } = await besideHonest();
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    const over = floodElsewhere(ours, seed);
+    await eventually(() => ours.network.connections().length === 2, LIMIT_MS);
+    delay.enable();
+    const arrivalsMs: number[] = [];
+    for (let number = 1n; !over.aborted; number += 1n) {
+      const record = bookRecord(TD, number);
+      const beganMs = performance.now();
+      await honest.network.publish(encodeBookRecord(record));
+      await eventually(() => ours.peer.book.newest(TD)?.sequence === number, LIMIT_MS);
+      arrivalsMs.push(performance.now() - beganMs);
+      await sleep(PACE_MS);
+    }
+    delay.disable();
+    expect(arrivalsMs.length).toBeGreaterThan(1);
+    expect(delay.max / 1e6).toBeLessThan(LOOP_DELAY_MS_MAX);
+    expect(Math.max(...arrivalsMs)).toBeLessThan(ARRIVAL_MS_MAX);
+  },
+  TEST_LIMIT_MS,
+);
 
 /** A rogue that our side admits, with a gossip stream of its own. */
 async function gossiping(ours: RunningPeer, rogue: Rogue): Promise<Stream> {
@@ -217,25 +223,29 @@ describe("a graylisted member", () => {
     await eventually(() => ours.peer.book.newest(TD)?.sequence === 3n);
   });
 
-  test("is one far above its budget, not one that forwards what ten thousand domains rotate", async () => {
-    nowMs = 0;
-    const ours = await startStill();
-    const rogue = await rogueNode();
-    ours.network.admit(PEERS, [rogue.node]);
-    const stream = await gossiping(ours, rogue);
-    const send = async (from: number, to: number): Promise<void> => {
-      for (let index = from; index < to; index += 1) {
-        const stale = encodeBookRecord(bookRecord("nobody.test", BigInt(index)));
-        if (!stream.send(message(stale))) await stream.onDrain();
-      }
-    };
-    await send(0, 10_100);
-    await eventually(() => ours.network.connections()[0]?.overBudget === 10_000, LIMIT_MS);
-    expect(ours.network.connections()[0]).toMatchObject({ rejected: 0, graylisted: false });
-    await send(10_100, 20_200);
-    await eventually(() => ours.network.connections()[0]?.graylisted === true, LIMIT_MS);
-    expect(ours.network.connections()[0]).toMatchObject({ rejected: 0, overBudget: 20_001 });
-  }, 60_000);
+  test(
+    "is one far above its budget, not one that forwards what ten thousand domains rotate",
+    async () => {
+      nowMs = 0;
+      const ours = await startStill();
+      const rogue = await rogueNode();
+      ours.network.admit(PEERS, [rogue.node]);
+      const stream = await gossiping(ours, rogue);
+      const send = async (from: number, to: number): Promise<void> => {
+        for (let index = from; index < to; index += 1) {
+          const stale = encodeBookRecord(bookRecord("nobody.test", BigInt(index)));
+          if (!stream.send(message(stale))) await stream.onDrain();
+        }
+      };
+      await send(0, 10_100);
+      await eventually(() => ours.network.connections()[0]?.overBudget === 10_000, LIMIT_MS);
+      expect(ours.network.connections()[0]).toMatchObject({ rejected: 0, graylisted: false });
+      await send(10_100, 20_200);
+      await eventually(() => ours.network.connections()[0]?.graylisted === true, LIMIT_MS);
+      expect(ours.network.connections()[0]).toMatchObject({ rejected: 0, overBudget: 20_001 });
+    },
+    TEST_LIMIT_MS,
+  );
 });
 
 describe("a member that was cut off", () => {

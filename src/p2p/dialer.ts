@@ -7,6 +7,10 @@
  *
  * The wait doubles with every attempt until the peer proves that it admits us, so a partner that
  * has not imported us yet is asked ever less often, and one that restarted is found at once.
+ *
+ * Who is there but hangs up before it has proved a key may be flooded, and takes in one of so many
+ * (inbound.ts): it is tried again soon. Hints may lead to somebody else, and a record lists new nodes
+ * for nothing, so all that does not wait is paid by the trust domain that lists the node.
  */
 import type { Ed25519PeerId, PeerId } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
@@ -27,6 +31,8 @@ const DIAL_DEADLINE_MS = 15_000;
 const FIRST_DELAY_MS = 250;
 const RETRY_FROM_MS = 500;
 const RETRY_TO_MS = 15_000;
+/** So many in vain, and the wait is the longest. */
+const ATTEMPTS_OF_LONGEST_WAIT = 6;
 
 export interface DialerOptions {
   readonly self: PeerId;
@@ -42,8 +48,16 @@ export interface DialerPorts {
   listedBy(peerId: PeerId): readonly string[];
   /** Whether one more connection of our own making is within bounds. */
   hasRoom(): boolean;
+  /** Whether one of the trust domains has an attempt left that does not wait; takes it. */
+  mayHurry(trustDomains: readonly string[]): boolean;
   /** Resolves when connected. */
-  dial(addresses: readonly Multiaddr[], signal: AbortSignal): Promise<unknown>;
+  dial(addresses: readonly Multiaddr[], options: DialOptions): Promise<unknown>;
+}
+
+export interface DialOptions {
+  readonly signal: AbortSignal;
+  /** Somebody took our connection, who has proved nothing yet. */
+  readonly onReached: () => void;
 }
 
 interface Target {
@@ -52,6 +66,8 @@ interface Target {
   attempts: number;
   timer: NodeJS.Timeout | undefined;
   dialing: boolean;
+  /** The last attempt reached somebody who hung up on us. */
+  hungUp: boolean;
 }
 
 /**
@@ -84,7 +100,7 @@ export class Dialer {
   configure(addresses: readonly string[]): void {
     const before = this.#configured;
     this.#configured = this.#read(addresses);
-    this.#restartNew(this.#configured, before);
+    for (const target of this.#withNew(this.#configured, before)) this.#restart(target);
   }
 
   /** Remembers addresses that came from a trust domain. What is not an address is left out. */
@@ -92,7 +108,10 @@ export class Dialer {
     const before = this.#hints.get(trustDomain) ?? [];
     const hints = newestOf([...this.#read(addresses), ...before]);
     this.#hints.set(trustDomain, hints);
-    this.#restartNew(hints, before);
+    for (const target of this.#withNew(hints, before)) {
+      if (this.#ports.listedBy(target.peerId).includes(trustDomain))
+        this.#hurry(target, [trustDomain]);
+    }
   }
 
   /** The trust domain lists no node any more. */
@@ -100,7 +119,7 @@ export class Dialer {
     this.#hints.delete(trustDomain);
   }
 
-  /** The peer was admitted: tries at once, whatever happened before. */
+  /** The peer was admitted: tries at once, whatever happened before, or after the longest wait. */
   admitted(peerId: Ed25519PeerId): void {
     const id = peerId.toString();
     const target = this.#targets.get(id) ?? {
@@ -108,9 +127,10 @@ export class Dialer {
       attempts: 0,
       timer: undefined,
       dialing: false,
+      hungUp: false,
     };
     this.#targets.set(id, target);
-    this.#restart(target);
+    this.#hurry(target, this.#ports.listedBy(peerId));
   }
 
   /** The peer is not admitted any more. */
@@ -145,20 +165,30 @@ export class Dialer {
     });
   }
 
-  /** Tries peers that have an address now that they had not before. */
-  #restartNew(addresses: readonly PeerAddress[], before: readonly PeerAddress[]): void {
+  /** Peers that have an address now that they had not before. */
+  #withNew(addresses: readonly PeerAddress[], before: readonly PeerAddress[]): readonly Target[] {
     const known = new Set(before.map(({ address }) => address.toString()));
     const news = addresses.filter(({ address }) => !known.has(address.toString()));
-    for (const id of new Set(news.map(({ peerId }) => peerId.toString()))) {
-      const target = this.#targets.get(id);
-      if (target !== undefined) this.#restart(target);
+    const ids = new Set(news.map(({ peerId }) => peerId.toString()));
+    return [...ids].flatMap((id) => this.#targets.get(id) ?? []);
+  }
+
+  /** Tries at once if one of the trust domains pays for it, else when its time comes. */
+  #hurry(target: Target, payers: readonly string[]): void {
+    if (!this.#isDialable(target)) return;
+    if (this.#ports.mayHurry(payers)) {
+      this.#restart(target);
+      return;
     }
+    if (target.attempts === 0) target.attempts = ATTEMPTS_OF_LONGEST_WAIT;
+    this.#schedule(target);
   }
 
   #restart(target: Target): void {
     clearTimeout(target.timer);
     target.timer = undefined;
     target.attempts = 0;
+    target.hungUp = false;
     this.#schedule(target);
   }
 
@@ -170,7 +200,7 @@ export class Dialer {
         target.timer = undefined;
         void this.#attempt(target);
       },
-      dialDelayMs(target.attempts, this.#options.random()),
+      dialDelayMs(target.hungUp ? 1 : target.attempts, this.#options.random()),
     );
   }
 
@@ -179,15 +209,20 @@ export class Dialer {
     if (!this.#isDialable(target)) return;
     target.attempts += 1;
     target.dialing = true;
+    target.hungUp = false;
+    let reached = false;
     try {
       if (this.#ports.hasRoom()) {
-        const { signal } = this.#stopping;
-        await this.#ports.dial(
-          addresses,
-          AbortSignal.any([signal, AbortSignal.timeout(DIAL_DEADLINE_MS)]),
-        );
+        const deadline = AbortSignal.timeout(DIAL_DEADLINE_MS);
+        await this.#ports.dial(addresses, {
+          signal: AbortSignal.any([this.#stopping.signal, deadline]),
+          onReached: () => {
+            reached = true;
+          },
+        });
       }
     } catch (error) {
+      target.hungUp = reached && this.#ports.mayHurry(this.#ports.listedBy(target.peerId));
       this.#options.log("debug", "dialer: attempt failed", {
         peer_id: target.peerId.toString(),
         attempts: target.attempts,

@@ -57,5 +57,9 @@ export function createGater(ports: GaterPorts): ConnectionGater {
       gate.proved(connection, may && admission.admits(peerId) ? "member" : "nothing");
       return !may;
     },
+    denyOutboundEncryptedConnection: (peerId, connection) => {
+      if (admission.admits(peerId)) gate.onMemberAt(connection);
+      return false;
+    },
   };
 }

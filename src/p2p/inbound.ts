@@ -4,11 +4,15 @@
  *
  * Addresses prove nothing and are shared: behind a NAT or the egress of a cluster are many honest
  * nodes, loopback and private ones included. So members are never counted against their subnet,
- * only who has not proved to be one: handshakes under way, and those that came to nothing. Whoever
- * shares a subnet with an attacker and is refused is still found by our own dialing.
+ * only who has not proved to be one: connections that wait, and handshakes that came to nothing. What
+ * ended before its handshake cost us nothing and counts for nothing.
+ *
+ * Whoever shares a subnet with an attacker has a share of the handshakes that are begun there in
+ * spite of that. Who dials tries again at once meanwhile (dialer.ts), from both ends.
  */
-import type { MultiaddrConnection } from "@libp2p/interface";
+import type { MessageStream, MultiaddrConnection } from "@libp2p/interface";
 import { FadingCount } from "../core/std/fading-count.ts";
+import { type Rate, TokenBucket } from "../core/std/token-bucket.ts";
 import { subnetOf } from "./subnet.ts";
 
 /** Inbound connections that have not proved a key yet; for libp2p. Above: refused at once. */
@@ -16,54 +20,93 @@ export const INBOUND_PENDING_MAX = 100;
 /** Of these, how many may come from one subnet: at 20 to 200 ms each, 160 members a second still do. */
 const PENDING_A_SUBNET_MAX = 32;
 /**
+ * An honest peer asks for Noise after one round trip. Who has not by then is closed as soon as
+ * somebody else of its subnet needs the place.
+ */
+const SILENT_MS = 500;
+/**
  * Of these, how many may come from where no member ever connected from. Above: refused, members
  * find room.
  */
 const PENDING_UNKNOWN_MAX = 64;
 /**
  * Handshakes that came to nothing, a subnet, fading over ten seconds: a burst, then six a second.
- * Above: refused before the handshake, until it has faded.
+ * Above: refused before the handshake, until it has faded, but for the spare ones.
  */
 const FAILED_A_SUBNET_MAX = 64;
 const FAILED_FADES_MS = 10_000;
+/**
+ * Handshakes that are begun all the same, so that a member behind the address of a flood gets its
+ * turn: of 150 connections a second one in seven. For all subnets together where members came from, and
+ * as many for all others, as after a restart nobody has come yet: each is 4 % of a core at 2 ms.
+ * Above: refused.
+ */
+const SPARE_RATE: Rate = { perSecond: 20, burst: 20 };
 /** Subnets whose failures and members are remembered. Above: the longest known ones are forgotten. */
 const SUBNETS_MAX = 4_096;
 
+interface Pending {
+  readonly subnet: string;
+  readonly sinceMs: number;
+  /** Its handshake has begun. */
+  costs: boolean;
+}
+
 export class InboundGate {
   readonly #nowMs: () => number;
-  /** By subnet; at most {@link INBOUND_PENDING_MAX} in all, as libp2p asks us only below that. */
-  readonly #pending = new Map<MultiaddrConnection, string>();
+  /** At most {@link INBOUND_PENDING_MAX}, as libp2p asks us only below that. */
+  readonly #pending = new Map<MessageStream, Pending>();
   readonly #failed = new Map<string, FadingCount>();
-  /** Subnets that a member connected from. */
+  /** Subnets where a member proved its key, whoever dialed. */
   readonly #memberSubnets = new Set<string>();
+  readonly #spareForMembers: TokenBucket;
+  readonly #spareForUnknown: TokenBucket;
   /** Connections refused before their handshake. */
   refused = 0;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
+    this.#spareForMembers = new TokenBucket(SPARE_RATE, nowMs());
+    this.#spareForUnknown = new TokenBucket(SPARE_RATE, nowMs());
   }
 
   /** Whether the connection may begin its handshake. */
   begin(connection: MultiaddrConnection): boolean {
     const subnet = subnetOf(connection.remoteAddr);
-    if (!this.#hasRoom(subnet)) {
+    if (this.#isFull(subnet)) this.#closeSilent(subnet);
+    if (this.#isFull(subnet) || !this.#hasRoom(subnet) || !this.#mayCost(subnet)) {
       this.refused += 1;
       return false;
     }
-    this.#pending.set(connection, subnet);
+    this.#pending.set(connection, { subnet, sinceMs: this.#nowMs(), costs: false });
     connection.addEventListener("close", () => this.proved(connection, "nothing"), { once: true });
     return true;
   }
 
+  /** The peer asked for Noise: from now on it costs us. */
+  onHandshake(connection: MessageStream): void {
+    const pending = this.#pending.get(connection);
+    if (pending !== undefined) pending.costs = true;
+  }
+
   /** The handshake is over: with a member that is let in, or with nothing that we want. */
   proved(connection: MultiaddrConnection, what: "member" | "nothing"): void {
-    const subnet = this.#pending.get(connection);
-    if (subnet === undefined) return;
+    const pending = this.#pending.get(connection);
+    if (pending === undefined) return;
     this.#pending.delete(connection);
-    if (what === "member") {
-      remember(this.#memberSubnets, subnet);
-      return;
-    }
+    if (what === "member") this.onMemberAt(connection);
+    else if (pending.costs) this.#failedAt(pending.subnet);
+  }
+
+  /** A member has proved its key at the other end. */
+  onMemberAt({ remoteAddr }: MultiaddrConnection): void {
+    const subnet = subnetOf(remoteAddr);
+    this.#memberSubnets.delete(subnet);
+    this.#memberSubnets.add(subnet);
+    forgetOldest(this.#memberSubnets);
+  }
+
+  #failedAt(subnet: string): void {
     const failed = this.#failed.get(subnet) ?? new FadingCount(FAILED_FADES_MS);
     this.#failed.delete(subnet);
     this.#failed.set(subnet, failed);
@@ -71,22 +114,35 @@ export class InboundGate {
     forgetOldest(this.#failed);
   }
 
-  #hasRoom(subnet: string): boolean {
-    const pending = [...this.#pending.values()];
-    const ofSubnet = pending.filter((each) => each === subnet).length;
-    const unknown = pending.filter((each) => !this.#memberSubnets.has(each)).length;
-    return (
-      ofSubnet < PENDING_A_SUBNET_MAX &&
-      (unknown < PENDING_UNKNOWN_MAX || this.#memberSubnets.has(subnet)) &&
-      (this.#failed.get(subnet)?.at(this.#nowMs()) ?? 0) < FAILED_A_SUBNET_MAX
-    );
+  #isFull(subnet: string): boolean {
+    const ofSubnet = [...this.#pending.values()].filter((each) => each.subnet === subnet);
+    return ofSubnet.length >= PENDING_A_SUBNET_MAX;
   }
-}
 
-function remember(subnets: Set<string>, subnet: string): void {
-  subnets.delete(subnet);
-  subnets.add(subnet);
-  forgetOldest(subnets);
+  /** Closes the connection of the subnet that has been silent for longest, if any was too long. */
+  #closeSilent(subnet: string): void {
+    const latestMs = this.#nowMs() - SILENT_MS;
+    for (const [connection, pending] of this.#pending) {
+      if (pending.subnet !== subnet || pending.costs || pending.sinceMs > latestMs) continue;
+      this.#pending.delete(connection);
+      connection.abort(new Error("silent, and others wait"));
+      return;
+    }
+  }
+
+  #hasRoom(subnet: string): boolean {
+    if (this.#memberSubnets.has(subnet)) return true;
+    const pending = [...this.#pending.values()];
+    const unknown = pending.filter((each) => !this.#memberSubnets.has(each.subnet));
+    return unknown.length < PENDING_UNKNOWN_MAX;
+  }
+
+  #mayCost(subnet: string): boolean {
+    const failed = this.#failed.get(subnet)?.at(this.#nowMs()) ?? 0;
+    if (failed < FAILED_A_SUBNET_MAX) return true;
+    const isKnown = this.#memberSubnets.has(subnet);
+    return (isKnown ? this.#spareForMembers : this.#spareForUnknown).take(this.#nowMs());
+  }
 }
 
 function forgetOldest(known: Map<string, unknown> | Set<string>): void {

@@ -19,7 +19,7 @@ import { Dialer } from "./dialer.ts";
 import { createGater } from "./gater.ts";
 import { Gossip, type GossipCounts } from "./gossip.ts";
 import { InboundGate } from "./inbound.ts";
-import { type MeshNode, createMeshNode, startMeshNode } from "./libp2p-node.ts";
+import { type MeshNode, createMeshNode, dialFrom, startMeshNode } from "./libp2p-node.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { nodePrivateKey } from "./node-identity.ts";
 import { Strangers } from "./strangers.ts";
@@ -71,7 +71,7 @@ export async function createPeerNetwork(
   const strangers = new Strangers(options.strangerMs ?? STRANGER_MS);
   const gossip = new Gossip({ nowMs, log }, admission, events.onGossip.bind(events));
   const gate = new InboundGate(nowMs);
-  const wires = new Wires(admission, { nowMs, log });
+  const wires = new Wires(admission, { nowMs, log, onHandshake: gate.onHandshake.bind(gate) });
   const node = await createMeshNode({
     privateKey,
     listen,
@@ -141,7 +141,8 @@ export class Libp2pNetwork implements PeerNetwork {
         wants: (peerId) => this.#running && admission.admits(peerId) && !this.#has(peerId),
         listedBy: (peerId) => [...(admission.member(peerId)?.accounts.keys() ?? [])],
         hasRoom: () => this.#present.size < PEERS_DIALED_MAX,
-        dial: async (addresses, signal) => await node.dial([...addresses], { signal }),
+        mayHurry: (trustDomains) => admission.take("dial", trustDomains),
+        dial: async (addresses, options) => await dialFrom(node, addresses, options),
       },
     );
     this.#dialer.configure(options.peers);

@@ -10,8 +10,10 @@ import { noise } from "@libp2p/noise";
 import { type Ping, ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
+import type { Multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
 import { Fault } from "../fault.ts";
+import type { DialOptions } from "./dialer.ts";
 import { INBOUND_PENDING_MAX } from "./inbound.ts";
 import { STREAM_WINDOW_BYTES_MAX, type Wires } from "./wire.ts";
 
@@ -98,4 +100,18 @@ export async function startMeshNode(node: MeshNode, listen: readonly string[]): 
     const advice = "Set `listen` to free ports and addresses of this host.";
     throw new Fault("CANNOT_CREATE", `cannot listen on ${failed}: ${reason}`, { cause, advice });
   }
+}
+
+/** Connects to a node at one of its addresses. */
+export async function dialFrom(
+  node: MeshNode,
+  addresses: readonly Multiaddr[],
+  { signal, onReached }: DialOptions,
+): Promise<void> {
+  await node.dial([...addresses], {
+    signal,
+    onProgress: ({ type }) => {
+      if (type === "upgrader:encrypt-outbound-connection") onReached();
+    },
+  });
 }

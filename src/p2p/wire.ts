@@ -70,6 +70,8 @@ export interface WireOptions {
   /** A clock that never goes backwards. */
   readonly nowMs: () => number;
   readonly log: PeerNetworkLog;
+  /** Somebody who dialed us asked for Noise, and it begins. */
+  readonly onHandshake: (raw: MessageStream) => void;
   readonly onCutOff: () => void;
 }
 
@@ -239,8 +241,10 @@ export class Wires {
   encrypter(inner: ConnectionEncrypter): ConnectionEncrypter {
     return {
       protocol: inner.protocol,
-      secureInbound: async (raw, options) =>
-        this.#secured(raw, await inner.secureInbound(raw, options)),
+      secureInbound: async (raw, options) => {
+        this.#options.onHandshake(raw);
+        return this.#secured(raw, await inner.secureInbound(raw, options));
+      },
       secureOutbound: async (raw, options) =>
         this.#secured(raw, await inner.secureOutbound(raw, options)),
     };

@@ -19,6 +19,12 @@ class Peers {
     throw new Error("refused");
   };
   room = true;
+  /** Whether an attempt reaches somebody before its answer. */
+  reaches = false;
+  /** Attempts that do not wait, by the trust domain that pays. */
+  readonly paid = new Map<string, number>();
+  /** How many of those a trust domain has. */
+  hurries = Infinity;
   underWay = 0;
   mostUnderWay = 0;
 
@@ -29,7 +35,13 @@ class Peers {
         wants: (peerId) => this.wanted.has(peerId.toString()),
         listedBy: (peerId) => this.listedBy.get(peerId.toString()) ?? [PEERS],
         hasRoom: () => this.room,
-        dial: async (dialed) => {
+        mayHurry: (trustDomains) => {
+          const payer = trustDomains.find((each) => (this.paid.get(each) ?? 0) < this.hurries);
+          if (payer !== undefined) this.paid.set(payer, (this.paid.get(payer) ?? 0) + 1);
+          return payer !== undefined;
+        },
+        dial: async (dialed, { onReached }) => {
+          if (this.reaches) onReached();
           this.attempts.push({ atMs: Date.now(), addresses: dialed.map(String) });
           this.underWay += 1;
           this.mostUnderWay = Math.max(this.mostUnderWay, this.underWay);
@@ -273,6 +285,80 @@ describe("dialer", () => {
     dialer.admitted(bravo);
     await vi.advanceTimersByTimeAsync(250);
     expect(peers.attempts).toHaveLength(before + 1);
+    dialer.stop();
+  });
+
+  test("who is there but hangs up is tried again soon, as long as its trust domain can pay", async () => {
+    const peers = new Peers();
+    peers.reaches = true;
+    peers.hurries = 10;
+    const dialer = peers.dialer([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(60_000);
+    dialer.stop();
+    const waits = peers.attempts.map(
+      ({ atMs }, index) => atMs - (peers.attempts[index - 1]?.atMs ?? 0),
+    );
+    expect(waits.slice(0, 10)).toEqual([125, ...Array.from({ length: 9 }, () => 375)]);
+    expect(new Set(waits.slice(10))).toEqual(new Set([11_250]));
+    expect(peers.paid).toEqual(new Map([[PEERS, 10]]));
+  });
+
+  test("a peer that is not there is not tried sooner, whoever could pay", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(60_000);
+    dialer.stop();
+    expect(peers.attempts).toHaveLength(10);
+    expect(peers.paid).toEqual(new Map([[PEERS, 1]]));
+  });
+
+  test.each([
+    ["the same nodes in turns", false],
+    ["new ones each time", true],
+  ])("a trust domain that lists %s makes us dial no more than it can pay", async (_, fresh) => {
+    const peers = new Peers();
+    peers.hurries = 32;
+    const dialer = peers.dialer();
+    let nodes = Array.from({ length: 15 }, newPeerId);
+    for (let second = 0; second < 120; second += 1) {
+      for (const peerId of nodes) {
+        peers.wanted.delete(peerId.toString());
+        dialer.removed(peerId);
+      }
+      if (fresh) nodes = nodes.map(newPeerId);
+      dialer.hint(
+        PEERS,
+        nodes.map((peerId) => addressOf(peerId, 1)),
+      );
+      for (const peerId of nodes) {
+        peers.wanted.add(peerId.toString());
+        dialer.admitted(peerId);
+      }
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    const listed = peers.attempts.length;
+    expect(listed).toBeGreaterThanOrEqual(32);
+    expect(listed).toBeLessThan(32 * 3); // Of each, what back-off makes of its one second.
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(peers.attempts.length).toBeGreaterThan(listed); // Who stays is tried.
+    dialer.stop();
+  });
+
+  test("hints of a trust domain spend nothing for nodes that it does not list", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(60_000);
+    const before = peers.attempts.length;
+    dialer.hint(OTHERS, [addressOf(bravo, 2)]);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(peers.attempts).toHaveLength(before);
+    expect(peers.paid).toEqual(new Map([[PEERS, 1]]));
     dialer.stop();
   });
 

@@ -1,5 +1,6 @@
 /** What somebody can do to us whom nobody admitted: it reaches our port, and has addresses. */
-import { connect } from "node:net";
+import { randomBytes } from "node:crypto";
+import { type Socket, connect } from "node:net";
 import type { Connection } from "@libp2p/interface";
 import { describe, expect, onTestFinished, test } from "vitest";
 import {
@@ -81,6 +82,70 @@ describe("connections that never become one", () => {
       expect(performance.now() - beganMs).toBeLessThan(5_000);
     }
   });
+});
+
+/** Connects so often from 127.0.0.1, where the members are, until the test ends. */
+function flood(ours: RunningPeer, perSecond: number, meet: (socket: Socket) => void): () => number {
+  const port = Number(/\/tcp\/(\d+)/.exec(addressOf(ours))?.[1]);
+  const sockets = new Set<Socket>();
+  const beganMs = performance.now();
+  let begun = 0;
+  let ended = 0;
+  const timer = setInterval(() => {
+    for (; begun < ((performance.now() - beganMs) * perSecond) / 1_000; begun += 1) {
+      const socket = connect(port, "127.0.0.1");
+      sockets.add(socket);
+      socket.on("error", () => {});
+      socket.on("close", () => {
+        sockets.delete(socket);
+        ended += 1;
+      });
+      meet(socket.resume());
+    }
+  }, 10);
+  onTestFinished(() => {
+    clearInterval(timer);
+    for (const socket of sockets) socket.destroy();
+  });
+  return () => ended;
+}
+
+function askForNoise(socket: Socket): void {
+  socket.write("\x13/multistream/1.0.0\n\x07/noise\n");
+  socket.write(Buffer.concat([Buffer.of(0, 32), randomBytes(32)]));
+}
+
+/** A handshake message of ours is longer, what comes before it shorter. */
+const NOISE_ANSWER_BYTES = 100;
+
+const MEETINGS: [string, (socket: Socket) => void][] = [
+  ["that say nothing", () => {}],
+  [
+    "that begin a handshake and leave",
+    (socket) => {
+      askForNoise(socket);
+      socket.on("data", () => {
+        if (socket.bytesRead > NOISE_ANSWER_BYTES) socket.destroy();
+      });
+    },
+  ],
+];
+
+describe("150 strangers a second from the address of two members, at both ends", () => {
+  test.each(MEETINGS)(
+    "%s: the members find each other",
+    async (_, meet) => {
+      const [ours, theirs] = [await start(), await start()];
+      const ended = [ours, theirs].map((peer) => flood(peer, 150, meet));
+      await eventually(() => ended.every((count) => count() > 200), LIMIT_MS);
+      ours.network.admit(PEERS, [theirs.node]);
+      theirs.network.admit(PEERS, [ours.node]);
+      ours.network.dial(PEERS, theirs.network.addresses());
+      theirs.network.dial(PEERS, ours.network.addresses());
+      await eventually(() => ours.peer.count(`synced ${theirs.id}`) > 0, LIMIT_MS);
+    },
+    60_000,
+  );
 });
 
 describe("strangers", () => {

@@ -8,11 +8,32 @@ import { subnetOf } from "../../src/p2p/subnet.ts";
 /** What the gate sees of a connection; the real ones are in hostile.test.ts. */
 function connectionFrom(address: string): MultiaddrConnection {
   const remoteAddr = multiaddr(address);
-  return Object.assign(new EventTarget(), { remoteAddr }) as unknown as MultiaddrConnection;
+  const connection = Object.assign(new EventTarget(), {
+    remoteAddr,
+    abort: (): boolean => connection.dispatchEvent(new Event("close")),
+  });
+  return connection as unknown as MultiaddrConnection;
 }
 
 const close = (connection: MultiaddrConnection): boolean =>
   connection.dispatchEvent(new Event("close"));
+
+/** A handshake that comes to nothing. False when it was refused. */
+function fail(gate: InboundGate, address: string): boolean {
+  const connection = connectionFrom(address);
+  if (!gate.begin(connection)) return false;
+  gate.onHandshake(connection);
+  close(connection);
+  return true;
+}
+
+function comeIn(gate: InboundGate, address: string): void {
+  const connection = connectionFrom(address);
+  expect(gate.begin(connection)).toBe(true);
+  gate.onHandshake(connection);
+  gate.proved(connection, "member");
+  close(connection);
+}
 
 describe("a subnet", () => {
   test.each([
@@ -51,6 +72,7 @@ describe("the gate for inbound connections", () => {
           if (what === "begin") {
             const connection = connectionFrom(`/ip4/${subnet}.1/tcp/1`);
             if (gate.begin(connection)) pending.set(connection, subnet);
+            connection.addEventListener("close", () => pending.delete(connection));
           } else {
             const [connection, from] = [...pending].find(([, each]) => each === subnet) ?? [];
             if (connection === undefined || from === undefined) continue;
@@ -89,14 +111,73 @@ describe("the gate for inbound connections", () => {
     const gate = new InboundGate(() => nowMs);
     let begun = 0;
     for (let attempt = 0; attempt < 1_000; attempt += 1) {
-      const connection = connectionFrom("/ip4/192.0.2.1/tcp/1");
-      if (gate.begin(connection)) begun += 1;
-      close(connection);
+      if (fail(gate, "/ip4/192.0.2.1/tcp/1")) begun += 1;
     }
-    expect(begun).toBe(64);
+    expect(begun).toBe(64 + 20);
     expect(gate.begin(connectionFrom("/ip4/198.51.100.1/tcp/1"))).toBe(true);
     nowMs = 5_000;
     expect(gate.begin(connectionFrom("/ip4/192.0.2.1/tcp/1"))).toBe(true);
+  });
+
+  test("what ends before its handshake keeps nobody out", () => {
+    const gate = new InboundGate(() => 0);
+    for (let attempt = 0; attempt < 1_000; attempt += 1) {
+      const connection = connectionFrom("/ip4/192.0.2.1/tcp/1");
+      expect(gate.begin(connection)).toBe(true);
+      close(connection);
+    }
+  });
+
+  test("who says nothing for half a second makes place for others of its subnet", () => {
+    let nowMs = 0;
+    const gate = new InboundGate(() => nowMs);
+    const begin = (): boolean => gate.begin(connectionFrom("/ip4/10.0.0.1/tcp/1"));
+    const busy = connectionFrom("/ip4/10.0.0.1/tcp/1");
+    gate.begin(busy);
+    gate.onHandshake(busy);
+    let closed = false;
+    busy.addEventListener("close", () => (closed = true));
+    for (let silent = 0; silent < 31; silent += 1) expect(begin()).toBe(true);
+    expect(begin()).toBe(false);
+    nowMs = 499;
+    expect(begin()).toBe(false);
+    nowMs = 500;
+    for (let other = 0; other < 31; other += 1) expect(begin()).toBe(true);
+    expect(begin()).toBe(false);
+    expect(closed).toBe(false);
+  });
+
+  test("begins twenty handshakes a second where members came from, however many fail there", () => {
+    let nowMs = 0;
+    const gate = new InboundGate(() => nowMs);
+    const flooded = ["10.0.0", "192.0.2", "198.51.100"];
+    for (const subnet of flooded.slice(1)) comeIn(gate, `/ip4/${subnet}.1/tcp/1`);
+    const flood = (seconds: number, perSecond: number): number[] => {
+      const begun = flooded.map(() => 0);
+      for (let tick = 0; tick < seconds * perSecond; tick += 1) {
+        nowMs += 1_000 / perSecond;
+        for (const [index, subnet] of flooded.entries()) {
+          if (fail(gate, `/ip4/${subnet}.7/tcp/1`)) begun[index] = (begun[index] ?? 0) + 1;
+        }
+      }
+      return begun.map((each) => each / seconds);
+    };
+    flood(30, 500);
+    const [unknown = 0, one = 0, another = 0] = flood(60, 500);
+    expect(unknown).toBeCloseTo(20, 0);
+    // For all their subnets together, beside what fades in each.
+    expect(one + another).toBeGreaterThan(20);
+    expect(one + another).toBeLessThan(20 + 2 * 6.5);
+  });
+
+  test("knows where a member is that we dialed", () => {
+    const gate = new InboundGate(() => 0);
+    gate.onMemberAt(connectionFrom("/ip4/10.0.0.1/tcp/1"));
+    for (let index = 0; index < 64; index += 1) {
+      expect(gate.begin(connectionFrom(`/ip4/192.0.${index}.1/tcp/1`))).toBe(true);
+    }
+    expect(gate.begin(connectionFrom("/ip4/198.51.100.1/tcp/1"))).toBe(false);
+    expect(gate.begin(connectionFrom("/ip4/10.0.0.2/tcp/1"))).toBe(true);
   });
 
   test("a flood from everywhere leaves room where members came from", () => {

@@ -11,7 +11,8 @@ export const FAULTS = {
   RECORD_REFUSED: { exitCode: 65, advice: "Ask the publisher for a new export and fingerprint." },
   DAEMON_UNREACHABLE: {
     exitCode: 69,
-    advice: "Start it with `spire-mesh run -config FILE`, or name its socket with -socketPath.",
+    advice:
+      "Start it with `spire-mesh run -config FILE`, or name it: its file with -config, or its admin socket with -socketPath.",
   },
   DAEMON_FAILED: {
     exitCode: 69,

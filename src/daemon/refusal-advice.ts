@@ -23,9 +23,9 @@ export const REFUSAL_ADVICE: Readonly<Record<RefusalCode, string>> = {
   OWN_TRUST_DOMAIN: "import the file at the partner, not at home",
   FIRST_RECORD_UNNAMED: "run `spire-mesh export -o FILE` here first",
   FINGERPRINT_MISMATCH:
-    "compare the fingerprint with the sender by voice, then ask for a new export",
+    "compare every group of it with the sender by voice: where they differ, ask for a new export",
   WRONG_LINEAGE:
-    "if the sender started anew, run `spire-mesh bundle pin TD -fingerprint F` with the new fingerprint",
+    "ask the sender whether two daemons run for their trust domain: then one must stop. If they started anew, run `spire-mesh bundle pin TD -fingerprint F` with the new fingerprint",
   STALE: NOTHING,
   DUPLICATE: NOTHING,
 

@@ -30,7 +30,7 @@ const SAYS: Partial<Record<RefusalCode, RegExp>> = {
   TRUST_DOMAIN_UNKNOWN: /-fingerprint/,
   OWN_TRUST_DOMAIN: /at the partner/,
   FIRST_RECORD_UNNAMED: /`spire-mesh export -o FILE` here/,
-  WRONG_LINEAGE: /`spire-mesh bundle pin TD -fingerprint F`/,
+  WRONG_LINEAGE: /^ask .* two daemons run .*`spire-mesh bundle pin TD -fingerprint F`/,
   STALE: /^nothing/,
   DUPLICATE: /^nothing/,
   NODE_NOT_LISTED: /`spire-mesh bundle pin TD -fingerprint F`/,

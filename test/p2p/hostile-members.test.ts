@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Stream } from "@libp2p/interface";
 import { lpStream } from "@libp2p/utils";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Libp2pNetwork } from "../../src/p2p/libp2p-network.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
 import { encodeRequest, syncRoot } from "../../src/p2p/sync-frames.ts";
@@ -35,7 +35,7 @@ const rogueNode = startsRogues();
 
 /** Against hanging, not a figure: a machine may be busy with much else. */
 const LIMIT_MS = 60_000;
-const TEST_LIMIT_MS = 3 * LIMIT_MS;
+vi.setConfig({ testTimeout: 3 * LIMIT_MS });
 const ROGUES = "rogues.test";
 const keyOf = async (seed: Uint8Array): Promise<Uint8Array> =>
   (await nodePrivateKey(seed)).publicKey.raw;
@@ -89,22 +89,18 @@ describe("beside a member that floods, honest ones are served, and the flood end
     ["stream-churn", "cut off"],
     ["yamux-pings", "cut off"],
     ["endless-frame", "cut off"],
-  ])(
-    "%s: %s",
-    async (strategy, end) => {
-      const { ours, honest, seed } = await besideHonest();
-      const id = (await rogueNode({ seed })).id;
-      const { attack } = begin(strategy, { address: addressOf(ours), seed });
-      const has = (): boolean =>
-        end === "cut off"
-          ? attack.outcome.cutOffAfterS !== undefined
-          : ours.network.connections().some((each) => each.peerId === id && each.graylisted);
-      await expectServed(ours, honest);
-      await eventually(has, LIMIT_MS);
-      await expectServed(ours, honest);
-    },
-    TEST_LIMIT_MS,
-  );
+  ])("%s: %s", async (strategy, end) => {
+    const { ours, honest, seed } = await besideHonest();
+    const id = (await rogueNode({ seed })).id;
+    const { attack } = begin(strategy, { address: addressOf(ours), seed });
+    const has = (): boolean =>
+      end === "cut off"
+        ? attack.outcome.cutOffAfterS !== undefined
+        : ours.network.connections().some((each) => each.peerId === id && each.graylisted);
+    await expectServed(ours, honest);
+    await eventually(has, LIMIT_MS);
+    await expectServed(ours, honest);
+  });
 
   test.each<readonly [StrategyName]>([
     ["empty-rpcs"],
@@ -118,23 +114,19 @@ describe("beside a member that floods, honest ones are served, and the flood end
     ["sync-stall"],
     ["connect-churn"],
     ["same-key"],
-  ])(
-    "%s: as long as it goes on",
-    async (strategy) => {
-      const { ours, honest, seed } = await besideHonest();
-      const persistent = true;
-      const { done } = begin(strategy, {
-        address: addressOf(ours),
-        seed,
-        seconds: TIMES / 2,
-        persistent,
-      });
-      await expectServed(ours, honest);
-      await done;
-      await expectServed(ours, honest);
-    },
-    TEST_LIMIT_MS,
-  );
+  ])("%s: as long as it goes on", async (strategy) => {
+    const { ours, honest, seed } = await besideHonest();
+    const persistent = true;
+    const { done } = begin(strategy, {
+      address: addressOf(ours),
+      seed,
+      seconds: TIMES / 2,
+      persistent,
+    });
+    await expectServed(ours, honest);
+    await done;
+    await expectServed(ours, honest);
+  });
 });
 
 const ROGUE = fileURLToPath(new URL("../rogue/main.ts", import.meta.url));
@@ -157,30 +149,26 @@ function floodElsewhere(ours: RunningPeer, seed: Uint8Array): AbortSignal {
   return over.signal;
 }
 
-test(
-  "a member that sends faster than we work leaves everybody else a turn between its reads",
-  async () => {
-    const { ours, honest, seed } = await besideHonest();
-    const delay = monitorEventLoopDelay({ resolution: 5 });
-    const over = floodElsewhere(ours, seed);
-    await eventually(() => ours.network.connections().length === 2, LIMIT_MS);
-    delay.enable();
-    const arrivalsMs: number[] = [];
-    for (let number = 1n; !over.aborted; number += 1n) {
-      const record = bookRecord(TD, number);
-      const beganMs = performance.now();
-      await honest.network.publish(encodeBookRecord(record));
-      await eventually(() => ours.peer.book.newest(TD)?.sequence === number, LIMIT_MS);
-      arrivalsMs.push(performance.now() - beganMs);
-      await sleep(PACE_MS);
-    }
-    delay.disable();
-    expect(arrivalsMs.length).toBeGreaterThan(1);
-    expect(delay.max / 1e6).toBeLessThan(LOOP_DELAY_MS_MAX);
-    expect(Math.max(...arrivalsMs)).toBeLessThan(ARRIVAL_MS_MAX);
-  },
-  TEST_LIMIT_MS,
-);
+test("a member that sends faster than we work leaves everybody else a turn between its reads", async () => {
+  const { ours, honest, seed } = await besideHonest();
+  const delay = monitorEventLoopDelay({ resolution: 5 });
+  const over = floodElsewhere(ours, seed);
+  await eventually(() => ours.network.connections().length === 2, LIMIT_MS);
+  delay.enable();
+  const arrivalsMs: number[] = [];
+  for (let number = 1n; !over.aborted; number += 1n) {
+    const record = bookRecord(TD, number);
+    const beganMs = performance.now();
+    await honest.network.publish(encodeBookRecord(record));
+    await eventually(() => ours.peer.book.newest(TD)?.sequence === number, LIMIT_MS);
+    arrivalsMs.push(performance.now() - beganMs);
+    await sleep(PACE_MS);
+  }
+  delay.disable();
+  expect(arrivalsMs.length).toBeGreaterThan(1);
+  expect(delay.max / 1e6).toBeLessThan(LOOP_DELAY_MS_MAX);
+  expect(Math.max(...arrivalsMs)).toBeLessThan(ARRIVAL_MS_MAX);
+});
 
 /** A rogue that our side admits, with a gossip stream of its own. */
 async function gossiping(ours: RunningPeer, rogue: Rogue): Promise<Stream> {
@@ -223,29 +211,25 @@ describe("a graylisted member", () => {
     await eventually(() => ours.peer.book.newest(TD)?.sequence === 3n);
   });
 
-  test(
-    "is one far above its budget, not one that forwards what ten thousand domains rotate",
-    async () => {
-      nowMs = 0;
-      const ours = await startStill();
-      const rogue = await rogueNode();
-      ours.network.admit(PEERS, [rogue.node]);
-      const stream = await gossiping(ours, rogue);
-      const send = async (from: number, to: number): Promise<void> => {
-        for (let index = from; index < to; index += 1) {
-          const stale = encodeBookRecord(bookRecord("nobody.test", BigInt(index)));
-          if (!stream.send(message(stale))) await stream.onDrain();
-        }
-      };
-      await send(0, 10_100);
-      await eventually(() => ours.network.connections()[0]?.overBudget === 10_000, LIMIT_MS);
-      expect(ours.network.connections()[0]).toMatchObject({ rejected: 0, graylisted: false });
-      await send(10_100, 20_200);
-      await eventually(() => ours.network.connections()[0]?.graylisted === true, LIMIT_MS);
-      expect(ours.network.connections()[0]).toMatchObject({ rejected: 0, overBudget: 20_001 });
-    },
-    TEST_LIMIT_MS,
-  );
+  test("is one far above its budget, not one that forwards what ten thousand domains rotate", async () => {
+    nowMs = 0;
+    const ours = await startStill();
+    const rogue = await rogueNode();
+    ours.network.admit(PEERS, [rogue.node]);
+    const stream = await gossiping(ours, rogue);
+    const send = async (from: number, to: number): Promise<void> => {
+      for (let index = from; index < to; index += 1) {
+        const stale = encodeBookRecord(bookRecord("nobody.test", BigInt(index)));
+        if (!stream.send(message(stale))) await stream.onDrain();
+      }
+    };
+    await send(0, 10_100);
+    await eventually(() => ours.network.connections()[0]?.overBudget === 10_000, LIMIT_MS);
+    expect(ours.network.connections()[0]).toMatchObject({ rejected: 0, graylisted: false });
+    await send(10_100, 20_200);
+    await eventually(() => ours.network.connections()[0]?.graylisted === true, LIMIT_MS);
+    expect(ours.network.connections()[0]).toMatchObject({ rejected: 0, overBudget: 20_001 });
+  });
 });
 
 describe("a member that was cut off", () => {

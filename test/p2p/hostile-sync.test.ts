@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import process from "node:process";
 import type { Connection, Stream } from "@libp2p/interface";
 import { lpStream } from "@libp2p/utils";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { encodeCbor } from "../../src/core/std/cbor.ts";
 import {
@@ -37,7 +37,7 @@ const rogueNode = startsRogues();
 
 /** Against hanging, not a figure: a machine may be busy with much else. */
 const LIMIT_MS = 60_000;
-const TEST_LIMIT_MS = 3 * LIMIT_MS;
+vi.setConfig({ testTimeout: 3 * LIMIT_MS });
 const names = (count: number): TrustDomain[] =>
   Array.from(
     { length: count },
@@ -90,43 +90,31 @@ describe("a member that asks", () => {
     expect(lookedUp).toBe(0);
   });
 
-  test(
-    "for more than a cold join of 10,000 domains needs is stopped, in lookups",
-    async () => {
-      const ours = await startStill();
-      let lookedUp = 0;
-      ours.peer.book.records = async (wants) => {
-        lookedUp += wants.length;
-        return [];
-      };
-      const { connection } = await admitted(ours);
-      expect(await answersTo(connection, fetchOf(names(64)))).toBe(256);
-      expect(lookedUp).toBe(16_384);
-    },
-    TEST_LIMIT_MS,
-  );
+  test("for more than a cold join of 10,000 domains needs is stopped, in lookups", async () => {
+    const ours = await startStill();
+    let lookedUp = 0;
+    ours.peer.book.records = async (wants) => {
+      lookedUp += wants.length;
+      return [];
+    };
+    const { connection } = await admitted(ours);
+    expect(await answersTo(connection, fetchOf(names(64)))).toBe(256);
+    expect(lookedUp).toBe(16_384);
+  });
 
-  test(
-    "for more than it takes is stopped, in bytes",
-    async () => {
-      const ours = await startStill();
-      const records = Array.from({ length: 8 }, () => new Uint8Array(128 * 1024 - 10));
-      ours.peer.book.records = async () => records;
-      const { connection } = await admitted(ours);
-      expect(await answersTo(connection, fetchOf(names(1)))).toBe(128);
-    },
-    TEST_LIMIT_MS,
-  );
+  test("for more than it takes is stopped, in bytes", async () => {
+    const ours = await startStill();
+    const records = Array.from({ length: 8 }, () => new Uint8Array(128 * 1024 - 10));
+    ours.peer.book.records = async () => records;
+    const { connection } = await admitted(ours);
+    expect(await answersTo(connection, fetchOf(names(1)))).toBe(128);
+  });
 
-  test(
-    "often and for little is stopped, in requests",
-    async () => {
-      const ours = await startStill();
-      const { connection } = await admitted(ours);
-      expect(await answersTo(connection, fetchOf([TD as TrustDomain]))).toBe(1_536);
-    },
-    TEST_LIMIT_MS,
-  );
+  test("often and for little is stopped, in requests", async () => {
+    const ours = await startStill();
+    const { connection } = await admitted(ours);
+    expect(await answersTo(connection, fetchOf([TD as TrustDomain]))).toBe(1_536);
+  });
 
   test("on many streams gets one answer after the other", async () => {
     const ours = await start();
@@ -238,58 +226,50 @@ async function roundsUntil(ours: RunningPeer, rogue: Rogue, isOver: () => boolea
 }
 
 describe("a member that answers", () => {
-  test(
-    "with records of no use has them looked at 2,560 times, then no more",
-    async () => {
-      const wanted = names(1_024);
-      const ours = await startStill(wanted);
-      for (const name of wanted) ours.peer.book.put(bookRecord(name, 1n));
-      const rogue = await rogueNode();
-      const junk = Array.from({ length: 64 }, () => randomBytes(1_000));
-      const fetches = await answering(rogue, wanted, () => junk);
-      ours.network.admit(PEERS, [rogue.node]);
-      const [address = ""] = ours.network.addresses();
-      await rogue.dial(address);
-      await eventually(() => ours.network.connections().length === 1, LIMIT_MS);
-      await roundsUntil(ours, rogue, () => fetches() > 40);
-      const honest = await start();
-      ours.network.admit("honest.test", [honest.node]);
-      honest.network.admit(PEERS, [ours.node]);
-      honest.network.dial(PEERS, [address]);
-      await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0, LIMIT_MS);
-      const looked = ours.peer.seen.filter((each) => each.startsWith("sync ")).length;
-      expect(looked).toBeGreaterThanOrEqual(2_560);
-      expect(looked).toBeLessThanOrEqual(2_560 + 64);
-      expect(fetches()).toBe(41);
-      expect(ours.peer.count(`synced ${rogue.id}`)).toBeLessThanOrEqual(1);
-      expect(ours.network.connections()).toHaveLength(2);
-    },
-    TEST_LIMIT_MS,
-  );
+  test("with records of no use has them looked at 2,560 times, then no more", async () => {
+    const wanted = names(1_024);
+    const ours = await startStill(wanted);
+    for (const name of wanted) ours.peer.book.put(bookRecord(name, 1n));
+    const rogue = await rogueNode();
+    const junk = Array.from({ length: 64 }, () => randomBytes(1_000));
+    const fetches = await answering(rogue, wanted, () => junk);
+    ours.network.admit(PEERS, [rogue.node]);
+    const [address = ""] = ours.network.addresses();
+    await rogue.dial(address);
+    await eventually(() => ours.network.connections().length === 1, LIMIT_MS);
+    await roundsUntil(ours, rogue, () => fetches() > 40);
+    const honest = await start();
+    ours.network.admit("honest.test", [honest.node]);
+    honest.network.admit(PEERS, [ours.node]);
+    honest.network.dial(PEERS, [address]);
+    await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0, LIMIT_MS);
+    const looked = ours.peer.seen.filter((each) => each.startsWith("sync ")).length;
+    expect(looked).toBeGreaterThanOrEqual(2_560);
+    expect(looked).toBeLessThanOrEqual(2_560 + 64);
+    expect(fetches()).toBe(41);
+    expect(ours.peer.count(`synced ${rogue.id}`)).toBeLessThanOrEqual(1);
+    expect(ours.network.connections()).toHaveLength(2);
+  });
 
-  test(
-    "with one record of use in each reply pays for the other sixty-three",
-    async () => {
-      const wanted = names(1_024);
-      const ours = await startStill(wanted);
-      const rogue = await rogueNode();
-      const junk = Array.from({ length: 63 }, () => randomBytes(1_000));
-      let useful = 0;
-      const fetches = await answering(rogue, wanted, () => {
-        const record = encodeBookRecord(bookRecord(wanted[useful] ?? "", 2n ** 60n));
-        useful += 1;
-        return [record, ...junk];
-      });
-      ours.network.admit(PEERS, [rogue.node]);
-      const [address = ""] = ours.network.addresses();
-      await rogue.dial(address);
-      await eventually(() => ours.network.connections().length === 1, LIMIT_MS);
-      await roundsUntil(ours, rogue, () => fetches() > Math.floor(2_560 / 63));
-      expect(fetches()).toBe(Math.floor(2_560 / 63) + 1);
-      expect(ours.peer.book.newest(wanted[0] ?? "")?.sequence).toBe(2n ** 60n);
-    },
-    TEST_LIMIT_MS,
-  );
+  test("with one record of use in each reply pays for the other sixty-three", async () => {
+    const wanted = names(1_024);
+    const ours = await startStill(wanted);
+    const rogue = await rogueNode();
+    const junk = Array.from({ length: 63 }, () => randomBytes(1_000));
+    let useful = 0;
+    const fetches = await answering(rogue, wanted, () => {
+      const record = encodeBookRecord(bookRecord(wanted[useful] ?? "", 2n ** 60n));
+      useful += 1;
+      return [record, ...junk];
+    });
+    ours.network.admit(PEERS, [rogue.node]);
+    const [address = ""] = ours.network.addresses();
+    await rogue.dial(address);
+    await eventually(() => ours.network.connections().length === 1, LIMIT_MS);
+    await roundsUntil(ours, rogue, () => fetches() > Math.floor(2_560 / 63));
+    expect(fetches()).toBe(Math.floor(2_560 / 63) + 1);
+    expect(ours.peer.book.newest(wanted[0] ?? "")?.sequence).toBe(2n ** 60n);
+  });
 
   test.each<readonly [string, readonly TrustDomain[]]>([
     ["says that it holds nothing", []],
@@ -312,24 +292,20 @@ describe("a member that answers", () => {
     expect(ours.network.connections()).toHaveLength(2);
   });
 
-  test(
-    "of our own lack of budget pays an eighth for what was not judged",
-    async () => {
-      const wanted = names(1_024);
-      const ours = await startStill(wanted);
-      ours.peer.onSyncRecords = async (envelopes) => envelopes.map(() => "unjudged");
-      const rogue = await rogueNode();
-      const junk = Array.from({ length: 64 }, () => randomBytes(10));
-      const fetches = await answering(rogue, wanted, () => junk);
-      ours.network.admit(PEERS, [rogue.node]);
-      const [address = ""] = ours.network.addresses();
-      await rogue.dial(address);
-      await eventually(() => ours.network.connections().length === 1, LIMIT_MS);
-      await roundsUntil(ours, rogue, () => fetches() > 320);
-      expect(fetches()).toBe(321);
-    },
-    TEST_LIMIT_MS,
-  );
+  test("of our own lack of budget pays an eighth for what was not judged", async () => {
+    const wanted = names(1_024);
+    const ours = await startStill(wanted);
+    ours.peer.onSyncRecords = async (envelopes) => envelopes.map(() => "unjudged");
+    const rogue = await rogueNode();
+    const junk = Array.from({ length: 64 }, () => randomBytes(10));
+    const fetches = await answering(rogue, wanted, () => junk);
+    ours.network.admit(PEERS, [rogue.node]);
+    const [address = ""] = ours.network.addresses();
+    await rogue.dial(address);
+    await eventually(() => ours.network.connections().length === 1, LIMIT_MS);
+    await roundsUntil(ours, rogue, () => fetches() > 320);
+    expect(fetches()).toBe(321);
+  });
 
   test("slowly or never, on all its sixteen nodes, keeps us from no other trust domain", async () => {
     const ours = await start();
@@ -397,24 +373,20 @@ describe("a member that answers", () => {
     ]);
   });
 
-  test(
-    "honestly, with large records for many domains, is never stopped",
-    async () => {
-      const wanted = names(LONG ? 10_000 : 1_000);
-      const [ours, honest] = [await startStill(wanted), await startStill(wanted)];
-      const text = "x".repeat(5 * 1024);
-      for (const name of wanted) honest.peer.book.put(bookRecord(name, 1n, text));
-      ours.network.admit(PEERS, [honest.node]);
-      honest.network.admit(PEERS, [ours.node]);
-      ours.network.dial(PEERS, honest.network.addresses());
-      await eventually(
-        () => wanted.every((name) => ours.peer.book.newest(name) !== undefined),
-        LIMIT_MS,
-        50,
-      );
-      expect(ours.peer.book.newest(wanted[0] ?? "")).toEqual(bookRecord(wanted[0] ?? "", 1n, text));
-      expect(encodeBookRecord(bookRecord(TD, 1n, text)).length).toBeGreaterThan(5 * 1024);
-    },
-    TEST_LIMIT_MS,
-  );
+  test("honestly, with large records for many domains, is never stopped", async () => {
+    const wanted = names(LONG ? 10_000 : 1_000);
+    const [ours, honest] = [await startStill(wanted), await startStill(wanted)];
+    const text = "x".repeat(5 * 1024);
+    for (const name of wanted) honest.peer.book.put(bookRecord(name, 1n, text));
+    ours.network.admit(PEERS, [honest.node]);
+    honest.network.admit(PEERS, [ours.node]);
+    ours.network.dial(PEERS, honest.network.addresses());
+    await eventually(
+      () => wanted.every((name) => ours.peer.book.newest(name) !== undefined),
+      LIMIT_MS,
+      50,
+    );
+    expect(ours.peer.book.newest(wanted[0] ?? "")).toEqual(bookRecord(wanted[0] ?? "", 1n, text));
+    expect(encodeBookRecord(bookRecord(TD, 1n, text)).length).toBeGreaterThan(5 * 1024);
+  });
 });

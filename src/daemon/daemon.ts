@@ -15,6 +15,7 @@ import { resolveRuntimeDirectory } from "../config/runtime-directory.ts";
 import type { MeshEvent } from "../core/mesh/effect.ts";
 import { newMeshState } from "../core/mesh/mesh-state.ts";
 import { fromHex } from "../core/std/bytes.ts";
+import { Fault } from "../fault.ts";
 import { openNodeKey } from "../keys/node-key.ts";
 import { openPublisher } from "../keys/publisher.ts";
 import { createPeerNetwork } from "../p2p/libp2p-network.ts";
@@ -44,7 +45,8 @@ const LOG_FLUSH_DEADLINE_MS = 300;
 const UNREADABLE_NAMES_MAX = 100;
 
 /**
- * Runs until SIGTERM or SIGINT. Resolves with the exit code; throws a `Fault` that ended it.
+ * Runs until SIGTERM or SIGINT. Resolves with the exit code; throws a `Fault` that ended it, or logs it
+ * where the log is JSON.
  *
  * @param reload Reads the configuration again: SIGHUP takes its `peers`, the rest needs a restart.
  */
@@ -53,6 +55,12 @@ export async function runDaemon(config: Config, reload: () => Promise<Config>): 
   try {
     await runUntilAsked(config, reload, log);
     return 0;
+  } catch (error) {
+    if (!(error instanceof Fault) || config.logFormat !== "json") throw error;
+    // Whoever reads this log reads JSON alone, and the last line most of all.
+    const { code, advice: next, details, message } = error;
+    log.error({ ...details, code, next }, message);
+    return error.exitCode;
   } finally {
     await log.flush(LOG_FLUSH_DEADLINE_MS);
   }

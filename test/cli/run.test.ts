@@ -1,7 +1,7 @@
 /** `run` as a real daemon on loopback, without a SPIRE Server to talk to. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -88,6 +88,15 @@ describe("run", () => {
     const second = await spireMesh(["run", "-config", config]);
     expect(second.exitCode).toBe(73);
     expect(second.stderr).toMatch(/^ALREADY_RUNNING: .* Next: /m);
+    await appendFile(config, "\nlog_format: json");
+    const third = await spireMesh(["run", "-config", config]);
+    expect(third.exitCode).toBe(73);
+    const lines = third.stderr.trimEnd().split("\n");
+    expect(lines.map((line) => JSON.parse(line) as unknown).at(-1)).toMatchObject({
+      level: "error",
+      code: "ALREADY_RUNNING",
+      next: expect.any(String),
+    });
     expect((await spireMesh(["healthcheck", "-shallow", "-config", config])).exitCode).toBe(0);
     daemon.kill("SIGINT");
     expect(await exitOf(daemon)).toBe(0);

@@ -72,7 +72,9 @@ export class SvidCache {
   async #makeRoom(worth: (svid: PublisherSvid) => number): Promise<void> {
     while (this.#overAtMs.size > KEPT_SVIDS_MAX) {
       const kept = [...this.#overAtMs].map(([svid, overAtMs]) => {
-        return { svid, overAtMs, clockMs: svid.notAfterS * 1_000 - overAtMs };
+        // How far SPIRE's clock was ahead of the one that nobody sets when it minted this.
+        const clockMs = svid.notAfterS * 1_000 - overAtMs;
+        return { svid, overAtMs, clockMs };
       });
       const [least] = kept
         .map((one) => {

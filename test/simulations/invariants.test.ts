@@ -4,9 +4,11 @@ import { Mesh } from "../../simulations/scenarios/mesh.ts";
 import { sizeOf, storm } from "../../simulations/scenarios/storm.ts";
 import type { CoreStep } from "../../simulations/world/world.ts";
 import type { Effect } from "../../src/core/mesh/effect.ts";
+import { raise } from "../../src/core/mesh/mesh-state.ts";
 import { step } from "../../src/core/mesh/step.ts";
 import { desiredRow } from "../../src/core/policy/row.ts";
 import { envelopeBytes } from "../../src/core/resolver/slot.ts";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 
 /** Most are noticed by the first; the rogue needs a few to meet a tainted authority. */
 const SEEDS_MAX = 100;
@@ -134,10 +136,10 @@ const BREAKS: readonly (readonly [string, string, CoreStep])[] = [
     },
   ],
   [
-    "remembers every read",
+    "keeps a finding of every step",
     "over its caps",
-    afterStep((effects, [{ own }, , nowMs]) => {
-      own.reads.set(BigInt(nowMs), { digest: "", firstMs: nowMs, lastMs: nowMs });
+    afterStep((effects, [state, , nowMs]) => {
+      raise(state, "PIN_AWAITED", `${nowMs}.test` as TrustDomain, "", nowMs);
       return effects;
     }),
   ],

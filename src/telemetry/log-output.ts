@@ -9,7 +9,7 @@
  * A terminal is held up by ^S, or by whoever reads a container's `tty: true`. What alone is waited for
  * is one that belongs to another user, and a datagram socket, which no starter of daemons gives.
  */
-import { constants, openSync } from "node:fs";
+import { constants, fstatSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import pino from "pino";
 
@@ -79,12 +79,14 @@ export class LogOutput {
 
 /**
  * A description of our own, which does not block: the one that we were given may be that of a shell,
- * which needs it blocking. At the end of a file, as others may write there too.
+ * which needs it blocking. A file never blocks, and whoever else writes by the given description
+ * goes on where we stopped.
  */
 function openStderr(): number {
-  const { O_WRONLY, O_APPEND, O_NOCTTY, O_NONBLOCK } = constants;
+  const { O_WRONLY, O_NOCTTY, O_NONBLOCK } = constants;
   try {
-    return openSync(`/proc/self/fd/${STDERR}`, O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK);
+    if (fstatSync(STDERR).isFile()) return STDERR;
+    return openSync(`/proc/self/fd/${STDERR}`, O_WRONLY | O_NOCTTY | O_NONBLOCK);
   } catch {
     // A socket, or not ours to open. Node makes it non-blocking when it opens its own stream on it.
     void process.stderr;

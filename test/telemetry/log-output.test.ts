@@ -174,6 +174,21 @@ describe.skipIf(!HAS_TERMINALS)("a log on a terminal that is held up", () => {
   });
 });
 
+test("a log in a file keeps its lines when somebody else writes there by the same descriptor", async () => {
+  const path = join(await temporaryDirectory(), "log");
+  const fd = openSync(path, "w");
+  const command = ["-c", `"$@"; echo '{"level":"fatal"}' >&2`, "sh", process.execPath, CHATTER];
+  const child = spawn("/bin/sh", command, { stdio: ["pipe", "ignore", fd] });
+  closeSync(fd);
+  child.stdin?.end("2\n");
+  expect(await once(child, "exit")).toEqual([0, null]);
+  expect(linesOf(readFileSync(path, "utf8")).map(({ level }) => level)).toEqual([
+    "info",
+    "info",
+    "fatal",
+  ]);
+});
+
 describe("a log that cannot be written", () => {
   test("stops nothing, and goes on when there is room, with a count of what is lost", async () => {
     const path = join(await temporaryDirectory(), "log");

@@ -28,7 +28,7 @@ import {
 import type { SyncFrames } from "./sync-stream.ts";
 
 /**
- * Fetches after one comparison: 1,024 domains take 16, the rest is for those far behind. Above: what is
+ * Fetches after one comparison: 1,024 domains take 17, the rest is for those far behind. Above: what is
  * left waits for another round.
  */
 const FETCHES_MAX = 256;

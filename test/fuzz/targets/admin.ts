@@ -10,13 +10,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { ErrorReply } from "../../../src/admin-contract/error-reply.ts";
-import type { ImportOutcome } from "../../../src/admin-contract/exchange.ts";
 import { ROUTES } from "../../../src/admin-contract/routes.ts";
 import { AdminServer } from "../../../src/admin/admin-server.ts";
-import type { ImportOrder } from "../../../src/admin/operations.ts";
-import { decodeExportFile } from "../../../src/core/record/export-file.ts";
-import { readTrustDomain } from "../../../src/core/spiffe/trust-domain.ts";
-import { Fault } from "../../../src/fault.ts";
 import { OperationsInMemory, partner, recordFile } from "../../admin/operations-in-memory.ts";
 import type { Random } from "../random.ts";
 import { type Maker, type Outcome, type TargetSource, hold } from "../target.ts";
@@ -278,18 +273,6 @@ const makers: readonly Maker[] = [
   },
 ];
 
-/** As the daemon, which reads the name of a trust domain before it answers with it. */
-class StrictOperations extends OperationsInMemory {
-  override async import(order: ImportOrder): Promise<ImportOutcome> {
-    const file = decodeExportFile(order.content);
-    const [name = ""] = file.ok ? Buffer.from(file.value.envelope).toString().split(" ") : [];
-    if (file.ok && readTrustDomain(name) === undefined) {
-      throw new Fault("DATA_INVALID", "The file carries no record.");
-    }
-    return await super.import(order);
-  }
-}
-
 export const adminTarget: TargetSource = {
   name: "admin",
   inputs: 4_000,
@@ -297,7 +280,7 @@ export const adminTarget: TargetSource = {
     const directory = mkdtempSync(join(tmpdir(), "spire-mesh-fuzz-"));
     const socketPath = join(directory, "admin.sock");
     const held = [partner(KNOWN), partner("charlie.test")];
-    const operations = new StrictOperations(...held);
+    const operations = new OperationsInMemory(...held);
     const defects: unknown[] = [];
     const server = new AdminServer(
       { socketPath },

@@ -40,7 +40,10 @@ const READ_DEADLINE_MS = 10_000;
  * client has given up, and the change may be made all the same.
  */
 const CHANGE_DEADLINE_MS = 60_000;
-/** Two lists of SPIRE with 15 s for each, behind a reading under way that may take as long. */
+/**
+ * Two lists of SPIRE with 15 s for each, behind a reading under way that may take as long. Then the
+ * client has given up.
+ */
 const ROWS_DEADLINE_MS = 75_000;
 
 const Nothing = z.strictObject({});

@@ -32,6 +32,9 @@ export function watchEvent(
       return of({
         trust_domain: event.trustDomain,
         sequence_number: event.sequenceNumber.toString(),
+        ...(event.overwritten && {
+          message: `the row was put back: it had been overwritten by ${event.overwritten.by}`,
+        }),
       });
     case "bundle-published":
       return of({
@@ -74,16 +77,25 @@ export function logEvent(log: Logger, event: MeshEvent, peerIdOf: (node: string)
         "Record refused",
       );
       return;
-    case "bundle-written":
-      log.info(
-        {
-          trust_domain_id: event.trustDomain,
-          sequence_number: event.sequenceNumber.toString(),
-          x509_authorities_asn1_sha256: event.x509Sha256.join(","),
-        },
-        "Bundle refreshed",
+    case "bundle-written": {
+      const { overwritten } = event;
+      const fields = {
+        trust_domain_id: event.trustDomain,
+        sequence_number: event.sequenceNumber.toString(),
+        x509_authorities_asn1_sha256: event.x509Sha256.join(","),
+      };
+      if (overwritten === undefined) {
+        log.info(fields, "Bundle refreshed");
+        return;
+      }
+      // Agents may have had what was there: said at once, not only when it goes on (CONTESTED).
+      const foreign = overwritten.foreignX509Sha256.join(",");
+      log.warn(
+        { ...fields, found_x509_authorities_asn1_sha256: foreign, overwritten_by: overwritten.by },
+        "Bundle was overwritten and is put back",
       );
       return;
+    }
     case "bundle-published":
       log.info(
         {

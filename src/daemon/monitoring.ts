@@ -76,7 +76,7 @@ function count(metrics: Metrics, event: MeshEvent): void {
   else if (event.kind === "record-refused") metrics.recordRefused(event.refusal.code);
   else if (event.kind === "domain-forgotten") metrics.forget(event.trustDomain);
   else if (event.kind === "bundle-written") {
-    if (event.isRewrite) metrics.rowRewritten(event.trustDomain);
+    if (event.overwritten !== undefined) metrics.rowRewritten(event.trustDomain);
     else metrics.bundleWritten(event.trustDomain);
   }
 }

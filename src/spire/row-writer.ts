@@ -158,7 +158,8 @@ export class RowWriter {
   }
 
   async #makeSo({ order, sent }: Waiting): Promise<RowOutcome> {
-    if (isAsOrdered(order, await this.#read(order))) return { kind: "equal", wrote: sent };
+    const over = await this.#read(order);
+    if (isAsOrdered(order, over)) return { kind: "equal", wrote: sent };
     this.#writes += 1;
     this.#markWritten(order, false);
     const outcome = await this.#write(order);
@@ -166,7 +167,7 @@ export class RowWriter {
     const found = await this.#read(order);
     if (!isAsOrdered(order, found)) return { kind: "different", found };
     this.#markWritten(order, true);
-    return { kind: "equal", wrote: true };
+    return { kind: "equal", wrote: true, over };
   }
 
   async #read({ trustDomain }: RowOrder): Promise<TrustBundle | undefined> {

@@ -45,7 +45,11 @@ export function quoted(text: string): string {
 export async function spireFault(error: unknown, call: string, socketPath: string): Promise<Fault> {
   const { code, rawMessage, cause } = ConnectError.from(error);
   const reason = quoted(rawMessage);
-  const options = { cause: error, details: { socket_path: socketPath, call, status: code } };
+  const saysMore = cause instanceof Error && cause.message !== rawMessage;
+  const options = {
+    cause: saysMore ? cause : undefined, // The log shows causes: what is said here is said once.
+    details: { socket_path: socketPath, call, status: code },
+  };
   if (code === Code.Unimplemented) {
     const advice =
       "Check that `spire.socket_path` is the API socket of SPIRE Server, not of the agent.";

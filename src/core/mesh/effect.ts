@@ -33,6 +33,14 @@ export type Failure =
   | "SPIRE_UNREACHABLE"
   | "STORE_FULL";
 
+/** What somebody else made of a row that was as it shall be. */
+export interface Overwritten {
+  /** SHA-256 of the first X.509 authorities found there that do not belong there, as hex. */
+  readonly foreignX509Sha256: readonly string[];
+  /** Who it was, in words, as far as SPIRE says. */
+  readonly by: string;
+}
+
 /** What `watch` and the log show. */
 export type MeshEvent =
   | { readonly kind: "record-accepted"; readonly trustDomain: TrustDomain; readonly detail: string }
@@ -47,7 +55,7 @@ export type MeshEvent =
       readonly sequenceNumber: bigint;
       readonly x509Sha256: readonly string[];
       /** Somebody else had changed the row. */
-      readonly isRewrite: boolean;
+      readonly overwritten: Overwritten | undefined;
     }
   | {
       readonly kind: "bundle-published";

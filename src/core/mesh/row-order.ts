@@ -16,8 +16,11 @@ export type RowOrder =
   | { readonly kind: "delete"; readonly trustDomain: TrustDomain };
 
 export type RowOutcome =
-  /** The row was read back and is as ordered. `wrote` is false when it was so before. */
-  | { readonly kind: "equal"; readonly wrote: boolean }
+  /**
+   * The row was read back and is as ordered. `wrote` is false when it was so before. `over`: what it
+   * was until then, where that was seen and there was one.
+   */
+  | { readonly kind: "equal"; readonly wrote: boolean; readonly over?: TrustBundle | undefined }
   /** Somebody else wrote it meanwhile. */
   | { readonly kind: "different"; readonly found: TrustBundle | undefined }
   /** SPIRE's item status; not tried again with the same content. */

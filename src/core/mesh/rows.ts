@@ -26,11 +26,16 @@ import type { ListedRow, RowOrder, RowOutcome } from "./row-order.ts";
  * flip reaches every workload 0.8 to 5 s later (measured). Above: CONTESTED, and it is left as it is.
  */
 const REWRITES_MAX = 3;
-/** The same while it is contested: so that a partner is not lost for good where nobody looks. */
+/**
+ * The same while it is contested: so that a partner is not lost for good where nobody looks. Above: it
+ * is left as it is.
+ */
 const CONTESTED_REWRITES_MAX = 1;
 const REWRITES_WINDOW_MS = 10 * 60_000;
 /** gRPC status INVALID_ARGUMENT: SPIRE cannot read an authority (docs/protocol.md 6). */
 const STATUS_INVALID_ARGUMENT = 3;
+/** Our guess at what is read at once: foreign authorities of a row that are told of. Above: left out. */
+const FOREIGN_MAX = 8;
 /** What stands for the digest of a row that is not there. */
 export const NO_ROW = "none";
 
@@ -145,18 +150,33 @@ export function onRowEnded(
     const { sequenceNumber, x509Authorities } = order.bundle;
     const x509Sha256 = x509Authorities.map(({ der }) => sha256Hex(der));
     const { trustDomain } = order;
+    const foreign = outcome.over?.x509Authorities.map(({ der }) => sha256Hex(der)) ?? [];
+    const overwritten = {
+      foreignX509Sha256: foreign.filter((each) => !x509Sha256.includes(each)).slice(0, FOREIGN_MAX),
+      by: otherWriter(state, trustDomain),
+    };
     effects.push(
-      tell({ kind: "bundle-written", trustDomain, sequenceNumber, x509Sha256, isRewrite }),
+      tell({
+        kind: "bundle-written",
+        trustDomain,
+        sequenceNumber,
+        x509Sha256,
+        overwritten: isRewrite ? overwritten : undefined,
+      }),
     );
   }
   return [...effects, ...reconcileRow(state, partner, nowMs)];
 }
 
 function whoFights(state: MeshState, trustDomain: TrustDomain): string {
-  const who = state.relationships.has(trustDomain)
+  const who = otherWriter(state, trustDomain);
+  return `the row of ${trustDomain} was put back ${REWRITES_MAX} times in 10 min and overwritten each time by ${who}; it is put back once in 10 min now, a new content is written at once`;
+}
+
+function otherWriter(state: MeshState, trustDomain: TrustDomain): string {
+  return state.relationships.has(trustDomain)
     ? "SPIRE Server itself, by its FederationRelationship"
     : "another program, or a static federates_with of server.conf";
-  return `the row of ${trustDomain} was put back ${REWRITES_MAX} times in 10 min and overwritten each time by ${who}; it is put back once in 10 min now, a new content is written at once`;
 }
 
 export function rowDigest(bundle: TrustBundle): string {

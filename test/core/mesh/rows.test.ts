@@ -106,7 +106,13 @@ describe("a row is written", () => {
     const events = ofKind(daemon.endRow(), "tell").map(({ event }) => event);
     const x509Sha256 = [sha256Hex(alpha.ca.der)];
     expect(events).toEqual([
-      { kind: "bundle-written", trustDomain, sequenceNumber: 1n, x509Sha256, isRewrite: false },
+      {
+        kind: "bundle-written",
+        trustDomain,
+        sequenceNumber: 1n,
+        x509Sha256,
+        overwritten: undefined,
+      },
     ]);
     daemon.readRows(bundleOf(genesis.state));
     daemon.readRows({ ...bundleOf(genesis.state), sequenceNumber: 77n });
@@ -243,6 +249,27 @@ describe("a row that somebody else overwrites", () => {
     daemon.readRows(foreign);
     daemon.receive(alpha.next(genesis)); // Another record of the same content is no news to SPIRE.
     expect(daemon.orders).toEqual([]);
+  });
+
+  test("is told of from the first time on, with what was found and who may have done it", async () => {
+    const daemon = await keeping();
+    daemon.readRows(foreign);
+    const over = {
+      ...foreign,
+      x509Authorities: [...genesis.state.x509Authorities, ...foreign.x509Authorities],
+    };
+    const told = ofKind(daemon.endRow({ kind: "equal", wrote: true, over }), "tell");
+    expect(told).toMatchObject([
+      {
+        event: {
+          kind: "bundle-written",
+          overwritten: {
+            foreignX509Sha256: foreign.x509Authorities.map(({ der }) => sha256Hex(der)),
+            by: expect.stringContaining("another program"),
+          },
+        },
+      },
+    ]);
   });
 
   test("right after each write counts as well", async () => {
@@ -452,8 +479,11 @@ describe("whatever a partner and another writer do together", () => {
           else if (kind === "overwritten") end(overwritten);
           else if (kind === "fight") while (daemon.orders.length > 0) end(overwritten);
           else if (kind === "unneeded") end({ kind: "equal", wrote: false });
-          else if (kind === "refuse") end({ kind: "refused", status: 13, message: "not now" });
-          else if (kind === "look" && daemon.orders.length === 0) {
+          else if (kind === "refuse") {
+            // What waits behind it as well: SPIRE's datastore is away.
+            const away: RowOutcome = { kind: "refused", status: 13, message: "not now" };
+            while (daemon.orders.length > 0) end(away);
+          } else if (kind === "look" && daemon.orders.length === 0) {
             // The second look of an order that ended finds another row.
             const order = { kind: "set", trustDomain, bundle: bundleOf(held.state) } as const;
             daemon.send({ kind: "row-ended", order, outcome: overwritten });

@@ -56,8 +56,8 @@ export function statusOf(
 /** Every finding that stands is a problem, those that degrade first; a warning alone leaves it ready. */
 export function healthOf(state: MeshState, stopping: boolean): Health {
   const is = daemonState(state, stopping);
-  const { degrading = [], others = [] } = Object.groupBy(state.findings.values(), ({ code }) =>
-    degrades(code) ? "degrading" : "others",
+  const { degrading = [], others = [] } = Object.groupBy(state.findings.values(), (finding) =>
+    degrades(finding, state.self.trustDomain) ? "degrading" : "others",
   );
   const isUnread = is === "starting" && degrading.length === 0;
   const problems = [
@@ -118,7 +118,10 @@ function daemonState(state: MeshState, stopping: boolean): DaemonState {
   if (stopping) return "stopping";
   const read = state.own.read !== undefined && state.rowsReadAtMs !== undefined;
   if (!read || stands(state, "NO_USABLE_CA")) return "starting";
-  return state.findings.values().some(({ code }) => degrades(code)) ? "degraded" : "ready";
+  const isDegraded = state.findings
+    .values()
+    .some((finding) => degrades(finding, state.self.trustDomain));
+  return isDegraded ? "degraded" : "ready";
 }
 
 /** Whether a finding about this daemon stands. */

@@ -1,5 +1,6 @@
 /** docs/findings.md: the tables of findings and refusals to read. */
 import { FINDINGS, type FindingCode, degrades } from "../../src/core/mesh/finding.ts";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { REFUSALS, type RefusalCode } from "../../src/core/record/refusal.ts";
 import { REFUSAL_ADVICE } from "../../src/daemon/refusal-advice.ts";
 
@@ -45,11 +46,17 @@ const REFUSAL_MEANS: Readonly<Record<RefusalCode, string>> = {
   STORE_FAILED: "the disk of data_dir did not take it",
 };
 
+function degrading(code: FindingCode): string {
+  const [own, partner] = ["own.test", "partner.test"] as TrustDomain[];
+  if (own === undefined || !degrades({ code, trustDomain: own }, own)) return "no";
+  return degrades({ code, trustDomain: partner }, own) ? "yes" : "not about a partner";
+}
+
 /** The page as it must be. */
 export function findingsPage(): string {
   const findings = (Object.keys(FINDINGS) as readonly FindingCode[]).map((code) => {
     const { severity, means, next } = FINDINGS[code];
-    return `| \`${code}\` | ${severity} | ${degrades(code) ? "yes" : "no"} | ${means} | ${next} |`;
+    return `| \`${code}\` | ${severity} | ${degrading(code)} | ${means} | ${next} |`;
   });
   const refusals = (Object.keys(REFUSALS) as readonly RefusalCode[]).map(
     (code) =>
@@ -67,9 +74,9 @@ export function findingsPage(): string {
     "and `watch` tell when one is raised and cleared, and metrics count them.",
     "",
     "A finding that **degrades** makes the state `degraded`, and `healthcheck` exits 1 while it stands: every critical",
-    "one, whichever trust domain it is about, and those of a SPIRE Server that is away. A degraded daemon goes on with",
-    "all that it still can, so a restart mends nothing: `/live` stays as it is, and so does `/ready`, which turns when",
-    "the daemon has started and when it stops. `healthcheck -shallow` asks only whether the daemon answers.",
+    "one but for what a partner can bring about alone, and those of a SPIRE Server that is away. A degraded daemon goes",
+    "on with all that it still can, so a restart mends nothing: `/live` stays as it is, and so does `/ready`, which turns",
+    "when the daemon has started and when it stops. `healthcheck -shallow` asks only whether the daemon answers.",
     "",
     "| finding | severity | degrades | what it means | next |",
     "|---|---|---|---|---|",

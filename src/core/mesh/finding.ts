@@ -102,13 +102,26 @@ export type FindingCode = keyof typeof FINDINGS;
 /** Warnings, as SPIRE Server restarts now and then; but without it no bundle is read and no row written. */
 const SPIRE_IS_AWAY: ReadonlySet<FindingCode> = new Set(["SPIRE_UNREACHABLE", "ROWS_UNREAD"]);
 
+/** What a partner can bring about alone: nobody's records may make another's daemon unhealthy. */
+const MADE_BY_PARTNERS: ReadonlySet<FindingCode> = new Set([
+  "CONTINUITY_GAP",
+  "FORK",
+  "ROW_REFUSED",
+  "AUTHORITIES_EXPIRED",
+]);
+
 /**
  * Whether the daemon is `degraded`, and `healthcheck` exits 1, while such a finding stands: each
- * critical one does that, whichever trust domain it is about, and those of a SPIRE Server that is
+ * critical one does that, but for those that a partner made, and those of a SPIRE Server that is
  * away. `/ready` does not follow: what still works must not be taken out for it.
  */
-export function degrades(code: FindingCode): boolean {
-  return FINDINGS[code].severity === "critical" || SPIRE_IS_AWAY.has(code);
+export function degrades(
+  { code, trustDomain }: Pick<Finding, "code" | "trustDomain">,
+  own: TrustDomain,
+): boolean {
+  if (SPIRE_IS_AWAY.has(code)) return true;
+  const isPartners = trustDomain !== undefined && trustDomain !== own;
+  return FINDINGS[code].severity === "critical" && !(isPartners && MADE_BY_PARTNERS.has(code));
 }
 
 export interface Finding {

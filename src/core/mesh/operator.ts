@@ -64,10 +64,10 @@ export function onImportAsked(
     const isRefused = effects.some(
       (effect) => effect.kind === "answer" && effect.answer.kind === "refused",
     );
-    if (isRefused) return effects;
     return [
+      // Worth a try whatever becomes of the record, as the operator says so; not remembered then.
       { kind: "dial", trustDomain, addresses: asked.addressHints },
-      ...(asked.replace ? standUp(state, partner, nowMs) : []),
+      ...(asked.replace && !isRefused ? standUp(state, partner, nowMs) : []),
       ...effects,
     ];
   }

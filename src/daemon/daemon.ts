@@ -176,8 +176,12 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
     { trustDomain, nodeKey, svidCache: { policy, runtimeDir: runtime.path, dataDir } },
     { mint: spire.mintX509Svid.bind(spire), warn: (message) => log.warn({}, message) },
   );
-  const mintAhead = (): void => {
+  const mintNow = (): void => {
     keyring.mintAhead(nowMs()).catch((error: unknown) => onTrouble("Minting an X509-SVID", error));
+  };
+  /** Not while SPIRE is away, which is told once: `onBack` mints then. */
+  const mintAhead = (): void => {
+    if (state.spireAway === undefined) mintNow();
   };
 
   const self = {
@@ -207,7 +211,7 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
   const spireSide = createSpireSide(config, {
     spire,
     put: (input) => void loop.put(input),
-    onBack: mintAhead,
+    onBack: mintNow,
     onTrouble,
     onFatal,
   });

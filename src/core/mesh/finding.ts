@@ -80,7 +80,7 @@ export const FINDINGS = {
   ROW_REFUSED: {
     severity: "critical",
     means: "SPIRE Server refuses a row",
-    next: "read SPIRE Server's log; the row is tried again when the bundle changes",
+    next: "read SPIRE Server's log; the row is tried again when its bundle changes, when SPIRE Server was away, and every 10 min",
   },
   AUTHORITIES_EXPIRED: {
     severity: "critical",

@@ -27,8 +27,8 @@ export interface Row {
   kept: string | undefined;
   /** When it was put back as it was kept, whatever that was by then; in the last ten minutes. */
   rewritesMs: readonly number[];
-  /** Content that SPIRE refused. */
-  refused: string | undefined;
+  /** Content that SPIRE refused, and when. */
+  refused: { readonly digest: string; readonly atMs: number } | undefined;
   provenEqualAtMs: number | undefined;
   appliedAtMs: number | undefined;
 }

@@ -92,7 +92,7 @@ export function reconcileRow(state: MeshState, partner: Partner, nowMs: number):
     if (wasLeftAlone) effects.push(...endContest(state, partner));
     return [...effects, ...clear(state, "ROW_REFUSED", trustDomain)];
   }
-  if (row.refused === digest) return effects;
+  if (row.refused?.digest === digest && isRecent(row.refused.atMs)) return effects;
   if (row.writing && row.ordered === digest) return effects;
   const isContested = isRaised(state, "CONTESTED", trustDomain);
   const rewritesMax = isContested ? CONTESTED_REWRITES_MAX : REWRITES_MAX;
@@ -107,6 +107,11 @@ export function reconcileRow(state: MeshState, partner: Partner, nowMs: number):
   row.writing = true;
   const order: RowOrder = { kind: "set", trustDomain, bundle: desired };
   return [...effects, { kind: "order-row", order }];
+}
+
+/** SPIRE was away: another server may answer now, or the same one after an update. */
+export function forgetRefused(state: MeshState): void {
+  for (const { row } of state.partners.values()) row.refused = undefined;
 }
 
 /** The other writer is gone, as the row shows or an operator says. */
@@ -137,8 +142,8 @@ export function onRowEnded(
     return reconcileRow(state, partner, nowMs);
   }
   if (outcome.kind === "refused") {
-    // What SPIRE finds wrong with the content stays wrong; anything else is tried at the next read.
-    if (outcome.status === STATUS_INVALID_ARGUMENT) row.refused = digest;
+    // What SPIRE finds wrong with the content mostly stays wrong; the rest is tried at the next read.
+    if (outcome.status === STATUS_INVALID_ARGUMENT) row.refused = { digest, atMs: nowMs };
     const message = `SPIRE refused the row of ${order.trustDomain} with status ${outcome.status}: ${outcome.message}`;
     return raise(state, "ROW_REFUSED", order.trustDomain, message, nowMs);
   }

@@ -28,7 +28,7 @@ import {
   publishIfChanged,
 } from "./publishing.ts";
 import { admitNodes, sayAwaited, sayFork, sayListedTwice, tryStore } from "./slot-store.ts";
-import { onRowEnded, onRowsRead, onRowsUnread, reconcileRow } from "./rows.ts";
+import { forgetRefused, onRowEnded, onRowsRead, onRowsUnread, reconcileRow } from "./rows.ts";
 
 /** How long a start waits for a peer, who may hold something higher, before it writes or publishes. */
 const FIRST_SYNC_MS = 10_000;
@@ -87,6 +87,7 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
     }
     case "spire-back":
       state.spireAway = undefined;
+      forgetRefused(state);
       return [tell({ kind: "spire-back" }), ...clear(state, "SPIRE_UNREACHABLE", undefined)];
     case "rows-read":
       return onRowsRead(state, input.rows, input.relationships, nowMs);

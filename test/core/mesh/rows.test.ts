@@ -535,7 +535,7 @@ function supersede(daemon: TestDaemon): void {
 }
 
 describe("a row that SPIRE refuses", () => {
-  test("is tried again only with other content", async () => {
+  test("is tried again with other content", async () => {
     const daemon = await keeping();
     const { seen } = daemon.partner(trustDomain).row;
     daemon.receive(withTwo);
@@ -547,6 +547,28 @@ describe("a row that SPIRE refuses", () => {
     daemon.wait(60);
     expect(daemon.orders).toEqual([]);
     daemon.receive(alpha.next(sameAgain, { x509Authorities: withThree.state.x509Authorities }));
+    expect(daemon.orders).toHaveLength(1);
+    daemon.endRow();
+    expect(daemon.findings).toEqual([]);
+  });
+
+  test.each([
+    [
+      "SPIRE was away",
+      (daemon: TestDaemon) => {
+        daemon.send({ kind: "spire-away", reason: "no answer" });
+        daemon.send({ kind: "spire-back" });
+      },
+    ],
+    ["ten minutes are over", (daemon: TestDaemon) => void daemon.wait(600)],
+  ])("is tried again when %s", async (_, happen) => {
+    const daemon = await keeping();
+    daemon.receive(withTwo);
+    daemon.endRow(refused);
+    daemon.readRows(bundleOf(genesis.state));
+    expect(daemon.orders).toEqual([]);
+    happen(daemon);
+    daemon.readRows(bundleOf(genesis.state));
     expect(daemon.orders).toHaveLength(1);
     daemon.endRow();
     expect(daemon.findings).toEqual([]);

@@ -12,7 +12,9 @@ import { PINNED_DOMAINS_MAX } from "../core/std/limits.ts";
 import { readDurationMs } from "./duration.ts";
 
 /** `sun_path` of unix(7), less the byte that ends it. Node cuts off what is longer. */
-export const SOCKET_PATH_BYTES_MAX = 107;
+const SOCKET_PATH_BYTES_MAX = 107;
+/** The admin socket is born as `….new` beside its place (admin/socket-path.ts). Above: CONFIG_INVALID. */
+export const ADMIN_SOCKET_PATH_BYTES_MAX = SOCKET_PATH_BYTES_MAX - ".new".length;
 /** Below, SPIRE Server would be asked all the time; above, a rotation is noticed too late to matter. */
 const POLL_INTERVAL_MS = { min: 50, max: 60_000, words: "50ms to 1m" } as const;
 /**
@@ -108,17 +110,18 @@ export function configSchema(directory: string) {
     .min(1)
     .refine((text) => !text.startsWith("unix:"), "write the path alone, without `unix:`")
     .transform((text) => resolve(directory, text));
-  const socketPath = path.refine(
-    (text) => Buffer.byteLength(text) <= SOCKET_PATH_BYTES_MAX,
-    `is longer than the ${SOCKET_PATH_BYTES_MAX} bytes that a Unix socket's path may have`,
-  );
+  const socketPath = (bytesMax: number) =>
+    path.refine(
+      (text) => Buffer.byteLength(text) <= bytesMax,
+      `is longer than the ${bytesMax} bytes that this socket's path may have`,
+    );
   return z.strictObject({
     trust_domain: trustDomain,
     data_dir: path.prefault("/var/lib/spire-mesh").describe(DATA_DIR),
     runtime_dir: path
       .refine(
-        (text) => Buffer.byteLength(join(text, "admin.sock")) <= SOCKET_PATH_BYTES_MAX,
-        `leaves no room for admin.sock: a Unix socket's path has at most ${SOCKET_PATH_BYTES_MAX} bytes`,
+        (text) => Buffer.byteLength(join(text, "admin.sock")) <= ADMIN_SOCKET_PATH_BYTES_MAX,
+        `leaves no room for admin.sock: its path has at most ${ADMIN_SOCKET_PATH_BYTES_MAX} bytes`,
       )
       .prefault("/run/spire-mesh")
       .describe(RUNTIME_DIR),
@@ -126,7 +129,9 @@ export function configSchema(directory: string) {
     log_format: z.enum(["text", "json"]).default("text"),
     spire: z
       .strictObject({
-        socket_path: socketPath.prefault("/tmp/spire-server/private/api.sock"),
+        socket_path: socketPath(SOCKET_PATH_BYTES_MAX).prefault(
+          "/tmp/spire-server/private/api.sock",
+        ),
         poll_interval: durationMs(POLL_INTERVAL_MS).prefault("250ms"),
         write: choice(["apply", "shadow"], ["shadow"]).default("apply"),
       })
@@ -136,7 +141,9 @@ export function configSchema(directory: string) {
     listen: z.array(listenAddress).max(ADDRESSES_MAX).default(["/ip4/0.0.0.0/tcp/7843"]),
     announce: z.array(announcedAddress).max(ADDRESSES_MAX).default([]),
     peers: z.array(peerAddress).max(PEERS_MAX).default([]),
-    admin: z.strictObject({ socket_path: socketPath.optional() }).prefault({}),
+    admin: z
+      .strictObject({ socket_path: socketPath(ADMIN_SOCKET_PATH_BYTES_MAX).optional() })
+      .prefault({}),
     policy: z
       .strictObject({
         // Nothing introduces anybody yet, so `off` and `propose` are both what happens.

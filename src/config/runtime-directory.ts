@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { Fault } from "../fault.ts";
 import { preparePrivateDirectory } from "../private-files/private-directory.ts";
 import type { Config } from "./config.ts";
-import { SOCKET_PATH_BYTES_MAX } from "./config-schema.ts";
+import { ADMIN_SOCKET_PATH_BYTES_MAX } from "./config-schema.ts";
 
 const SOCKET_NAME = "admin.sock";
 
@@ -41,7 +41,7 @@ export async function resolveRuntimeDirectory(config: Paths): Promise<RuntimeDir
     );
   }
   const adminSocketPath = isDefaultSocket(config) ? join(path, SOCKET_NAME) : admin.socketPath;
-  if (Buffer.byteLength(adminSocketPath) > SOCKET_PATH_BYTES_MAX) {
+  if (Buffer.byteLength(adminSocketPath) > ADMIN_SOCKET_PATH_BYTES_MAX) {
     throw new Fault("CANNOT_CREATE", `${adminSocketPath} is too long for a Unix socket`, {
       advice: "Set `runtime_dir` or `admin.socket_path` to a short path that this user can write.",
     });

@@ -185,7 +185,7 @@ describe("a configuration file", () => {
 
   test.each([
     ["spire: { socket_path: SOCKET }", "spire.socket_path: is longer than the 107 bytes"],
-    ["admin: { socket_path: SOCKET }", "admin.socket_path: is longer than the 107 bytes"],
+    ["admin: { socket_path: SOCKET }", "admin.socket_path: is longer than the 103 bytes"],
     ["runtime_dir: SOCKET", "runtime_dir: leaves no room for admin.sock"],
   ])("`%s` may not be longer than a Unix socket's path", async (line, problem) => {
     const text = (path: string) => `trust_domain: a.test\n${line.replace("SOCKET", path)}`;

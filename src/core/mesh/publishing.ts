@@ -31,6 +31,9 @@ const WENT_BACK_MS = 10_000;
 const SIGNING_RETRY_MS = 500;
 /** The longest wait that is set here. Above: the clock was set back, and it is tried at once. */
 const RETRY_MS_MAX = STORE_RETRY_MS;
+/** What partners are told is of no use to whoever made the gap. */
+const NEXT_OF_OWN_GAP =
+  "check this host's clock against SPIRE Server's; when it is right, start on an empty data_dir, run `spire-mesh export -o FILE`, and partners `spire-mesh bundle pin TD -fingerprint F` with its record";
 
 export function onLocalBundleRead(
   state: MeshState,
@@ -139,7 +142,7 @@ export function onRecordSigned(
       ];
     }
     const message = "no kept X509-SVID chains to the last published authorities";
-    return raise(state, "CONTINUITY_GAP", state.self.trustDomain, message, nowMs);
+    return raiseGap(state, message, nowMs);
   }
   const bytes = encodeEnvelope({
     kind: 1,
@@ -151,10 +154,7 @@ export function onRecordSigned(
   if (!verified.ok) {
     own.retryAtMs = nowMs + SIGNING_RETRY_MS;
     const message = `the signed record would be refused by partners: ${verified.reason.code}, ${verified.reason.detail}`;
-    return [
-      ...raise(state, "CONTINUITY_GAP", state.self.trustDomain, message, nowMs),
-      ...failExports(state, "SPIRE_REFUSED", message),
-    ];
+    return [...raiseGap(state, message, nowMs), ...failExports(state, "SPIRE_REFUSED", message)];
   }
   const { trustDomain } = state.self;
   const { idHex } = verified.value.record;
@@ -243,6 +243,11 @@ function waitForSequence(state: MeshState, held: State, nowMs: number): Effect[]
   if (nowMs - own.wentBackSinceMs < WENT_BACK_MS) return [];
   const message = `SPIRE is at sequence ${own.read?.sequenceNumber} with other authorities, ${held.version.sequence} was published`;
   return raise(state, "SPIRE_WENT_BACK", undefined, message, nowMs);
+}
+
+function raiseGap(state: MeshState, message: string, nowMs: number): Effect[] {
+  const { trustDomain } = state.self;
+  return raise(state, "CONTINUITY_GAP", trustDomain, message, nowMs, NEXT_OF_OWN_GAP);
 }
 
 function clearSigning(state: MeshState): Effect[] {

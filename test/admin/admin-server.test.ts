@@ -474,6 +474,7 @@ describe("watch", () => {
 test("every path is the command's words, and only changes are POST", () => {
   expect(Object.values(ROUTES).map(({ method, path }) => `${method} ${path}`)).toEqual([
     "GET /v1/status",
+    "GET /v1/verify",
     "GET /v1/healthcheck",
     "GET /v1/bundles",
     "GET /v1/bundles/show",

@@ -17,12 +17,16 @@ export interface RogueProcess {
 /** Resolves when it could begin. It ends with this process, as its channel closes then. */
 export async function startRogueProcess(orders: Partial<Orders>): Promise<RogueProcess> {
   const all = { envelopes: [], burst: 0, rate: 0, persistent: false, ...orders };
-  const child = fork(ROGUE, [], { serialization: "advanced" });
+  // Without our own options, one of which lets a process end that only waits for what we say.
+  const child = fork(ROGUE, [], { serialization: "advanced", execArgv: [] });
+  const gone = new AbortController();
+  child.once("exit", (code, signal) => gone.abort(new Error(`the rogue ended: ${code ?? signal}`)));
   child.send(all);
-  await once(child, "message");
+  await once(child, "message", { signal: gone.signal });
   return {
     attack: async () => {
-      const signal = AbortSignal.timeout((orders.seconds ?? 0) * 1_000 + LATE_MS);
+      const late = AbortSignal.timeout((orders.seconds ?? 0) * 1_000 + LATE_MS);
+      const signal = AbortSignal.any([late, gone.signal]);
       child.send("go");
       const [done] = (await once(child, "message", { signal })) as [Done];
       return done;

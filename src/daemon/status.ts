@@ -11,8 +11,8 @@ import type {
   TrustDomainStatus,
 } from "../admin-contract/status.ts";
 import { VERSION } from "../admin-contract/version.ts";
-import { type FindingCode, degrades } from "../core/mesh/finding.ts";
-import type { MeshState } from "../core/mesh/mesh-state.ts";
+import { degrades } from "../core/mesh/finding.ts";
+import { type MeshState, isRaised } from "../core/mesh/mesh-state.ts";
 import type { Partner } from "../core/mesh/partner.ts";
 import { NO_ROW, rowDigest } from "../core/mesh/rows.ts";
 import { desiredRow } from "../core/policy/row.ts";
@@ -117,16 +117,11 @@ export function peerList(
 function daemonState(state: MeshState, stopping: boolean): DaemonState {
   if (stopping) return "stopping";
   const read = state.own.read !== undefined && state.rowsReadAtMs !== undefined;
-  if (!read || stands(state, "NO_USABLE_CA")) return "starting";
+  if (!read || isRaised(state, "NO_USABLE_CA", undefined)) return "starting";
   const isDegraded = state.findings
     .values()
     .some((finding) => degrades(finding, state.self.trustDomain));
   return isDegraded ? "degraded" : "ready";
-}
-
-/** Whether a finding about this daemon stands. */
-function stands(state: MeshState, code: FindingCode): boolean {
-  return state.findings.has(`${code} `);
 }
 
 function ownStatus({ own }: MeshState): OwnStatus {

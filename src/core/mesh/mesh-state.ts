@@ -164,7 +164,7 @@ export function raise(
   nowMs: number,
   next: string = FINDINGS[code].next,
 ): Effect[] {
-  const key = `${code} ${trustDomain ?? ""}`;
+  const key = keyOf(code, trustDomain);
   const known = state.findings.get(key);
   const message =
     words.length > MESSAGE_LENGTH_MAX ? `${words.slice(0, MESSAGE_LENGTH_MAX)}…` : words;
@@ -179,7 +179,7 @@ export function isRaised(
   code: FindingCode,
   trustDomain: TrustDomain | undefined,
 ): boolean {
-  return state.findings.has(`${code} ${trustDomain ?? ""}`);
+  return state.findings.has(keyOf(code, trustDomain));
 }
 
 export function clear(
@@ -187,11 +187,15 @@ export function clear(
   code: FindingCode,
   trustDomain: TrustDomain | undefined,
 ): Effect[] {
-  const key = `${code} ${trustDomain ?? ""}`;
+  const key = keyOf(code, trustDomain);
   const finding = state.findings.get(key);
   if (finding === undefined) return [];
   state.findings.delete(key);
   return [tell({ kind: "finding-cleared", finding })];
+}
+
+function keyOf(code: FindingCode, trustDomain: TrustDomain | undefined): string {
+  return `${code} ${trustDomain ?? ""}`;
 }
 
 export function tell(event: MeshEvent): Effect {

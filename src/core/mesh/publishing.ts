@@ -20,7 +20,7 @@ import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 import { candidateOf, contentDigest } from "./candidate.ts";
 import type { Answer, Effect, Failure } from "./effect.ts";
 import type { Ticket } from "./input.ts";
-import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
+import { type MeshState, clear, isRaised, raise, tell } from "./mesh-state.ts";
 import { judgeSuspect, rememberRead } from "./own-record.ts";
 import { judgeRead } from "./read-findings.ts";
 import { STORE_RETRY_MS, admitNodes, trackNodes } from "./slot-store.ts";
@@ -84,7 +84,7 @@ export function publishIfChanged(state: MeshState, nowMs: number, proofs: Proofs
   // A retry further away than any we set means that the clock was set back.
   if (nowMs < own.retryAtMs && own.retryAtMs - nowMs <= RETRY_MS_MAX) return effects;
   if (own.slot === undefined && own.exports.length === 0) return effects;
-  if (state.findings.has("NODE_NOT_LISTED ")) return effects;
+  if (isRaised(state, "NODE_NOT_LISTED", undefined)) return effects;
   if (own.slot !== undefined && !state.synced) return effects; // A higher own record may come first.
   if (own.slot !== undefined) {
     const held = own.slot.held.record.state;
@@ -230,7 +230,7 @@ export function storeOwn(
 
 /** SPIRE showed other authorities at a number that is not above the published one. It stays so when SPIRE counts on: a restored datastore may bring back what was revoked. */
 function hasWentBack(state: MeshState): boolean {
-  return state.findings.has("SPIRE_WENT_BACK ");
+  return isRaised(state, "SPIRE_WENT_BACK", undefined);
 }
 
 function waitForSequence(state: MeshState, held: State, nowMs: number): Effect[] {

@@ -113,6 +113,18 @@ export function encodeRecords(envelopes: readonly Uint8Array[]): Uint8Array {
 }
 
 /**
+ * Whether a reply may lack what had no room in it. It is filled in the order of the wants, so the
+ * first one has its answer even then.
+ */
+export function mayBeCut(envelopes: readonly Uint8Array[]): boolean {
+  const bytes = [...envelopes, { length: ENVELOPE_BYTES_MAX }].reduce(
+    (sum, { length }) => sum + RECORD_HEAD_BYTES + length,
+    RECORDS_HEAD_BYTES,
+  );
+  return bytes > SYNC_REPLY_BYTES_MAX || envelopes.length === SYNC_REPLY_RECORDS_MAX;
+}
+
+/**
  * Reads a request strictly. The reason is in words, for a log. A quarter megabyte of small integers
  * takes 0.2 s to decode, so a frame that is too long or holds too many items for what its first
  * bytes say is refused before.

@@ -5,11 +5,7 @@
  */
 import type { SyncEntry, SyncWant } from "../core/mesh/sync-entry.ts";
 import { compareBytes, equalBytes, toHex, toUtf8 } from "../core/std/bytes.ts";
-import {
-  ENVELOPE_BYTES_MAX,
-  SYNC_REPLY_BYTES_MAX,
-  SYNC_REPLY_RECORDS_MAX,
-} from "../core/std/limits.ts";
+import { SYNC_REPLY_RECORDS_MAX } from "../core/std/limits.ts";
 import { type Result, no, ok } from "../core/std/result.ts";
 import { readTrustDomain, type TrustDomain } from "../core/spiffe/trust-domain.ts";
 import type { SyncSource, Verdict } from "../ports/peer-network.ts";
@@ -23,6 +19,7 @@ import {
   encodeComparison,
   encodeRecords,
   encodeRequest,
+  mayBeCut,
   syncRoot,
 } from "./sync-frames.ts";
 import type { SyncFrames } from "./sync-stream.ts";
@@ -228,16 +225,6 @@ function waste(verdicts: readonly Verdict[], satisfiedWants: number): number {
 function satisfied(wants: readonly SyncWant[], missing: readonly SyncWant[]): number {
   const keys = new Set(missing.map(wantKey));
   return wants.filter((want) => !keys.has(wantKey(want))).length;
-}
-
-/**
- * Whether a reply may lack what had no room in it. It is filled in the order of the wants, so the
- * first one has its answer even then.
- */
-function mayBeCut(envelopes: readonly Uint8Array[]): boolean {
-  const bytes = envelopes.reduce((sum, { length }) => sum + length, 0);
-  const hasRoom = bytes + ENVELOPE_BYTES_MAX <= SYNC_REPLY_BYTES_MAX;
-  return !hasRoom || envelopes.length === SYNC_REPLY_RECORDS_MAX;
 }
 
 /**

@@ -220,7 +220,10 @@ describe("a round that ends early", () => {
   const refused: Held = { steps: [1_500], isTaken: false };
   const honest: Held = { steps: [1_500], isTaken: true };
   /** To the last byte, were it not for the heads in CBOR: the eighth has no room for want of those. */
-  const FILLS_A_REPLY: Held = { steps: Array.from({ length: 8 }, () => ENVELOPE_BYTES_MAX), isTaken: false };
+  const FILLS_A_REPLY: Held = {
+    steps: Array.from({ length: 8 }, () => ENVELOPE_BYTES_MAX),
+    isTaken: false,
+  };
 
   test("for want of time goes on behind what it was done with, and is forgotten once finished", async () => {
     // What we refuse of the first comparison takes seventeen fetches; what we take is in the next.

@@ -8,10 +8,11 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { z } from "zod";
 import { sha256Hex } from "../../src/core/std/sha256.ts";
 import { Random } from "./random.ts";
 import { rawMutant } from "./raw-mutants.ts";
-import type { Outcome, Setting, Target, TargetSource } from "./target.ts";
+import type { Outcome, Target, TargetSource } from "./target.ts";
 
 /** CPU time of this thread, not wall time: a machine may be busy with much else. */
 const INPUT_CPU_MS_MAX = 100;
@@ -22,19 +23,20 @@ const RAW = "raw";
 const directory = (name: string): string => fileURLToPath(new URL(`${name}/`, import.meta.url));
 
 /** An input as a file: enough to judge it again in another process. */
-export interface KeptInput {
-  readonly target: string;
+const keptInput = z.object({
+  target: z.string(),
   /** Who made it. */
-  readonly maker: string;
-  readonly expected: readonly Outcome[];
-  readonly setting: Setting;
-  /** Base64. */
-  readonly input: string;
+  maker: z.string(),
+  expected: z.array(z.string()),
+  setting: z.record(z.string(), z.string()),
+  input: z.base64(),
   /** What it did when it was found; for people. */
-  readonly problem: string;
+  problem: z.string(),
   /** Where it still goes wrong, and why that stands for now. */
-  readonly open?: string;
-}
+  open: z.string().exactOptional(),
+});
+
+export type KeptInput = z.infer<typeof keptInput>;
 
 export interface Failure {
   readonly maker: string;
@@ -149,7 +151,7 @@ function keptOf(target: string, { setting }: Target, input: Input): Omit<KeptInp
   return {
     target,
     maker: input.maker,
-    expected: input.expected ?? [],
+    expected: [...(input.expected ?? [])],
     setting,
     input: Buffer.from(input.bytes).toString("base64"),
   };
@@ -170,8 +172,9 @@ export function seeds(): ReadonlyMap<string, KeptInput> {
   return new Map(names.sort().map((name) => [name, readKept(join(directory("seeds"), name))]));
 }
 
+/** Throws what the system says of a file that cannot be read, or what is wrong with its contents. */
 export function readKept(path: string): KeptInput {
-  return JSON.parse(readFileSync(path, "utf8")) as KeptInput;
+  return keptInput.parse(JSON.parse(readFileSync(path, "utf8")));
 }
 
 /** Judges one kept input. Returns what is wrong with it, or undefined. */

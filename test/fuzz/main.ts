@@ -4,12 +4,15 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type Report, fuzz, readKept, replay } from "./fuzzing.ts";
+import { isErrno, reasonOf } from "../../src/cli/system-error.ts";
+import { printable } from "../../src/printable.ts";
+import { type KeptInput, type Report, fuzz, readKept, replay } from "./fuzzing.ts";
 import type { TargetSource } from "./target.ts";
 import { TARGETS } from "./targets/all.ts";
 
-const EXIT_USAGE = 64; // sysexits.h
 const EXIT_FAILED = 1;
+/** Of sysexits.h. */
+const EXIT_CODES = { USAGE: 64, DATA_INVALID: 65, NO_INPUT: 66 } as const;
 const MS_PER_MINUTE = 60_000;
 /** Of what a target gets in CI, one round of the long form. */
 const ROUND_SHARE = 4;
@@ -36,34 +39,44 @@ function readOptions() {
     });
     if (values.help !== true) return values;
   } catch (error) {
-    refuse(error instanceof Error ? error.message : String(error), USAGE);
+    refuse("USAGE", reasonOf(error), USAGE);
   }
   say(USAGE);
   process.exit();
 }
 
 /** A fuzzer that was started wrongly must not pass for one that found nothing. */
-function refuse(problem: string, next: string): never {
-  process.stderr.write(`USAGE: ${problem}. Next: ${next}.\n`);
-  process.exit(EXIT_USAGE);
+function refuse(code: keyof typeof EXIT_CODES, problem: string, next: string): never {
+  process.stderr.write(`${code}: ${printable(problem)}. Next: ${next}.\n`);
+  process.exit(EXIT_CODES[code]);
 }
 
 function sourceOf(name: string): TargetSource {
   const source = TARGETS.find((each) => each.name === name);
   const names = TARGETS.map((each) => each.name).join(", ");
-  return source ?? refuse(`there is no target ${name}`, `name one of ${names}`);
+  return source ?? refuse("USAGE", `there is no target ${name}`, `name one of ${names}`);
 }
 
 function readMinutes(text: string): number {
   const minutes = /^\d{1,5}(?:\.\d{1,3})?$/.test(text) ? Number(text) : 0;
-  return minutes > 0 ? minutes : refuse(`${text} is no number of minutes above 0`, USAGE);
+  return minutes > 0 ? minutes : refuse("USAGE", `${text} is no number of minutes above 0`, USAGE);
 }
 
 async function replayFile(path: string): Promise<void> {
-  const kept = readKept(path);
+  const kept = readInput(path);
   const problem = await replay(sourceOf(kept.target), kept);
   say(problem ?? "It is judged right.");
   if (problem !== undefined) process.exitCode = EXIT_FAILED;
+}
+
+function readInput(path: string): KeptInput {
+  try {
+    return readKept(path);
+  } catch (error) {
+    const next = "name a file of test/fuzz/found or test/fuzz/seeds";
+    if (!isErrno(error)) return refuse("DATA_INVALID", `${path} holds no kept input`, next);
+    return refuse("NO_INPUT", `${path} cannot be read: ${reasonOf(error)}`, next);
+  }
 }
 
 async function fuzzOn(): Promise<void> {

@@ -8,7 +8,7 @@
  * daemon: it is told, and what is left is used.
  */
 import { type KeyObject, X509Certificate, createPrivateKey } from "node:crypto";
-import { readdir, rm, statfs } from "node:fs/promises";
+import { lstat, readdir, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { type Result, no } from "../core/std/result.ts";
@@ -39,14 +39,20 @@ const FILE_BYTES_MAX = 64 * 1024;
 const FILES_MAX = 64;
 const PEM_BLOCK = /-----BEGIN (?<label>[A-Z ]+)-----[A-Za-z0-9+/=\s]+-----END \k<label>-----/g;
 
-/** Opens the place that the policy names; undefined when SVIDs stay in memory. */
+/**
+ * Opens the place that the policy names; undefined when SVIDs stay in memory. What another policy
+ * left in the other place is removed, as nothing else ever would.
+ */
 export async function openSvidFiles(
   { policy, runtimeDir, dataDir }: SvidPlaces,
   trustDomain: TrustDomain,
   warn: Warn,
 ): Promise<SvidFiles | undefined> {
-  if (policy === "memory") return undefined;
-  const parent = policy === "disk" ? dataDir : runtimeDir;
+  const parent = { memory: undefined, runtime_dir: runtimeDir, disk: dataDir }[policy];
+  for (const other of [runtimeDir, dataDir].filter((each) => each !== parent)) {
+    await new SvidFiles(join(other, DIRECTORY), trustDomain, warn).clear();
+  }
+  if (parent === undefined) return undefined;
   try {
     if (policy === "runtime_dir" && (await statfs(runtimeDir)).type !== TMPFS) {
       warn(`X509-SVIDs stay in memory: runtime_dir ${runtimeDir} is not on tmpfs`);
@@ -85,6 +91,13 @@ export class SvidFiles {
       else this.#warn(`kept X509-SVID ${name} is not used: ${read.reason}`);
     }
     return svids;
+  }
+
+  /** Forgets all that it would load, where there is a directory and no link. */
+  async clear(): Promise<void> {
+    const found = await lstat(this.#directory).catch(() => undefined);
+    if (found?.isDirectory() !== true) return;
+    for (const svid of await this.load()) await this.forget(svid);
   }
 
   async keep(svid: PublisherSvid): Promise<void> {

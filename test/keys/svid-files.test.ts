@@ -234,6 +234,39 @@ describe("kept SVIDs", () => {
     expect((await filesOf(dataDir)).filter((name) => name.endsWith(".new"))).toEqual([]);
   });
 
+  test.each<readonly [SvidCachePolicy, SvidCachePolicy]>([
+    ["disk", "memory"],
+    ["disk", "runtime_dir"],
+    ...(isTmpfs(TMPFS) ? ([["runtime_dir", "disk"]] as const) : []),
+  ])("of the policy %s are removed when the operator goes over to %s", async (before, after) => {
+    await publishThenRotate(before);
+    const parent = before === "disk" ? dataDir : runtimeDir;
+    const [file = ""] = await filesOf(parent);
+    await writeFile(`${file}.new`, "-----BEGIN PRIVATE KEY-----", { mode: 0o600 });
+    const foreign = join(parent, "svids", "README");
+    await writeFile(foreign, "hello");
+    await start(after);
+    expect(await filesOf(parent)).toEqual([foreign]);
+  });
+
+  test("of another policy and another trust domain are told and left", async () => {
+    await publishThenRotate("disk");
+    const files = await filesOf(dataDir);
+    await start("memory", "bravo.test" as TrustDomain);
+    expect(await filesOf(dataDir)).toEqual(files);
+    expect(warnings).toEqual(files.map(() => expect.stringContaining("is not used")));
+  });
+
+  test("of another policy are let alone behind a link", async () => {
+    await publishThenRotate("disk");
+    const files = await filesOf(dataDir);
+    await rename(join(dataDir, "svids"), join(dataDir, "elsewhere"));
+    await symlink("elsewhere", join(dataDir, "svids"));
+    await start("memory");
+    expect(await filesOf(dataDir)).toEqual(files);
+    expect(warnings).toEqual([]);
+  });
+
   test("of another trust domain are not used", async () => {
     await publishThenRotate("disk");
     await start("disk", "bravo.test" as TrustDomain);

@@ -8,10 +8,12 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import manifest from "../../package.json" with { type: "json" };
+import { FAULTS } from "../../src/fault.ts";
 import { machineEnvironment } from "../bin/machine-node.ts";
 import { makeCheckout, processesIn, removeCheckout } from "../peers/checkout.ts";
 
 const BY_HAND_MS = 120_000;
+const EXIT_DEFECT = 70; // As in src/main.ts, which is a program and exports nothing.
 
 const readme = readFileSync(fileURLToPath(new URL("../../README.md", import.meta.url)), "utf8");
 const byHand = /^## By hand$([^]*?)^## /m.exec(readme)?.[1] ?? "";
@@ -52,6 +54,13 @@ describe("README", () => {
     );
     expect(names.length).toBeGreaterThan(2);
     expect(names.filter((name) => !Object.hasOwn(manifest.scripts, name))).toEqual([]);
+  });
+
+  test("names every exit code", () => {
+    const [line = ""] = /^- Exit codes: [^.]+\./m.exec(readme) ?? [];
+    const named = [...line.matchAll(/\d+/g)].map(Number);
+    const codes = Object.values(FAULTS).map(({ exitCode }) => exitCode);
+    expect(named).toEqual([...new Set([0, EXIT_DEFECT, ...codes])].toSorted((a, b) => a - b));
   });
 });
 

@@ -419,6 +419,14 @@ const leaves: Cases = [
     () => next({}, { svids: [leafWith(extensions.keyUsage(2))] }),
   ],
   [
+    "has a leaf without a key usage",
+    "LEAF_NOT_PUBLISHER",
+    () => {
+      const sans = extensions.uriSans("spiffe://alpha.test/spire-mesh/publisher");
+      return next({}, { svids: [mint(ca, { overrides: { extensions: [sans] } })] });
+    },
+  ],
+  [
     "has an SVID that had expired",
     "CHAIN_NOT_VALID_THEN",
     () => next({}, { svids: [mint(ca, { notAfterS: NOW_S - 1 })] }),

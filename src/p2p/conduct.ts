@@ -34,6 +34,12 @@ const GRAYLISTED_MS = 60_000;
  * Above: the trust domain is barred, its connections are cut.
  */
 const WORK: Rate = { perSecond: 5_000, burst: 600_000 };
+/**
+ * RPCs without messages besides, 5 µs and more each: an honest node sends a few in a heartbeat, and one
+ * for each message that it wants no more copies of (measured). In the mass rotation above that is 10,000,
+ * then 500 a second as it verifies; times four. Above: barred as well.
+ */
+const CONTROL: Rate = { perSecond: 2_000, burst: 50_000 };
 /** Above: its connections are cut, and none is taken or made for so long. */
 export const BARRED_MS = 5 * 60_000;
 
@@ -41,11 +47,13 @@ export class Conduct {
   readonly #invalid = new FadingCount(INVALID_FADES_MS);
   readonly #overBudget = new FadingCount(OVER_BUDGET_FADES_MS);
   readonly #work: TokenBucket;
+  readonly #control: TokenBucket;
   #graylistedUntilMs = -Infinity;
   #barredUntilMs = -Infinity;
 
   constructor(nowMs: number) {
     this.#work = new TokenBucket(WORK, nowMs);
+    this.#control = new TokenBucket(CONTROL, nowMs);
   }
 
   /** A node of it sent what no honest node sends. */
@@ -60,9 +68,12 @@ export class Conduct {
 
   /** A node of it made us work. */
   onWork(units: number, nowMs: number): void {
-    if (!this.barred(nowMs) && !this.#work.take(nowMs, units)) {
-      this.#barredUntilMs = nowMs + BARRED_MS;
-    }
+    this.#barUnless(this.#work, units, nowMs);
+  }
+
+  /** A node of it sent an RPC without messages. */
+  onControl(nowMs: number): void {
+    this.#barUnless(this.#control, 1, nowMs);
   }
 
   graylisted(nowMs: number): boolean {
@@ -71,6 +82,10 @@ export class Conduct {
 
   barred(nowMs: number): boolean {
     return nowMs < this.#barredUntilMs;
+  }
+
+  #barUnless(budget: TokenBucket, count: number, nowMs: number): void {
+    if (!this.barred(nowMs) && !budget.take(nowMs, count)) this.#barredUntilMs = nowMs + BARRED_MS;
   }
 
   #graylist(nowMs: number): void {

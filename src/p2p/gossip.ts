@@ -149,6 +149,7 @@ export class Gossip {
     this.#charge(from, workOf(rpc));
     const nowMs = this.#options.nowMs();
     const conduct = this.#admission.member(from)?.conduct;
+    if (rpc.messages.length === 0) conduct?.onControl(nowMs);
     return conduct !== undefined && !conduct.barred(nowMs) && !conduct.graylisted(nowMs);
   }
 

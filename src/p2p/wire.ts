@@ -5,8 +5,9 @@
  *     socket ── bytes in and out ──▶ Noise ──▶ frames ──▶ yamux ──▶ streams
  *
  * A stranger gets what identify and ping need, and never more than four times the bytes it sent. A
- * member pays for the work that it makes (conduct.ts). Whoever goes beyond is cut off. Before that, a
- * member that sends faster than we work is read in turns, so that it keeps us from nobody else.
+ * member pays for the work that it makes (conduct.ts). Whoever goes beyond is cut off. Before that,
+ * members that send faster than we work are read in turns (turn.ts), so that they keep us from nobody
+ * else.
  */
 import {
   type ConnectionEncrypter,
@@ -18,6 +19,7 @@ import {
 } from "@libp2p/interface";
 import type { Admission, Member } from "./admission.ts";
 import type { PeerNetworkLog } from "./log.ts";
+import { type Turn, Turns } from "./turn.ts";
 import { YamuxFrames } from "./yamux-frames.ts";
 
 /**
@@ -43,18 +45,6 @@ const STRANGER_FRAMES_ASKING = 10;
  * (measured), and an honest peer has ten in a busy second.
  */
 const ASKING_WORK = 200;
-/**
- * What is read of one connection of a member in one turn of the event loop. libuv reads 2 MiB, which
- * is 20,000 small messages and 2 s (measured). Above: it waits until every other socket and timer had
- * its turn, and its sender for us. 64 messages take 4 to 10 ms, and a sync reply has few frames.
- */
-const TURN_BYTES = 64 * 1024;
-const TURN_FRAMES = 64;
-/**
- * Who sends more than we promise to look at has half of our time at most: after each turn it waits
- * for as long as that took. The bound is for a turn in which the machine was asleep.
- */
-const REST_MS_MAX = 1_000;
 /** Bytes out for each byte in until the peer is known. The handshake itself takes 3.97 (measured). */
 const STRANGER_BYTES_OUT_A_BYTE_IN = 4;
 
@@ -75,34 +65,27 @@ export interface WireOptions {
   readonly onCutOff: () => void;
 }
 
-interface Turn {
-  bytes: number;
-  frames: number;
-}
-
 /** One connection. */
 class Wire {
   readonly #raw: MessageStream;
   readonly #admission: Admission;
   readonly #options: WireOptions;
+  readonly #turns: Turns;
   readonly #frames = new YamuxFrames();
   #peerId: PeerId | undefined;
   #known: Member | undefined;
   #bytesIn = 0;
   #bytesOut = 0;
   #strangerFrames = 0;
-  /** What was read in this turn of the event loop. */
-  #turn: Turn | undefined;
-  /** It had its turn, and all else comes first. */
+  /** The turn of its trust domain is spent, and all else comes first. */
   #waits = false;
-  /** Of the member, when the last turn that it spent was over. */
-  #overBudget = 0;
   /** What Noise decrypts after the turn is spent: the rest of one read, 64 KiB. */
   readonly #held: StreamMessageEvent["data"][] = [];
 
-  constructor(raw: MessageStream, admission: Admission, options: WireOptions) {
+  constructor(raw: MessageStream, admission: Admission, turns: Turns, options: WireOptions) {
     this.#raw = raw;
     this.#admission = admission;
+    this.#turns = turns;
     this.#options = options;
   }
 
@@ -138,6 +121,9 @@ class Wire {
   /** Reads the frames on their way to the multiplexer, which must not listen yet. */
   watchFrames(decrypted: MessageStream): void {
     decrypted.addEventListener("message", (event) => {
+      const member = this.#member;
+      const turn = member && this.#turns.of(member);
+      if (turn?.isSpent === true) this.#wait(turn, decrypted);
       if (this.#waits) {
         event.stopImmediatePropagation();
         this.#held.push(event.data);
@@ -145,7 +131,6 @@ class Wire {
       }
       const { frames, asking, longest } = this.#frames.read(event.data.subarray());
       if (longest > STREAM_WINDOW_BYTES_MAX) this.#cut("a frame longer than its window", event);
-      const member = this.#member;
       if (member === undefined) {
         this.#strangerFrames += frames + asking * STRANGER_FRAMES_ASKING;
         if (this.#strangerFrames > STRANGER_FRAMES_MAX)
@@ -154,46 +139,26 @@ class Wire {
         const nowMs = this.#options.nowMs();
         member.conduct.onWork(frames + asking * ASKING_WORK, nowMs);
         if (member.conduct.barred(nowMs)) this.#cut("more work than any honest peer makes", event);
-        else this.#spend(event.data.byteLength, frames, member, decrypted);
+        else turn?.spend(event.data.byteLength, frames);
       }
     });
   }
 
-  /** Reads no more when the turn is spent: what else is sent stays in the kernel, then with its sender. */
-  #spend(bytes: number, frames: number, member: Member, decrypted: MessageStream): void {
-    this.#turn ??= this.#beginTurn(member, decrypted);
-    this.#turn.bytes += bytes;
-    this.#turn.frames += frames;
-    if (this.#turn.bytes < TURN_BYTES && this.#turn.frames < TURN_FRAMES) return;
-    if (this.#raw.status !== "open") return;
+  /** Reads no more until its next turn: what else is sent stays in the kernel, then with its sender. */
+  #wait(turn: Turn, decrypted: MessageStream): void {
+    if (this.#waits || this.#raw.status !== "open") return;
     this.#waits = true;
     this.#raw.pause();
+    turn.wait(() => this.#goOn(decrypted));
   }
 
-  #beginTurn(member: Member, decrypted: MessageStream): Turn {
-    const { nowMs } = this.#options;
-    const beganMs = nowMs();
-    setImmediate(() => {
-      this.#turn = undefined;
-      if (!this.#waits) return;
-      const within = member.overBudget === this.#overBudget && !member.conduct.graylisted(nowMs());
-      this.#overBudget = member.overBudget;
-      const restMs = within ? 0 : Math.min(nowMs() - beganMs, REST_MS_MAX);
-      if (restMs > 0) setTimeout(() => this.#readOn(decrypted), restMs).unref();
-      else this.#readOn(decrypted);
-    });
-    return { bytes: 0, frames: 0 };
-  }
-
-  #readOn(decrypted: MessageStream): void {
-    const held = this.#held.splice(0);
-    if (this.#raw.status !== "open") return;
+  #goOn(decrypted: MessageStream): void {
     this.#waits = false;
-    this.#raw.resume();
-    for (const data of held) {
+    for (const data of this.#held.splice(0)) {
       if (this.#raw.status !== "open") return; // What came before had it cut off.
       decrypted.dispatchEvent(new StreamMessageEvent(data));
     }
+    if (!this.#waits && this.#raw.status === "open") this.#raw.resume();
   }
 
   get #member(): Member | undefined {
@@ -218,6 +183,7 @@ class Wire {
 export class Wires {
   readonly #admission: Admission;
   readonly #options: WireOptions;
+  readonly #turns: Turns;
   /** Connections cut off since the start. */
   cutOff = 0;
   /** By the connection's socket, and by what Noise makes of it. */
@@ -229,11 +195,12 @@ export class Wires {
       this.cutOff += 1;
     };
     this.#options = { ...options, onCutOff };
+    this.#turns = new Turns(options.nowMs);
   }
 
   /** An inbound connection, before anything was read from it. */
   begin(raw: MessageStream): void {
-    const wire = new Wire(raw, this.#admission, this.#options);
+    const wire = this.#wireOf(raw);
     wire.watchBytes();
     this.#wires.set(raw, wire);
   }
@@ -262,9 +229,13 @@ export class Wires {
 
   /** libp2p asks for a multiplexer only after this, also when the handshake itself agreed on one. */
   #secured(raw: MessageStream, secured: SecuredConnection): SecuredConnection {
-    const wire = this.#wires.get(raw) ?? new Wire(raw, this.#admission, this.#options);
+    const wire = this.#wires.get(raw) ?? this.#wireOf(raw);
     wire.belongsTo(secured.remotePeer);
     this.#wires.set(secured.connection, wire);
     return secured;
+  }
+
+  #wireOf(raw: MessageStream): Wire {
+    return new Wire(raw, this.#admission, this.#turns, this.#options);
   }
 }

@@ -34,8 +34,26 @@ describe("the conduct of a trust domain", () => {
     const conduct = new Conduct(0);
     // Two frames, two RPCs, a message, 5 KiB, an answer each, from four nodes of it.
     conduct.onWork(DOMAINS * 15 * 4, 0);
+    expect(conduct.barred(0)).toBe(false);
     during(600, 4_900, (nowMs) => conduct.onWork(1, nowMs));
     expect(conduct.barred(600_000)).toBe(false);
+  });
+
+  test("an honest forwarder is never barred for what it says of messages", () => {
+    const conduct = new Conduct(0);
+    // One RPC for each, from four nodes of it, and a few a heartbeat.
+    for (let rpc = 0; rpc < DOMAINS * 4 + 100; rpc += 1) conduct.onControl(0);
+    expect(conduct.barred(0)).toBe(false);
+    during(600, 1_950, (nowMs) => conduct.onControl(nowMs));
+    expect(conduct.barred(600_000)).toBe(false);
+  });
+
+  test("a flood of RPCs without messages is barred with the 50,001st", () => {
+    const conduct = new Conduct(0);
+    for (let rpc = 0; rpc < 50_000; rpc += 1) conduct.onControl(0);
+    expect(conduct.barred(0)).toBe(false);
+    conduct.onControl(0);
+    expect(conduct.barred(0)).toBe(true);
   });
 
   test("5,000 a second beyond the budget are graylisted within ten seconds", () => {

@@ -12,6 +12,8 @@ import { Fault } from "../fault.ts";
 
 export interface Page<Kept> {
   readonly kept: readonly Kept[];
+  /** How many came, whether kept or not. */
+  readonly rows: number;
   /** What the page took before it was reduced. */
   readonly bytes: number;
   readonly nextPageToken: string;
@@ -40,7 +42,12 @@ export async function allPages<Kept>(
       const message = `SPIRE Server's list did not end within ${deadlineMs / 1_000} s`;
       throw new Fault("SPIRE_UNREACHABLE", message);
     }
-    const { kept, bytes, nextPageToken } = await readPage({ pageSize: SPIRE_PAGE_ROWS, pageToken });
+    const page = await readPage({ pageSize: SPIRE_PAGE_ROWS, pageToken });
+    const { kept, rows, bytes, nextPageToken } = page;
+    if (rows > SPIRE_PAGE_ROWS) {
+      const message = `SPIRE Server answered ${rows} rows where ${SPIRE_PAGE_ROWS} were asked for`;
+      throw new Fault("SPIRE_REFUSED", message);
+    }
     for (const each of kept) all.push(each);
     if (nextPageToken === "") return all;
     pageToken = nextPageToken;

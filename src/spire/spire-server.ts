@@ -21,6 +21,8 @@ const NAME_LENGTH_MAX = 256;
 const CALLS_END_MS = 10_000;
 /** Our guess: a server refuses each new connection too. Above: calls stay on the one that there is. */
 const CONNECTIONS_LEFT_MAX = 8;
+/** An output mask without a field: the answer has the trust domain's name and nothing else. */
+const NAME_ALONE = {};
 
 export interface SpireServerOptions {
   /** SPIRE Server's API socket; need not be there yet. */
@@ -80,7 +82,8 @@ export function connectSpireServer(options: SpireServerOptions): SpireServer {
   }
 
   async function setOnce(bundle: TrustBundle): Promise<Status | undefined> {
-    const answer = api.bundle.batchSetFederatedBundle({ bundle: [toBundleMessage(bundle)] });
+    const order = { bundle: [toBundleMessage(bundle)], outputMask: NAME_ALONE };
+    const answer = api.bundle.batchSetFederatedBundle(order);
     return (await answerOf("BatchSetFederatedBundle", answer)).results[0]?.status;
   }
 
@@ -102,7 +105,7 @@ export function connectSpireServer(options: SpireServerOptions): SpireServer {
           trustDomain,
           digest: authoritiesDigest(toTrustBundle(trustDomain, row)),
         }));
-        return { kept, bytes: bytesOf(bundles), nextPageToken };
+        return { kept, rows: bundles.length, bytes: bytesOf(bundles), nextPageToken };
       }, listDeadlineMs);
     },
 
@@ -133,13 +136,14 @@ export function connectSpireServer(options: SpireServerOptions): SpireServer {
 
     async listFederationRelationships() {
       return await allPages(async (page) => {
-        const answer = api.trustDomain.listFederationRelationships(page);
+        const request = { ...page, outputMask: NAME_ALONE };
+        const answer = api.trustDomain.listFederationRelationships(request);
         const { federationRelationships: listed, nextPageToken } = await answerOf(
           "ListFederationRelationships",
           answer,
         );
         const kept = keep(listed, (trustDomain) => trustDomain);
-        return { kept, bytes: bytesOf(listed), nextPageToken };
+        return { kept, rows: listed.length, bytes: bytesOf(listed), nextPageToken };
       }, listDeadlineMs);
     },
 

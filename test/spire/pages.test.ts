@@ -9,15 +9,15 @@ import {
 
 const MIB = 1_024 ** 2;
 
-/** Reads pages of these sizes, each of one row; resolves with how many were asked for. */
-async function read(sizes: readonly number[]): Promise<number> {
-  const rows = await allPages(async ({ pageToken }) => {
+/** Reads pages of these sizes, of which one row is kept; resolves with how many were asked for. */
+async function read(sizes: readonly number[], rows = 1): Promise<number> {
+  const kept = await allPages(async ({ pageToken }) => {
     const page = Number(pageToken);
     const nextPageToken = page + 1 < sizes.length ? `${page + 1}` : "";
-    return { kept: [page], bytes: sizes[page] ?? 0, nextPageToken };
+    return { kept: [page], rows, bytes: sizes[page] ?? 0, nextPageToken };
   });
-  expect(rows).toEqual(sizes.map((_, page) => page));
-  return rows.length;
+  expect(kept).toEqual(sizes.map((_, page) => page));
+  return kept.length;
 }
 
 describe("a list", () => {
@@ -29,6 +29,11 @@ describe("a list", () => {
       message: expect.stringContaining("256 MiB"),
       advice: expect.stringContaining("spire-server bundle list"),
     });
+  });
+
+  test("is given up at a page of 101 rows", async () => {
+    expect(await read([1, 1], 100)).toBe(2);
+    await expect(read([1, 1], 101)).rejects.toMatchObject({ code: "SPIRE_REFUSED" });
   });
 
   test("is given up after 400 pages", async () => {

@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { Bundle as Bundle$1, BundleSchema, JWTKey, Status, X509Certificate } from "./types_pb.js";
+import type { Bundle as Bundle$1, BundleMask, BundleSchema, JWTKey, Status, X509Certificate } from "./types_pb.js";
 
 /**
  * Describes the file bundle.proto.
@@ -248,6 +248,11 @@ export declare type BatchSetFederatedBundleRequest = Message<"spire.api.server.b
    * @generated from field: repeated spire.api.types.Bundle bundle = 1;
    */
   bundle: Bundle$1[];
+
+  /**
+   * @generated from field: spire.api.types.BundleMask output_mask = 2;
+   */
+  outputMask?: BundleMask | undefined;
 };
 
 /**

@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { FederationRelationship, Status } from "./types_pb.js";
+import type { FederationRelationship, FederationRelationshipMask, Status } from "./types_pb.js";
 
 /**
  * Describes the file trustdomain.proto.
@@ -17,6 +17,11 @@ export declare const file_trustdomain: GenFile;
  * @generated from message spire.api.server.trustdomain.v1.ListFederationRelationshipsRequest
  */
 export declare type ListFederationRelationshipsRequest = Message<"spire.api.server.trustdomain.v1.ListFederationRelationshipsRequest"> & {
+  /**
+   * @generated from field: spire.api.types.FederationRelationshipMask output_mask = 1;
+   */
+  outputMask?: FederationRelationshipMask | undefined;
+
   /**
    * @generated from field: int32 page_size = 2;
    */

@@ -111,6 +111,20 @@ export declare type JWTKey = Message<"spire.api.types.JWTKey"> & {
 export declare const JWTKeySchema: GenMessage<JWTKey>;
 
 /**
+ * Present and without a field set: the trust domain's name alone.
+ *
+ * @generated from message spire.api.types.BundleMask
+ */
+export declare type BundleMask = Message<"spire.api.types.BundleMask"> & {
+};
+
+/**
+ * Describes the message spire.api.types.BundleMask.
+ * Use `create(BundleMaskSchema)` to create a new message.
+ */
+export declare const BundleMaskSchema: GenMessage<BundleMask>;
+
+/**
  * @generated from message spire.api.types.Status
  */
 export declare type Status = Message<"spire.api.types.Status"> & {
@@ -231,6 +245,20 @@ export declare type FederationRelationship = Message<"spire.api.types.Federation
  * Use `create(FederationRelationshipSchema)` to create a new message.
  */
 export declare const FederationRelationshipSchema: GenMessage<FederationRelationship>;
+
+/**
+ * Present and without a field set: the trust domain's name alone.
+ *
+ * @generated from message spire.api.types.FederationRelationshipMask
+ */
+export declare type FederationRelationshipMask = Message<"spire.api.types.FederationRelationshipMask"> & {
+};
+
+/**
+ * Describes the message spire.api.types.FederationRelationshipMask.
+ * Use `create(FederationRelationshipMaskSchema)` to create a new message.
+ */
+export declare const FederationRelationshipMaskSchema: GenMessage<FederationRelationshipMask>;
 
 /**
  * @generated from message spire.api.types.HTTPSWebProfile

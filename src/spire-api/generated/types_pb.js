@@ -10,7 +10,7 @@ import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/code
  * Describes the file types.proto.
  */
 export const file_types = /*@__PURE__*/
-  fileDesc("Cgt0eXBlcy5wcm90bxIPc3BpcmUuYXBpLnR5cGVzIrsBCgZCdW5kbGUSFAoMdHJ1c3RfZG9tYWluGAEgASgJEjoKEHg1MDlfYXV0aG9yaXRpZXMYAiADKAsyIC5zcGlyZS5hcGkudHlwZXMuWDUwOUNlcnRpZmljYXRlEjAKD2p3dF9hdXRob3JpdGllcxgDIAMoCzIXLnNwaXJlLmFwaS50eXBlcy5KV1RLZXkSFAoMcmVmcmVzaF9oaW50GAQgASgDEhcKD3NlcXVlbmNlX251bWJlchgFIAEoBCIwCg9YNTA5Q2VydGlmaWNhdGUSDAoEYXNuMRgBIAEoDBIPCgd0YWludGVkGAIgASgIIlEKBkpXVEtleRISCgpwdWJsaWNfa2V5GAEgASgMEg4KBmtleV9pZBgCIAEoCRISCgpleHBpcmVzX2F0GAMgASgDEg8KB3RhaW50ZWQYBCABKAgiJwoGU3RhdHVzEgwKBGNvZGUYASABKAUSDwoHbWVzc2FnZRgCIAEoCSIuCghTUElGRkVJRBIUCgx0cnVzdF9kb21haW4YASABKAkSDAoEcGF0aBgCIAEoCSJnCghYNTA5U1ZJRBISCgpjZXJ0X2NoYWluGAEgAygMEiUKAmlkGAIgASgLMhkuc3BpcmUuYXBpLnR5cGVzLlNQSUZGRUlEEhIKCmV4cGlyZXNfYXQYAyABKAMSDAoEaGludBgEIAEoCSKQAgoWRmVkZXJhdGlvblJlbGF0aW9uc2hpcBIUCgx0cnVzdF9kb21haW4YASABKAkSGwoTYnVuZGxlX2VuZHBvaW50X3VybBgCIAEoCRI1CglodHRwc193ZWIYAyABKAsyIC5zcGlyZS5hcGkudHlwZXMuSFRUUFNXZWJQcm9maWxlSAASOwoMaHR0cHNfc3BpZmZlGAQgASgLMiMuc3BpcmUuYXBpLnR5cGVzLkhUVFBTU1BJRkZFUHJvZmlsZUgAEjQKE3RydXN0X2RvbWFpbl9idW5kbGUYBSABKAsyFy5zcGlyZS5hcGkudHlwZXMuQnVuZGxlQhkKF2J1bmRsZV9lbmRwb2ludF9wcm9maWxlIhEKD0hUVFBTV2ViUHJvZmlsZSIwChJIVFRQU1NQSUZGRVByb2ZpbGUSGgoSZW5kcG9pbnRfc3BpZmZlX2lkGAEgASgJIicKCFNlbGVjdG9yEgwKBHR5cGUYASABKAkSDQoFdmFsdWUYAiABKAki+wIKBUVudHJ5EgoKAmlkGAEgASgJEiwKCXNwaWZmZV9pZBgCIAEoCzIZLnNwaXJlLmFwaS50eXBlcy5TUElGRkVJRBIsCglwYXJlbnRfaWQYAyABKAsyGS5zcGlyZS5hcGkudHlwZXMuU1BJRkZFSUQSLAoJc2VsZWN0b3JzGAQgAygLMhkuc3BpcmUuYXBpLnR5cGVzLlNlbGVjdG9yEhUKDXg1MDlfc3ZpZF90dGwYBSABKAUSFgoOZmVkZXJhdGVzX3dpdGgYBiADKAkSDQoFYWRtaW4YByABKAgSEgoKZG93bnN0cmVhbRgIIAEoCBISCgpleHBpcmVzX2F0GAkgASgDEhEKCWRuc19uYW1lcxgKIAMoCRIXCg9yZXZpc2lvbl9udW1iZXIYCyABKAMSEgoKc3RvcmVfc3ZpZBgMIAEoCBIUCgxqd3Rfc3ZpZF90dGwYDSABKAUSDAoEaGludBgOIAEoCRISCgpjcmVhdGVkX2F0GA8gASgDIsQBChJGZWRlcmF0ZXNXaXRoTWF0Y2gSFQoNdHJ1c3RfZG9tYWlucxgBIAMoCRJACgVtYXRjaBgCIAEoDjIxLnNwaXJlLmFwaS50eXBlcy5GZWRlcmF0ZXNXaXRoTWF0Y2guTWF0Y2hCZWhhdmlvciJVCg1NYXRjaEJlaGF2aW9yEg8KC01BVENIX0VYQUNUEAASEAoMTUFUQ0hfU1VCU0VUEAESEgoOTUFUQ0hfU1VQRVJTRVQQAhINCglNQVRDSF9BTlkQA2IGcHJvdG8z");
+  fileDesc("Cgt0eXBlcy5wcm90bxIPc3BpcmUuYXBpLnR5cGVzIrsBCgZCdW5kbGUSFAoMdHJ1c3RfZG9tYWluGAEgASgJEjoKEHg1MDlfYXV0aG9yaXRpZXMYAiADKAsyIC5zcGlyZS5hcGkudHlwZXMuWDUwOUNlcnRpZmljYXRlEjAKD2p3dF9hdXRob3JpdGllcxgDIAMoCzIXLnNwaXJlLmFwaS50eXBlcy5KV1RLZXkSFAoMcmVmcmVzaF9oaW50GAQgASgDEhcKD3NlcXVlbmNlX251bWJlchgFIAEoBCIwCg9YNTA5Q2VydGlmaWNhdGUSDAoEYXNuMRgBIAEoDBIPCgd0YWludGVkGAIgASgIIlEKBkpXVEtleRISCgpwdWJsaWNfa2V5GAEgASgMEg4KBmtleV9pZBgCIAEoCRISCgpleHBpcmVzX2F0GAMgASgDEg8KB3RhaW50ZWQYBCABKAgiDAoKQnVuZGxlTWFzayInCgZTdGF0dXMSDAoEY29kZRgBIAEoBRIPCgdtZXNzYWdlGAIgASgJIi4KCFNQSUZGRUlEEhQKDHRydXN0X2RvbWFpbhgBIAEoCRIMCgRwYXRoGAIgASgJImcKCFg1MDlTVklEEhIKCmNlcnRfY2hhaW4YASADKAwSJQoCaWQYAiABKAsyGS5zcGlyZS5hcGkudHlwZXMuU1BJRkZFSUQSEgoKZXhwaXJlc19hdBgDIAEoAxIMCgRoaW50GAQgASgJIpACChZGZWRlcmF0aW9uUmVsYXRpb25zaGlwEhQKDHRydXN0X2RvbWFpbhgBIAEoCRIbChNidW5kbGVfZW5kcG9pbnRfdXJsGAIgASgJEjUKCWh0dHBzX3dlYhgDIAEoCzIgLnNwaXJlLmFwaS50eXBlcy5IVFRQU1dlYlByb2ZpbGVIABI7CgxodHRwc19zcGlmZmUYBCABKAsyIy5zcGlyZS5hcGkudHlwZXMuSFRUUFNTUElGRkVQcm9maWxlSAASNAoTdHJ1c3RfZG9tYWluX2J1bmRsZRgFIAEoCzIXLnNwaXJlLmFwaS50eXBlcy5CdW5kbGVCGQoXYnVuZGxlX2VuZHBvaW50X3Byb2ZpbGUiHAoaRmVkZXJhdGlvblJlbGF0aW9uc2hpcE1hc2siEQoPSFRUUFNXZWJQcm9maWxlIjAKEkhUVFBTU1BJRkZFUHJvZmlsZRIaChJlbmRwb2ludF9zcGlmZmVfaWQYASABKAkiJwoIU2VsZWN0b3ISDAoEdHlwZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSL7AgoFRW50cnkSCgoCaWQYASABKAkSLAoJc3BpZmZlX2lkGAIgASgLMhkuc3BpcmUuYXBpLnR5cGVzLlNQSUZGRUlEEiwKCXBhcmVudF9pZBgDIAEoCzIZLnNwaXJlLmFwaS50eXBlcy5TUElGRkVJRBIsCglzZWxlY3RvcnMYBCADKAsyGS5zcGlyZS5hcGkudHlwZXMuU2VsZWN0b3ISFQoNeDUwOV9zdmlkX3R0bBgFIAEoBRIWCg5mZWRlcmF0ZXNfd2l0aBgGIAMoCRINCgVhZG1pbhgHIAEoCBISCgpkb3duc3RyZWFtGAggASgIEhIKCmV4cGlyZXNfYXQYCSABKAMSEQoJZG5zX25hbWVzGAogAygJEhcKD3JldmlzaW9uX251bWJlchgLIAEoAxISCgpzdG9yZV9zdmlkGAwgASgIEhQKDGp3dF9zdmlkX3R0bBgNIAEoBRIMCgRoaW50GA4gASgJEhIKCmNyZWF0ZWRfYXQYDyABKAMixAEKEkZlZGVyYXRlc1dpdGhNYXRjaBIVCg10cnVzdF9kb21haW5zGAEgAygJEkAKBW1hdGNoGAIgASgOMjEuc3BpcmUuYXBpLnR5cGVzLkZlZGVyYXRlc1dpdGhNYXRjaC5NYXRjaEJlaGF2aW9yIlUKDU1hdGNoQmVoYXZpb3ISDwoLTUFUQ0hfRVhBQ1QQABIQCgxNQVRDSF9TVUJTRVQQARISCg5NQVRDSF9TVVBFUlNFVBACEg0KCU1BVENIX0FOWRADYgZwcm90bzM");
 
 /**
  * Describes the message spire.api.types.Bundle.
@@ -34,73 +34,87 @@ export const JWTKeySchema = /*@__PURE__*/
   messageDesc(file_types, 2);
 
 /**
+ * Describes the message spire.api.types.BundleMask.
+ * Use `create(BundleMaskSchema)` to create a new message.
+ */
+export const BundleMaskSchema = /*@__PURE__*/
+  messageDesc(file_types, 3);
+
+/**
  * Describes the message spire.api.types.Status.
  * Use `create(StatusSchema)` to create a new message.
  */
 export const StatusSchema = /*@__PURE__*/
-  messageDesc(file_types, 3);
+  messageDesc(file_types, 4);
 
 /**
  * Describes the message spire.api.types.SPIFFEID.
  * Use `create(SPIFFEIDSchema)` to create a new message.
  */
 export const SPIFFEIDSchema = /*@__PURE__*/
-  messageDesc(file_types, 4);
+  messageDesc(file_types, 5);
 
 /**
  * Describes the message spire.api.types.X509SVID.
  * Use `create(X509SVIDSchema)` to create a new message.
  */
 export const X509SVIDSchema = /*@__PURE__*/
-  messageDesc(file_types, 5);
+  messageDesc(file_types, 6);
 
 /**
  * Describes the message spire.api.types.FederationRelationship.
  * Use `create(FederationRelationshipSchema)` to create a new message.
  */
 export const FederationRelationshipSchema = /*@__PURE__*/
-  messageDesc(file_types, 6);
+  messageDesc(file_types, 7);
+
+/**
+ * Describes the message spire.api.types.FederationRelationshipMask.
+ * Use `create(FederationRelationshipMaskSchema)` to create a new message.
+ */
+export const FederationRelationshipMaskSchema = /*@__PURE__*/
+  messageDesc(file_types, 8);
 
 /**
  * Describes the message spire.api.types.HTTPSWebProfile.
  * Use `create(HTTPSWebProfileSchema)` to create a new message.
  */
 export const HTTPSWebProfileSchema = /*@__PURE__*/
-  messageDesc(file_types, 7);
+  messageDesc(file_types, 9);
 
 /**
  * Describes the message spire.api.types.HTTPSSPIFFEProfile.
  * Use `create(HTTPSSPIFFEProfileSchema)` to create a new message.
  */
 export const HTTPSSPIFFEProfileSchema = /*@__PURE__*/
-  messageDesc(file_types, 8);
+  messageDesc(file_types, 10);
 
 /**
  * Describes the message spire.api.types.Selector.
  * Use `create(SelectorSchema)` to create a new message.
  */
 export const SelectorSchema = /*@__PURE__*/
-  messageDesc(file_types, 9);
+  messageDesc(file_types, 11);
 
 /**
  * Describes the message spire.api.types.Entry.
  * Use `create(EntrySchema)` to create a new message.
  */
 export const EntrySchema = /*@__PURE__*/
-  messageDesc(file_types, 10);
+  messageDesc(file_types, 12);
 
 /**
  * Describes the message spire.api.types.FederatesWithMatch.
  * Use `create(FederatesWithMatchSchema)` to create a new message.
  */
 export const FederatesWithMatchSchema = /*@__PURE__*/
-  messageDesc(file_types, 11);
+  messageDesc(file_types, 13);
 
 /**
  * Describes the enum spire.api.types.FederatesWithMatch.MatchBehavior.
  */
 export const FederatesWithMatch_MatchBehaviorSchema = /*@__PURE__*/
-  enumDesc(file_types, 11, 0);
+  enumDesc(file_types, 13, 0);
 
 /**
  * @generated from enum spire.api.types.FederatesWithMatch.MatchBehavior

@@ -6,7 +6,8 @@
  * says what each code means.
  */
 import { type Client, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { createNodeHttpClient } from "@connectrpc/connect-node";
+import { boundedTransport } from "./bounded-transport.ts";
 import {
   BundleService,
   EntryService,
@@ -57,16 +58,20 @@ export interface SpireApiOptions {
 export function spireApi({ socketPath, deadlineMs = CALL_DEADLINE_MS }: SpireApiOptions): SpireApi {
   const session = new SocketSession(socketPath);
   const options = {
+    httpClient: createNodeHttpClient({ httpVersion: "2", sessionProvider: () => session }),
     baseUrl: session.authority,
-    sessionManager: session,
+    useBinaryFormat: true,
+    interceptors: [],
     defaultTimeoutMs: deadlineMs,
     writeMaxBytes: REQUEST_BYTES_MAX,
     readMaxBytes: RESPONSE_BYTES_MAX,
     acceptCompression: [], // On one machine compression costs more than it saves.
+    sendCompression: null,
+    compressMinBytes: 0,
     binaryOptions: { readUnknownFields: false }, // Nobody would look at them.
   };
-  const transport = createGrpcTransport(options);
-  const small = createGrpcTransport({ ...options, readMaxBytes: SMALL_RESPONSE_BYTES_MAX });
+  const transport = boundedTransport(options);
+  const small = boundedTransport({ ...options, readMaxBytes: SMALL_RESPONSE_BYTES_MAX });
   return {
     bundle: createClient(BundleService, transport),
     trustDomain: createClient(TrustDomainService, transport),

@@ -58,6 +58,12 @@ export async function spireFault(error: unknown, call: string, socketPath: strin
       advice,
     });
   }
+  if (code === Code.ResourceExhausted) {
+    const advice =
+      "See `spire-server bundle show` and `spire-server bundle list`, and delete what nobody needs.";
+    const message = `${call} is above a limit: ${reason}`;
+    return new Fault("SPIRE_REFUSED", message, { ...options, advice });
+  }
   if (!meansAway(code)) {
     return new Fault("SPIRE_REFUSED", `SPIRE Server refused ${call}: ${reason}`, options);
   }

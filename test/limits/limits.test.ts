@@ -342,9 +342,13 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
     test: "of more authorities than 8,192 is not read at all",
   },
   SPIRE_REQUEST_BYTES_MAX: { file: OF_SPIRE, test: "above 3 MiB are not sent" },
+  SPIRE_ANSWER_FIELDS_MAX: {
+    file: "test/spire-api/answer-fields.test.ts",
+    test: "an answer of %s is decoded up to the limit, and not a field above",
+  },
   SPIRE_PAGE_ROWS: {
-    file: OF_SPIRE,
-    test: "are read page by page until the token is empty, empty pages included",
+    file: "test/spire/pages.test.ts",
+    test: "is given up at a page of 101 rows",
   },
   SPIRE_LIST_PAGES_MAX: { file: OF_SPIRE, test: "that never end are given up after 400 pages" },
   SPIRE_LIST_BYTES_MAX: {

@@ -1,6 +1,5 @@
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { type ServerHttp2Session, createServer as createHttp2Server } from "node:http2";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +11,7 @@ import {
   serveSpireApi,
 } from "../../src/spire-api/server.ts";
 import { Code } from "../../src/spire-api/services.ts";
+import { frame, serveStreams } from "./byte-server.ts";
 
 const DEADLINE_MS = 1_000;
 /** Above 2^63, where a signed reading would turn negative. */
@@ -30,22 +30,7 @@ describe("the client over a Unix socket", () => {
   /** Answers every call with these bytes as its message. */
   async function serveBytes(...answer: readonly Buffer[]): Promise<void> {
     await listener?.close();
-    const sessions = new Set<ServerHttp2Session>();
-    const server = createHttp2Server().on("session", (session) => sessions.add(session));
-    server.on("stream", (stream) => {
-      stream.respond({ "content-type": "application/grpc" }, { waitForTrailers: true });
-      stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
-      stream.on("error", () => undefined).end(Buffer.concat(answer));
-    });
-    server.listen(socketPath);
-    await once(server, "listening");
-    listener = {
-      async close() {
-        server.close();
-        for (const session of sessions) session.destroy();
-        await once(server, "close");
-      },
-    };
+    listener = await serveStreams(socketPath, (stream) => stream.end(Buffer.concat(answer)));
   }
 
   beforeEach(async () => {
@@ -84,6 +69,20 @@ describe("the client over a Unix socket", () => {
     });
     slow = false;
     expect((await api.bundle.countBundles({})).count).toBe(1);
+  });
+
+  test("ends a call whose answer trickles in at its deadline, and hangs up on it", async () => {
+    const { promise: hungUp, resolve: onHungUp } = Promise.withResolvers<void>();
+    listener = await serveStreams(socketPath, (stream) => {
+      stream.write(frame(1_024 ** 2));
+      const timer = setInterval(() => stream.write(Buffer.alloc(1)), 1);
+      stream.once("close", () => {
+        clearInterval(timer);
+        onHungUp();
+      });
+    });
+    await expect(api.bundle.getBundle({})).rejects.toMatchObject({ code: Code.DeadlineExceeded });
+    await hungUp;
   });
 
   test.for([REQUEST_BYTES_MAX, 11 * 1024 * 1024])(
@@ -184,13 +183,6 @@ describe("the client over a Unix socket", () => {
     expect((await api.bundle.getBundle({})).trustDomain).toBe("alpha.test");
   });
 });
-
-/** How a message of so many bytes begins. */
-function frame(bytes: number): Buffer {
-  const header = Buffer.alloc(5);
-  header.writeUInt32BE(bytes, 1);
-  return header;
-}
 
 function ownBundle() {
   return { trustDomain: "alpha.test", sequenceNumber: SEQUENCE };

@@ -9,7 +9,9 @@ import { authoritiesDigest } from "../../src/core/spiffe/trust-bundle.ts";
 import { readTrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import type { SpireServer } from "../../src/ports/spire-server.ts";
 import { connectSpireServer } from "../../src/spire/spire-server.ts";
+import { serveSpireApi } from "../../src/spire-api/server.ts";
 import { BundleSchema, Code, ConnectError, create } from "../../src/spire-api/services.ts";
+import { framed, serveStreams } from "../spire-api/byte-server.ts";
 import { SpireStandIn, bundleOf } from "./spire-stand-in.ts";
 
 const DEADLINE_MS = 1_000;
@@ -361,6 +363,18 @@ describe("lists", () => {
     expect(spire.calls.length).toBeLessThan(10);
   });
 
+  test("whose next page has a token above 3 MiB are given up", async () => {
+    spire.list = () => ({ bundles: [], nextPageToken: "x".repeat(3 * 1_024 ** 2) });
+    await expect(server.listFederatedBundles()).rejects.toMatchObject({ code: "SPIRE_REFUSED" });
+    expect(spire.called("ListFederatedBundles")).toHaveLength(1);
+  });
+
+  test("of more rows on a page than were asked for are given up", async () => {
+    const bundles = Array.from({ length: 101 }, () => ({ trustDomain: "a.test" }));
+    spire.list = () => ({ bundles, nextPageToken: "" });
+    await expect(server.listFederatedBundles()).rejects.toMatchObject({ code: "SPIRE_REFUSED" });
+  });
+
   test("leave out rows whose name cannot be read, and say which", async () => {
     const long = "x".repeat(1024 ** 2);
     const names = ["", "UPPER.test", "spiffe://a.test", "a test", long, "__proto__"];
@@ -371,6 +385,63 @@ describe("lists", () => {
     const rows = await server.listFederatedBundles();
     expect(rows.map(({ trustDomain }) => trustDomain)).toEqual(["__proto__"]);
     expect(unreadable).toEqual([...names.slice(0, -2), "x".repeat(256)]);
+  });
+});
+
+describe("an answer of millions of empty entries", () => {
+  test.for([
+    ["GetBundle", "1200", async () => await server.readBundle()],
+    [
+      "GetFederatedBundle",
+      "1a00",
+      async () => await server.readFederatedBundle(bundleOf("bravo.test", "").trustDomain),
+    ],
+    ["ListFederatedBundles", "0a00", async () => await server.listFederatedBundles()],
+    ["ListFederationRelationships", "0a00", async () => await server.listFederationRelationships()],
+  ] as const)("of %s is refused, and the next one is read", async ([call, entry, read]) => {
+    const entries = Buffer.alloc(8 * 1_024 ** 2, Buffer.from(entry, "hex"));
+    const hostile = await serveStreams(spire.socketPath, (stream) => stream.end(framed(entries)));
+    try {
+      await expect(read()).rejects.toMatchObject({
+        code: "SPIRE_REFUSED",
+        message: `${call} is above a limit: the answer has more than 81920 fields`,
+        advice: expect.stringContaining("spire-server bundle list"),
+        details: { call, status: Code.ResourceExhausted },
+      });
+    } finally {
+      await hostile.close();
+    }
+    await spire.start();
+    await read();
+  });
+});
+
+describe("of what nobody looks at", () => {
+  test("nothing is asked for: of relationships and written rows the name alone", async () => {
+    const masks: unknown[] = [];
+    const asked = await serveSpireApi(spire.socketPath, {
+      bundle: {
+        batchSetFederatedBundle: ({ outputMask }) => {
+          masks.push(outputMask);
+          return { results: [{ status: { code: 0 } }] };
+        },
+      },
+      trustDomain: {
+        listFederationRelationships: ({ outputMask }) => {
+          masks.push(outputMask);
+          return { federationRelationships: [{ trustDomain: "bravo.test" }] };
+        },
+      },
+    });
+    onTestFinished(async () => await asked.close());
+    expect(await server.setFederatedBundle(bundleOf("bravo.test", "one"))).toEqual({
+      kind: "done",
+    });
+    expect(await server.listFederationRelationships()).toEqual(["bravo.test"]);
+    expect(masks).toEqual([
+      expect.objectContaining({ $typeName: "spire.api.types.BundleMask" }),
+      expect.objectContaining({ $typeName: "spire.api.types.FederationRelationshipMask" }),
+    ]);
   });
 });
 

@@ -33,6 +33,8 @@ LABEL org.opencontainers.image.title="spire-mesh" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.revision="${REVISION}"
+# As bin/hand-over.js says.
+ENV MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=131072
 WORKDIR /opt/spire-mesh
 COPY --from=packages /opt/spire-mesh/ ./
 COPY --from=program /build/dist/ ./dist/

@@ -16,8 +16,12 @@ import { medianOf } from "./spread.ts";
 /** One round of churn, and one sample at its end, when everything is at rest again. */
 const ROUND_MS = 15_000;
 const REST_MS = 5_000;
-/** Memory of a young process only grows: nothing is read from this part of the time. */
-const WARM_UP_PART = 1 / 3;
+/**
+ * Memory of a young process only grows: until what is called is compiled, LevelDB's buffers are full
+ * and malloc has met its largest day, which is rounds and not time. As many as 100 minutes have, without
+ * rest; nothing is read from them.
+ */
+const WARM_UP_ROUNDS = 400;
 const STRANGERS_A_ROUND = 20;
 const KNOCK_DEADLINE_MS = 2_000;
 const RSS_MIB_AN_HOUR_MAX = 1;
@@ -45,8 +49,11 @@ export async function measureSoak({ minutes }: { readonly minutes: number }): Pr
       ["alpha", []],
       ["bravo", []],
     ]);
+    for (let round = 0; round < WARM_UP_ROUNDS; round += 1) {
+      await churn(round, alpha, bravo, charlie);
+    }
     const endMs = performance.now() + minutes * 60_000;
-    for (let round = 0; performance.now() < endMs; round += 1) {
+    for (let round = WARM_UP_ROUNDS; performance.now() < endMs; round += 1) {
       const roundEndMs = performance.now() + ROUND_MS;
       await churn(round, alpha, bravo, charlie);
       await sleep(Math.max(REST_MS, roundEndMs - performance.now()));
@@ -58,7 +65,7 @@ export async function measureSoak({ minutes }: { readonly minutes: number }): Pr
       figures: [...samples].flatMap(([name, taken]) => figuresOf(name, taken)),
       notes: [
         "slope: the median of the slopes between all pairs of samples (Theil and Sen)",
-        `the first third is warm-up; a sample every ${ROUND_MS / 1_000} s, at rest`,
+        `after ${WARM_UP_ROUNDS} rounds without rest; a sample every ${ROUND_MS / 1_000} s, at rest`,
       ],
     };
   });
@@ -118,23 +125,22 @@ async function sampleOf(at: Watched): Promise<Sample> {
 }
 
 function figuresOf(name: string, samples: readonly Sample[]): Figure[] {
-  const warm = samples.slice(Math.floor(samples.length * WARM_UP_PART));
   const slopes = (of: (sample: Sample) => number): number[] =>
-    warm.flatMap((later, index) =>
-      warm
+    samples.flatMap((later, index) =>
+      samples
         .slice(0, index)
         .map((earlier) => ((of(later) - of(earlier)) * HOUR_MS) / (later.atMs - earlier.atMs)),
     );
   const rss = slopes(({ rssMib }) => rssMib);
   const flat = (what: string, of: (sample: Sample) => number): Figure => {
-    const values = warm.map(of);
+    const values = samples.map(of);
     const half = Math.floor(values.length / 2);
     const met = medianOf(values.slice(half)) <= medianOf(values.slice(0, half));
     return { what: `${name}: ${what}`, unit: "open", values, target: { text: "flat", met } };
   };
   return [
-    { what: `${name}: RSS`, unit: "MB", values: warm.map(({ rssMib }) => rssMib) },
-    { what: `${name}: heap in use`, unit: "MB", values: warm.map(({ heapMib }) => heapMib) },
+    { what: `${name}: RSS`, unit: "MB", values: samples.map(({ rssMib }) => rssMib) },
+    { what: `${name}: heap in use`, unit: "MB", values: samples.map(({ heapMib }) => heapMib) },
     {
       what: `${name}: slope of RSS`,
       unit: "MiB/h",

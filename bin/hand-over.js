@@ -19,6 +19,13 @@ const endWithLauncher = fileURLToPath(new URL("end-with-launcher.js", import.met
 const nodeOptions = ["--max-semi-space-size=4", "--disable-sigusr1", "--import", endWithLauncher];
 
 /**
+ * What glibc's malloc (mallopt(3)) is told where nobody told it otherwise. With an arena for each thread,
+ * and a bound above which memory is given back that moves up to 32 MiB, what a daemon had to hold once
+ * stays with it: it held 14 MB more, and grew for longer (measured).
+ */
+const mallocSettings = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "131072" };
+
+/**
  * What Node (node.1, ENVIRONMENT) and libraries take from the environment that brings in code or a
  * debugger, or lines that no escaping of ours has seen. Our own programs do without; whoever debugs
  * one starts it with Node itself. NODE_NAME and such are left for `-expandEnv`.
@@ -59,6 +66,7 @@ if (process.features.inspector) (await import("node:inspector")).close();
  */
 export function handOverToProgram(node, entry, args) {
   for (const name of droppedVariables) delete process.env[name];
+  for (const [name, value] of Object.entries(mallocSettings)) process.env[name] ??= value;
   handOver(node, [...nodeOptions, entry, ...args]);
 }
 

@@ -132,6 +132,19 @@ describe("the launcher", () => {
     expect(dropped.filter(([name]) => name in seen)).toEqual([]);
   });
 
+  test.each([
+    ["nothing was", {}, { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "131072" }],
+    [
+      "one of them was",
+      { MALLOC_ARENA_MAX: "8" },
+      { MALLOC_ARENA_MAX: "8", MALLOC_MMAP_THRESHOLD_: "131072" },
+    ],
+  ] as const)("tells malloc to give back what it can, where %s said", async (_, said, seen) => {
+    const launcher = join(checkout, "bin", "spire-mesh.js");
+    const { output } = launched(machineNode, [launcher, "environment"], said);
+    expect(JSON.parse(await output)).toMatchObject(seen);
+  });
+
   test("closes the debugger that its own Node was told to open", async () => {
     const { child, complains, complaint, ended, says } = launched(
       machineNode,

@@ -111,13 +111,13 @@ describe("the Dockerfile", () => {
     expect(label("title")).toBe(manifest.name);
   });
 
-  test("asks for no secret, and adds nothing from elsewhere", () => {
+  test("asks for no secret, and adds nothing from elsewhere but what the launcher sets", async () => {
     const names = stages.flatMap((stage) =>
       ["ARG", "ENV", "ADD", "ONBUILD", "SHELL"].flatMap((keyword) =>
         instructionsOf(stage, keyword).map((instruction) => instruction.toString()),
       ),
     );
-    expect(names).toEqual(["ARG REVISION=unknown"]);
+    expect(names).toEqual(["ARG REVISION=unknown", `ENV ${await mallocSettings()}`]);
     expect(text).not.toMatch(/--mount=type=secret/);
   });
 
@@ -131,3 +131,10 @@ describe("the Dockerfile", () => {
     expect([...new Set(copied)].toSorted()).toEqual((await buildContext()).toSorted());
   });
 });
+
+/** What the launcher tells malloc, as an ENV line has it. */
+async function mallocSettings(): Promise<string> {
+  const handOver = await readFile(join(ROOT, "bin/hand-over.js"), "utf8");
+  const [, settings = ""] = /mallocSettings = \{ (.+?) \}/.exec(handOver) ?? [];
+  return [...settings.matchAll(/(\w+): "(\d+)"/g)].map(([, name, to]) => `${name}=${to}`).join(" ");
+}

@@ -63,7 +63,10 @@ export class SocketSession {
   async #connect(): Promise<ClientHttp2Session> {
     const socket = connect({ path: this.#socketPath });
     await once(socket, "connect");
-    const session = connectHttp2(this.authority, { createConnection: () => socket });
+    const session = connectHttp2(this.authority, {
+      createConnection: () => socket,
+      settings: { enablePush: false }, // gRPC has none, and nobody would read what is pushed.
+    });
     session.on("error", () => undefined); // The calls under way hear of it from their streams.
     this.#session = session;
     if (this.#closed) this.close();

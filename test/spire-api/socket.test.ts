@@ -116,6 +116,23 @@ describe("the client over a Unix socket", () => {
     await expect(call()).rejects.toMatchObject({ code: Code.ResourceExhausted });
   });
 
+  test("takes no compressed answer", async () => {
+    const compressed = frame(2);
+    compressed.writeUInt8(1);
+    await serveBytes(compressed, Buffer.from("7801", "hex"));
+    await expect(api.bundle.getBundle({})).rejects.toMatchObject({ code: Code.Internal });
+  });
+
+  test("lets the server push nothing", async () => {
+    const allowed: boolean[] = [];
+    listener = await serveStreams(socketPath, (stream) => {
+      allowed.push(stream.pushAllowed);
+      stream.end(frame(0));
+    });
+    await api.bundle.getBundle({});
+    expect(allowed).toEqual([false]);
+  });
+
   test("keeps nothing of fields that it does not know", async () => {
     await serveBytes(frame(3), Buffer.from("f80701", "hex"));
     expect((await api.bundle.getBundle({})).$unknown).toBeUndefined();

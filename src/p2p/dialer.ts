@@ -243,7 +243,7 @@ export class Dialer {
   /** The addresses of this attempt: all of them take turns, and so do those whom they came from. */
   #addressesOf({ peerId, attempts }: Target): readonly Multiaddr[] {
     const hints = this.#ports.listedBy(peerId).map((name) => this.#hints.get(name) ?? []);
-    const all = inTurn([this.#configured, ...hints].map((each) => forPeer(each, peerId)));
+    const all = interleaved([this.#configured, ...hints].map((each) => forPeer(each, peerId)));
     const start = (attempts * ADDRESSES_A_DIAL_MAX) % Math.max(all.length, 1);
     return [...all.slice(start), ...all.slice(0, start)].slice(0, ADDRESSES_A_DIAL_MAX);
   }
@@ -269,7 +269,7 @@ function forPeer(addresses: readonly PeerAddress[], peerId: PeerId): readonly Mu
 }
 
 /** The first of each list, then the second of each, and so on. */
-function inTurn<Item>(lists: readonly (readonly Item[])[]): readonly Item[] {
+function interleaved<Item>(lists: readonly (readonly Item[])[]): readonly Item[] {
   const longest = Math.max(0, ...lists.map(({ length }) => length));
   return Array.from({ length: longest }, (_, index) =>
     lists.flatMap((list) => list.slice(index, index + 1)),

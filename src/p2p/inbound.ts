@@ -11,6 +11,7 @@
  * spite of that. Who dials tries again at once meanwhile (dialer.ts), from both ends.
  */
 import type { MessageStream, MultiaddrConnection } from "@libp2p/interface";
+import { BoundedMap } from "../core/std/bounded-map.ts";
 import { FadingCount } from "../core/std/fading-count.ts";
 import { type Rate, TokenBucket } from "../core/std/token-bucket.ts";
 import { subnetOf } from "./subnet.ts";
@@ -56,9 +57,9 @@ export class InboundGate {
   readonly #nowMs: () => number;
   /** At most {@link INBOUND_PENDING_MAX}, as libp2p asks us only below that. */
   readonly #pending = new Map<MessageStream, Pending>();
-  readonly #failed = new Map<string, FadingCount>();
+  readonly #failed = new BoundedMap<string, FadingCount>(SUBNETS_MAX);
   /** Subnets where a member proved its key, whoever dialed. */
-  readonly #memberSubnets = new Set<string>();
+  readonly #memberSubnets = new BoundedMap<string, true>(SUBNETS_MAX);
   readonly #spareForMembers: TokenBucket;
   readonly #spareForUnknown: TokenBucket;
   /** Connections refused before their handshake. */
@@ -100,18 +101,13 @@ export class InboundGate {
 
   /** A member has proved its key at the other end. */
   onMemberAt({ remoteAddr }: MultiaddrConnection): void {
-    const subnet = subnetOf(remoteAddr);
-    this.#memberSubnets.delete(subnet);
-    this.#memberSubnets.add(subnet);
-    forgetOldest(this.#memberSubnets);
+    this.#memberSubnets.set(subnetOf(remoteAddr), true);
   }
 
   #failedAt(subnet: string): void {
     const failed = this.#failed.get(subnet) ?? new FadingCount(FAILED_FADES_MS);
-    this.#failed.delete(subnet);
-    this.#failed.set(subnet, failed);
     failed.add(1, this.#nowMs());
-    forgetOldest(this.#failed);
+    this.#failed.set(subnet, failed);
   }
 
   #isFull(subnet: string): boolean {
@@ -143,9 +139,4 @@ export class InboundGate {
     const isKnown = this.#memberSubnets.has(subnet);
     return (isKnown ? this.#spareForMembers : this.#spareForUnknown).take(this.#nowMs());
   }
-}
-
-function forgetOldest(known: Map<string, unknown> | Set<string>): void {
-  const [oldest] = known.keys();
-  if (known.size > SUBNETS_MAX && oldest !== undefined) known.delete(oldest);
 }

@@ -34,8 +34,6 @@ export class Member {
   readonly answerBudget = this.#budget("answer");
   readonly iwantBudget = this.#budget("iwant");
   readonly uselessBudget = this.#budget("useless");
-  /** The last answer to it that was begun: the next one waits for it. */
-  answering: Promise<unknown> = Promise.resolve();
   /** Messages of this peer that got the verdict reject. */
   rejected = 0;
   /** Messages of this peer beyond its budget, that were not looked at. */

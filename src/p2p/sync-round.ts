@@ -59,8 +59,8 @@ export interface AnsweringBudget {
   mayLookUp(records: number): boolean;
   /** Whether we send the peer so many more bytes. */
   maySend(bytes: number): boolean;
-  /** Runs one answer after the other for the peer, on whichever stream it asks. */
-  inTurn<Value>(answer: () => Promise<Value>): Promise<Value>;
+  /** Runs an answer when its turn has come, or says why it does not. */
+  inTurn(answer: () => Promise<Result<void, string>>): Promise<Result<void, string>>;
 }
 
 /**

@@ -2,6 +2,7 @@
  * One stream of `/spire-mesh/sync/1.0.0`: frames with a length in front, each of bounded size and
  * with a deadline.
  */
+import { once } from "node:events";
 import type { Stream } from "@libp2p/interface";
 import { lpStream } from "@libp2p/utils";
 
@@ -42,8 +43,12 @@ export class SyncStream {
     });
   }
 
+  /** Resolves when nothing of the frame is kept for the other side any more. */
   async send(frame: Uint8Array): Promise<void> {
-    await this.#within((signal) => this.#frames.write(frame, { signal }));
+    await this.#within(async (signal) => {
+      await this.#frames.write(frame, { signal }); // It waits for room, not for the end.
+      await this.#sent(signal);
+    });
   }
 
   /** The next frame, or undefined when the other side has nothing more to say. */
@@ -69,6 +74,20 @@ export class SyncStream {
   /** Both sides forget the stream at once. */
   abort(reason: string): void {
     this.#stream.abort(new Error(reason));
+  }
+
+  async #sent(signal: AbortSignal): Promise<void> {
+    const stream = this.#stream;
+    while (stream.writeBufferLength > 0) {
+      if (stream.status !== "open") throw new Error("the stream ended");
+      const either = new AbortController();
+      const options = { signal: AbortSignal.any([signal, either.signal]) };
+      try {
+        await Promise.race([once(stream, "idle", options), once(stream, "close", options)]);
+      } finally {
+        either.abort();
+      }
+    }
   }
 
   async #within<Value>(action: (signal: AbortSignal) => Promise<Value>): Promise<Value> {

@@ -9,6 +9,7 @@ import { SYNC_REPLY_BYTES_MAX } from "../core/std/limits.ts";
 import type { Result } from "../core/std/result.ts";
 import type { PeerNetworkEvents, SyncSource, Verdict } from "../ports/peer-network.ts";
 import type { Admission, Member } from "./admission.ts";
+import { Answers } from "./answers.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { REQUEST_BYTES_MAX } from "./sync-frames.ts";
 import { type SyncOutcome, SyncQueue, type SyncTurn } from "./sync-queue.ts";
@@ -66,6 +67,7 @@ export class Sync {
   readonly #options: SyncOptions;
   readonly #ports: SyncPorts;
   readonly #queue = new SyncQueue();
+  readonly #answers: Answers;
   readonly #stopping = new AbortController();
   /** Peers asked for what was left within the last interval, by id; whether more was left since. */
   readonly #repairs = new Map<string, { readonly timer: NodeJS.Timeout; again: boolean }>();
@@ -77,6 +79,7 @@ export class Sync {
   constructor(options: SyncOptions, ports: SyncPorts) {
     this.#options = options;
     this.#ports = ports;
+    this.#answers = new Answers(options.frameDeadlineMs ?? FRAME_DEADLINE_MS);
   }
 
   start(): void {
@@ -147,21 +150,18 @@ export class Sync {
     }
     this.#ports.onAsked(remotePeer);
     const { frameDeadlineMs = FRAME_DEADLINE_MS, nowMs } = this.#options;
-    const budget: AnsweringBudget = {
-      mayAsk: () => member.requestBudget.take(nowMs()),
-      mayLookUp: (records) => member.lookupBudget.take(nowMs(), records),
-      maySend: (bytes) => member.answerBudget.take(nowMs(), bytes),
-      inTurn: async (answer) => {
-        const turn = ended(member.answering).then(answer);
-        member.answering = turn;
-        return await turn;
-      },
-    };
     const frames = new SyncStream(stream, {
       frameBytesMax: REQUEST_BYTES_MAX,
       frameDeadlineMs: frameDeadlineMs * REQUEST_DEADLINES,
       signal: this.#stopping.signal,
     });
+    const budget: AnsweringBudget = {
+      mayAsk: () => member.requestBudget.take(nowMs()),
+      mayLookUp: (records) => member.lookupBudget.take(nowMs(), records),
+      maySend: (bytes) => member.answerBudget.take(nowMs(), bytes),
+      inTurn: async (answer) =>
+        await this.#answers.inTurn(member, () => frames.abort("slow, and others wait"), answer),
+    };
     await this.#within(frames, member, async () => {
       return await answerPeer(frames, this.#ports.source, budget);
     });
@@ -256,14 +256,5 @@ export class Sync {
     } catch (error) {
       return failed(error instanceof SyncStreamFailure ? "debug" : "error", String(error));
     }
-  }
-}
-
-/** Waits for an answer of which all that matters was logged where it happened. */
-async function ended(answer: Promise<unknown>): Promise<void> {
-  try {
-    await answer;
-  } catch {
-    // Its stream is closed.
   }
 }

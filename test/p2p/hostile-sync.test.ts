@@ -25,7 +25,7 @@ import {
 import { LONG, startsRogues } from "../rogue/attacks.ts";
 import type { Rogue } from "../rogue/rogue-node.ts";
 import { making } from "./libp2p-peers.ts";
-import { endOf } from "./raw-peer.ts";
+import { endOf, startsRawPeers } from "./raw-peer.ts";
 
 const nowMs = 0; // Stands still, so that no budget is refilled.
 const start = startsPeers(making());
@@ -34,6 +34,7 @@ let movedMs = 0;
 const startMoved = startsPeers(making({ nowMs: () => movedMs }));
 const startImpatient = startsPeers(making({ nowMs: () => nowMs, syncFrameDeadlineMs: 200 }));
 const rogueNode = startsRogues();
+const rawPeer = startsRawPeers();
 
 /** Against hanging, not a figure: a machine may be busy with much else. */
 const LIMIT_MS = 60_000;
@@ -43,6 +44,11 @@ const names = (count: number): TrustDomain[] =>
     { length: count },
     (_, index) => `d${String(index).padStart(5, "0")}.test` as TrustDomain,
   );
+/** As small as yamux has it: a quarter of the largest answer. */
+const WINDOW_BYTES = 256 * 1024;
+/** What fills an answer. */
+const LARGEST = Array.from({ length: 8 }, () => new Uint8Array(128 * 1024 - 10));
+const addressOf = ({ network }: RunningPeer): string => network.addresses()[0] ?? "";
 const fetchOf = (wanted: readonly TrustDomain[]): Uint8Array =>
   encodeRequest({
     kind: "fetch",
@@ -157,7 +163,57 @@ describe("a member that asks", () => {
     expect(await endOf(stream)).toBe("reset");
     expect(connection.status).toBe("open");
   });
+
+  test("on another stream gets its answer when the last one was taken, or its stream is reset", async () => {
+    const ours = await start();
+    ours.peer.book.records = async () => LARGEST;
+    const peer = await rawPeer(WINDOW_BYTES);
+    ours.network.admit(PEERS, [peer.node]);
+    const connection = await peer.dial([addressOf(ours)]);
+    const slow = await connection.newStream(SYNC_PROTOCOL);
+    const { isOver } = readsOnly(slow, WINDOW_BYTES + 1); // It gives a second window, and no third.
+    await lpStream(slow).write(fetchOf(names(1)));
+    await eventually(isOver, LIMIT_MS);
+    const other = lpStream(await connection.newStream(SYNC_PROTOCOL));
+    await other.write(fetchOf(names(1)));
+    expect((await other.read()).byteLength).toBeGreaterThan(1_000_000);
+    expect(slow.status).toBe("reset");
+  });
+
+  test("as 31 trust domains that read nothing leaves the others their answers", async () => {
+    const ours = await start();
+    ours.peer.book.records = async () => LARGEST;
+    const asked = Array.from({ length: 31 }, async () => {
+      const rogue = await rogueNode();
+      ours.network.admit(`${rogue.id}.test`, [rogue.node]);
+      const connection = await rogue.dial(addressOf(ours));
+      for (let time = 0; time < 4; time += 1) {
+        const stream = await connection.newStream(SYNC_PROTOCOL, { maxOutboundStreams: 8 });
+        stream.pause();
+        void lpStream(stream)
+          .write(fetchOf(names(1)))
+          .catch(() => {});
+      }
+    });
+    await Promise.all(asked);
+    const rogue = await rogueNode();
+    ours.network.admit(PEERS, [rogue.node]);
+    const connection = await rogue.dial(addressOf(ours));
+    const honest = lpStream(await connection.newStream(SYNC_PROTOCOL));
+    await honest.write(fetchOf(names(1)));
+    expect((await honest.read()).byteLength).toBeGreaterThan(1_000_000);
+  });
 });
+
+/** Takes so many bytes of a stream, then no more. */
+function readsOnly(stream: Stream, bytes: number): { isOver: () => boolean } {
+  let left = bytes;
+  stream.addEventListener("message", ({ data }) => {
+    left -= data.byteLength;
+    if (left <= 0) stream.pause();
+  });
+  return { isOver: () => left <= 0 };
+}
 
 /** CPU time of this thread: a machine may be busy with much else. */
 function cpuMs(times: number, work: () => void): number {

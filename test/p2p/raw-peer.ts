@@ -28,19 +28,21 @@ export interface RawPeer {
 }
 
 /** Starts raw peers and stops them when the test is over. */
-export function startsRawPeers(): () => Promise<RawPeer> {
+export function startsRawPeers(): (streamWindowBytes?: number) => Promise<RawPeer> {
   const running: RawPeer[] = [];
   afterEach(async () => {
     await Promise.all(running.splice(0).map(async ({ libp2p }) => await libp2p.stop()));
   });
-  return async () => {
+  return async (streamWindowBytes) => {
+    const window =
+      streamWindowBytes === undefined ? {} : { maxStreamWindowSize: streamWindowBytes };
     const privateKey = await nodePrivateKey(randomBytes(32));
     const libp2p = await createLibp2p({
       privateKey,
       addresses: { listen: ["/ip4/127.0.0.1/tcp/0"] },
       transports: [tcp()],
       connectionEncrypters: [noise()],
-      streamMuxers: [yamux()],
+      streamMuxers: [yamux({ streamOptions: window })],
       connectionManager: { inboundConnectionThreshold: 1_000 },
       services: {
         identify: identify(),

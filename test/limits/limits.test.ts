@@ -348,9 +348,9 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
   },
   SPIRE_PAGE_ROWS: {
     file: "test/spire/pages.test.ts",
-    test: "is given up at a page of 101 rows",
+    test: "is given up at a page of 51 rows",
   },
-  SPIRE_LIST_PAGES_MAX: { file: OF_SPIRE, test: "that never end are given up after 400 pages" },
+  SPIRE_LIST_PAGES_MAX: { file: OF_SPIRE, test: "that never end are given up after 800 pages" },
   SPIRE_LIST_BYTES_MAX: {
     file: "test/spire/pages.test.ts",
     test: "is given up after 256 MiB, whatever its pages",

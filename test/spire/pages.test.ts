@@ -31,14 +31,14 @@ describe("a list", () => {
     });
   });
 
-  test("is given up at a page of 101 rows", async () => {
-    expect(await read([1, 1], 100)).toBe(2);
-    await expect(read([1, 1], 101)).rejects.toMatchObject({ code: "SPIRE_REFUSED" });
+  test("is given up at a page of 51 rows", async () => {
+    expect(await read([1, 1], 50)).toBe(2);
+    await expect(read([1, 1], 51)).rejects.toMatchObject({ code: "SPIRE_REFUSED" });
   });
 
-  test("is given up after 400 pages", async () => {
-    expect(await read(Array.from({ length: 400 }, () => 1))).toBe(400);
-    await expect(read(Array.from({ length: 401 }, () => 1))).rejects.toMatchObject({
+  test("is given up after 800 pages", async () => {
+    expect(await read(Array.from({ length: 800 }, () => 1))).toBe(800);
+    await expect(read(Array.from({ length: 801 }, () => 1))).rejects.toMatchObject({
       code: "SPIRE_REFUSED",
     });
   });

@@ -338,16 +338,16 @@ describe("lists", () => {
     };
     const names = (await server.listFederatedBundles()).map(({ trustDomain }) => trustDomain);
     expect(names).toEqual(["a.test", "b.test", "c.test"]);
-    expect(sizes).toEqual([100, 100, 100]);
+    expect(sizes).toEqual([50, 50, 50]);
   });
 
-  test("that never end are given up after 400 pages", async () => {
+  test("that never end are given up after 800 pages", async () => {
     spire.list = () => ({ bundles: [{ trustDomain: "a.test" }], nextPageToken: "again" });
     await expect(server.listFederatedBundles()).rejects.toMatchObject({
       code: "SPIRE_REFUSED",
       advice: expect.stringContaining("spire-server bundle list"),
     });
-    expect(spire.called("ListFederatedBundles")).toHaveLength(400);
+    expect(spire.called("ListFederatedBundles")).toHaveLength(800);
   });
 
   test("that come slowly are given up, though each page comes in time", async () => {
@@ -370,7 +370,7 @@ describe("lists", () => {
   });
 
   test("of more rows on a page than were asked for are given up", async () => {
-    const bundles = Array.from({ length: 101 }, () => ({ trustDomain: "a.test" }));
+    const bundles = Array.from({ length: 51 }, () => ({ trustDomain: "a.test" }));
     spire.list = () => ({ bundles, nextPageToken: "" });
     await expect(server.listFederatedBundles()).rejects.toMatchObject({ code: "SPIRE_REFUSED" });
   });

@@ -3,7 +3,7 @@
  * with a deadline.
  */
 import { once } from "node:events";
-import type { Stream } from "@libp2p/interface";
+import type { Stream, StreamCloseEvent } from "@libp2p/interface";
 import { lpStream } from "@libp2p/utils";
 
 export interface SyncStreamOptions {
@@ -31,6 +31,9 @@ export class SyncStream {
   readonly #stream: Stream;
   readonly #frames: ReturnType<typeof lpStream<Stream>>;
   readonly #options: SyncStreamOptions;
+  readonly #ended = new AbortController();
+  /** Aborted with the reason once the stream has ended, whoever ended it. */
+  readonly ended = this.#ended.signal;
   /** Frames that came. */
   received = 0;
 
@@ -41,13 +44,21 @@ export class SyncStream {
       maxDataLength: options.frameBytesMax,
       maxBufferSize: options.frameBytesMax * FRAMES_BUFFERED,
     });
+    const end = ({ error }: StreamCloseEvent): void =>
+      this.#ended.abort(error ?? new Error("the stream ended"));
+    stream.addEventListener("close", end, { once: true });
   }
 
-  /** Resolves when nothing of the frame is kept for the other side any more. */
+  /**
+   * Resolves when the other side's window had room for all of the frame. What its connection has not
+   * taken by then, wire.ts bounds with all else that waits there.
+   */
   async send(frame: Uint8Array): Promise<void> {
-    await this.#within(async (signal) => {
+    await this.#within(async (deadline) => {
+      const signal = AbortSignal.any([deadline, this.ended]);
       await this.#frames.write(frame, { signal }); // It waits for room, not for the end.
-      await this.#sent(signal);
+      while (this.#stream.writeBufferLength > 0) await once(this.#stream, "idle", { signal });
+      signal.throwIfAborted(); // A stream is idle, too, whose rest was thrown away.
     });
   }
 
@@ -71,33 +82,20 @@ export class SyncStream {
     if ((await this.receive()) !== undefined) throw new SyncStreamFailure("a frame after the last");
   }
 
-  /** Both sides forget the stream at once. */
+  /** Both sides forget the stream at once. Whatever waits for it fails for this reason. */
   abort(reason: string): void {
     this.#stream.abort(new Error(reason));
   }
 
-  async #sent(signal: AbortSignal): Promise<void> {
-    const stream = this.#stream;
-    while (stream.writeBufferLength > 0) {
-      if (stream.status !== "open") throw new Error("the stream ended");
-      const either = new AbortController();
-      const options = { signal: AbortSignal.any([signal, either.signal]) };
-      try {
-        await Promise.race([once(stream, "idle", options), once(stream, "close", options)]);
-      } finally {
-        either.abort();
-      }
-    }
-  }
-
-  async #within<Value>(action: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
+  async #within<Value>(action: (deadline: AbortSignal) => Promise<Value>): Promise<Value> {
     const { signal, frameDeadlineMs } = this.#options;
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(frameDeadlineMs)]);
     try {
-      return await action(AbortSignal.any([signal, AbortSignal.timeout(frameDeadlineMs)]));
+      return await action(deadline);
     } catch (cause) {
-      throw new SyncStreamFailure(cause instanceof Error ? cause.message : String(cause), {
-        cause,
-      });
+      // What is thrown may say no more than that there was an event.
+      const why: unknown = [deadline, this.ended].find(({ aborted }) => aborted)?.reason ?? cause;
+      throw new SyncStreamFailure(why instanceof Error ? why.message : String(why), { cause });
     }
   }
 }

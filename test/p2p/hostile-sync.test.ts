@@ -25,7 +25,7 @@ import {
 import { LONG, startsRogues } from "../rogue/attacks.ts";
 import type { Rogue } from "../rogue/rogue-node.ts";
 import { making } from "./libp2p-peers.ts";
-import { endOf, startsRawPeers } from "./raw-peer.ts";
+import { endOf, readsOnly, startsRawPeers } from "./raw-peer.ts";
 
 const nowMs = 0; // Stands still, so that no budget is refilled.
 const start = startsPeers(making());
@@ -204,16 +204,6 @@ describe("a member that asks", () => {
     expect((await honest.read()).byteLength).toBeGreaterThan(1_000_000);
   });
 });
-
-/** Takes so many bytes of a stream, then no more. */
-function readsOnly(stream: Stream, bytes: number): { isOver: () => boolean } {
-  let left = bytes;
-  stream.addEventListener("message", ({ data }) => {
-    left -= data.byteLength;
-    if (left <= 0) stream.pause();
-  });
-  return { isOver: () => left <= 0 };
-}
 
 /** CPU time of this thread: a machine may be busy with much else. */
 function cpuMs(times: number, work: () => void): number {

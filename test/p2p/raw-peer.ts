@@ -82,3 +82,13 @@ export async function endOf(stream: Stream): Promise<string> {
     stream.addEventListener("close", () => resolve(stream.status), { once: true });
   });
 }
+
+/** Takes so many bytes of a stream, then no more. */
+export function readsOnly(stream: Stream, bytes: number): { isOver: () => boolean } {
+  let left = bytes;
+  stream.addEventListener("message", ({ data }) => {
+    left -= data.byteLength;
+    if (left <= 0) stream.pause();
+  });
+  return { isOver: () => left <= 0 };
+}

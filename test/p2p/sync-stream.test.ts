@@ -1,0 +1,90 @@
+/** Streams of sync between two libp2p nodes on loopback, one of which takes half of a frame. */
+import type { Stream } from "@libp2p/interface";
+import { afterEach, describe, expect, test } from "vitest";
+import { SyncStream, SyncStreamFailure } from "../../src/p2p/sync-stream.ts";
+import { eventually } from "../compliance/peer-network.ts";
+import { type CountingProxy, startCountingProxy } from "../rogue/counting-proxy.ts";
+import { readsOnly, startsRawPeers } from "./raw-peer.ts";
+
+const PROTOCOL = "/test/frames";
+/** As small as yamux has it: a quarter of the frame. */
+const WINDOW_BYTES = 256 * 1024;
+const FRAME = new Uint8Array(4 * WINDOW_BYTES);
+const LIMIT_MS = 60_000;
+const rawPeer = startsRawPeers();
+const proxies: CountingProxy[] = [];
+afterEach(() => proxies.splice(0).forEach((proxy) => proxy.stop()));
+
+interface Pair {
+  readonly ours: SyncStream;
+  /** Below ours. */
+  readonly stream: Stream;
+  readonly theirs: Stream;
+  /** What they are connected through. */
+  readonly proxy: CountingProxy;
+  readonly stopping: AbortController;
+}
+
+async function pair(frameDeadlineMs: number): Promise<Pair> {
+  const [near, far] = [await rawPeer(), await rawPeer(WINDOW_BYTES)];
+  const opened = Promise.withResolvers<Stream>();
+  await near.libp2p.handle(PROTOCOL, opened.resolve);
+  const proxy = await startCountingProxy(String(near.libp2p.getMultiaddrs()[0]));
+  proxies.push(proxy);
+  const connection = await far.dial([proxy.address]);
+  const theirs = await connection.newStream(PROTOCOL);
+  const stopping = new AbortController();
+  const options = { frameBytesMax: FRAME.length, frameDeadlineMs, signal: stopping.signal };
+  const stream = await opened.promise;
+  const ours = new SyncStream(stream, options);
+  theirs.send(Uint8Array.of(1, 0)); // Behind all windows that it gave while the stream was opened.
+  await ours.receive();
+  return { ours, stream, theirs, proxy, stopping };
+}
+
+/** Bytes after which the other side takes no more, and what then waits for its window at the most. */
+const takers = [
+  ["nothing", 1, 3.1 * WINDOW_BYTES],
+  ["half", WINDOW_BYTES + 1, 2.1 * WINDOW_BYTES],
+] as const;
+
+describe("a frame that goes out, and of which the other side takes", () => {
+  const endings: readonly [string, string, number, (pair: Pair) => void][] = [
+    ["we end the stream", "for a reason", LIMIT_MS, ({ ours }) => ours.abort("for a reason")],
+    [
+      "the other side resets it",
+      "The stream has been reset",
+      LIMIT_MS,
+      ({ theirs }) => theirs.abort(new Error("had enough")),
+    ],
+    ["the connection ends", "the stream ended", LIMIT_MS, ({ proxy }) => proxy.stop()],
+    ["we stop", "stopping", LIMIT_MS, ({ stopping }) => stopping.abort(new Error("stopping"))],
+    ["its time is over", "The operation was aborted due to timeout", 500, () => {}],
+  ];
+  const cases = takers.flatMap(([amount, ...taken]) =>
+    endings.map(([what, ...ending]) => [amount, what, ...ending, ...taken] as const),
+  );
+
+  test.each(cases)(
+    "%s, fails once %s, and says why: %s",
+    async (_, __, reason, deadlineMs, happens, bytes, unsent) => {
+      const both = await pair(deadlineMs);
+      readsOnly(both.theirs, bytes);
+      const failed = both.ours.send(FRAME).catch((error: unknown) => error);
+      await eventually(() => both.stream.writeBufferLength <= unsent, LIMIT_MS);
+      happens(both);
+      const failure = await failed;
+      expect(failure).toBeInstanceOf(SyncStreamFailure);
+      expect(failure).toHaveProperty("message", reason);
+    },
+  );
+
+  test("half, shows by a signal that the stream has ended, whoever ended it", async () => {
+    const [one, other] = [await pair(LIMIT_MS), await pair(LIMIT_MS)];
+    expect(one.ours.ended.aborted).toBe(false);
+    one.ours.abort("for a reason");
+    other.theirs.abort(new Error("had enough"));
+    await eventually(() => one.ours.ended.aborted && other.ours.ended.aborted, LIMIT_MS);
+    expect(one.ours.ended.reason).toEqual(new Error("for a reason"));
+  });
+});

@@ -41,7 +41,7 @@ const PEM_BLOCK = /-----BEGIN (?<label>[A-Z ]+)-----[A-Za-z0-9+/=\s]+-----END \k
 
 /**
  * Opens the place that the policy names; undefined when SVIDs stay in memory. What another policy
- * left in the other place is removed, as nothing else ever would.
+ * left in the other place is removed whatever it holds, as nothing else ever would.
  */
 export async function openSvidFiles(
   { policy, runtimeDir, dataDir }: SvidPlaces,
@@ -81,9 +81,9 @@ export class SvidFiles {
   /** Every SVID that a file holds whole; others are told and left as they are. */
   async load(): Promise<readonly PublisherSvid[]> {
     const svids: PublisherSvid[] = [];
-    const names = (await this.#attempt("be listed", readdir(this.#directory))) ?? [];
+    const names = await this.#names();
     for (const name of names.filter((each) => each.endsWith(UNFINISHED))) {
-      await this.#attempt("be removed", rm(join(this.#directory, name))); // A crash left it.
+      await this.#remove(name); // A crash left it.
     }
     for (const name of names.filter((each) => FILE_NAME.test(each)).slice(0, FILES_MAX)) {
       const read = await this.#read(join(this.#directory, name));
@@ -93,26 +93,35 @@ export class SvidFiles {
     return svids;
   }
 
-  /** Forgets all that it would load, where there is a directory and no link. */
+  /**
+   * Removes every file that has a name of ours, unread: a damaged one may still hold a private key.
+   * Only where there is a directory and no link; a link in it goes, not what it points to.
+   */
   async clear(): Promise<void> {
     const found = await lstat(this.#directory).catch(() => undefined);
     if (found?.isDirectory() !== true) return;
-    for (const svid of await this.load()) await this.forget(svid);
+    for (const name of await this.#names()) {
+      if (FILE_NAME.test(name) || name.endsWith(UNFINISHED)) await this.#remove(name);
+    }
   }
 
   async keep(svid: PublisherSvid): Promise<void> {
     const key = svid.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
     const chain = svid.chain.map((der) => new X509Certificate(der).toString());
-    const path = this.#pathOf(svid);
+    const path = join(this.#directory, nameOf(svid));
     await this.#attempt("be written", writePrivateFile(path, [key, ...chain].join("")));
   }
 
   async forget(svid: PublisherSvid): Promise<void> {
-    await this.#attempt("be removed", rm(this.#pathOf(svid), { force: true }));
+    await this.#remove(nameOf(svid));
   }
 
-  #pathOf({ facts: [leaf] }: PublisherSvid): string {
-    return join(this.#directory, `${sha256Hex(leaf.der)}.pem`);
+  async #names(): Promise<readonly string[]> {
+    return (await this.#attempt("be listed", readdir(this.#directory))) ?? [];
+  }
+
+  async #remove(name: string): Promise<void> {
+    await this.#attempt("be removed", rm(join(this.#directory, name), { force: true }));
   }
 
   async #read(path: string): Promise<Result<PublisherSvid, string>> {
@@ -126,6 +135,7 @@ export class SvidFiles {
     } catch {
       return no("it does not begin with a private key");
     }
+    if (chain.length === 0) return no("no certificate follows its private key");
     return readPublisherSvid(chain.map(derOfPem), privateKey, this.#trustDomain);
   }
 
@@ -137,6 +147,10 @@ export class SvidFiles {
       return undefined;
     }
   }
+}
+
+function nameOf({ facts: [leaf] }: PublisherSvid): string {
+  return `${sha256Hex(leaf.der)}.pem`;
 }
 
 function derOfPem(pem: string): Uint8Array {

@@ -2,6 +2,7 @@ import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { statfsSync } from "node:fs";
 import {
   chmod,
+  copyFile,
   mkdir,
   mkdtemp,
   readFile,
@@ -30,6 +31,19 @@ const TRUST_DOMAIN = "alpha.test" as TrustDomain;
 const START_S = 1_790_000_000;
 const TMPFS = "/dev/shm";
 const PRIVATE_KEY = /^-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\n/;
+
+/** What may become of a file of ours, in words. */
+const SPOILT: readonly (readonly [string, (file: string) => Promise<void>])[] = [
+  ["is empty", async (file) => await truncate(file)],
+  ["is cut off", async (file) => await truncate(file, 400)],
+  ["has lost its chain", async (file) => await truncate(file, 250)],
+  ["is something else", async (file) => await writeFile(file, "\0".repeat(1_000))],
+  ["is too large", async (file) => await writeFile(file, "-".repeat(70_000))],
+  ["can be read by others", async (file) => await chmod(file, 0o644)],
+  ["has a key that is not the chain's", async (file) => await swapKey(file)],
+  ["has a key whose scalar is damaged", async (file) => await damageScalar(file)],
+  ["is a link", async (file) => await replaceByLink(file)],
+];
 
 let dataDir: string;
 let runtimeDir: string;
@@ -94,6 +108,11 @@ async function signAfterRestart(policy: SvidCachePolicy, before: Publishing) {
 async function filesOf(parent: string): Promise<readonly string[]> {
   const directory = join(parent, "svids");
   return (await readdir(directory)).map((name) => join(directory, name));
+}
+
+/** Files and whatever else has the name of a kept SVID. */
+async function keysIn(parent: string): Promise<readonly string[]> {
+  return (await filesOf(parent)).filter((name) => name.endsWith(".pem"));
 }
 
 describe("kept SVIDs", () => {
@@ -179,17 +198,7 @@ describe("kept SVIDs", () => {
     },
   );
 
-  test.each<readonly [string, (file: string) => Promise<void>]>([
-    ["is empty", async (file) => await truncate(file)],
-    ["is cut off", async (file) => await truncate(file, 400)],
-    ["has lost its chain", async (file) => await truncate(file, 250)],
-    ["is something else", async (file) => await writeFile(file, "\0".repeat(1_000))],
-    ["is too large", async (file) => await writeFile(file, "-".repeat(70_000))],
-    ["can be read by others", async (file) => await chmod(file, 0o644)],
-    ["has a key that is not the chain's", async (file) => await swapKey(file)],
-    ["has a key whose scalar is damaged", async (file) => await damageScalar(file)],
-    ["is a link", async (file) => await replaceByLink(file)],
-  ])("are not used when a file %s; it is told and left", async (_, spoil) => {
+  test.each(SPOILT)("are not used when a file %s; it is told and left", async (_, spoil) => {
     const before = await publishThenRotate("disk");
     const files = await filesOf(dataDir);
     for (const file of files) await spoil(file);
@@ -249,13 +258,40 @@ describe("kept SVIDs", () => {
     expect(await filesOf(parent)).toEqual([foreign]);
   });
 
-  test("of another policy and another trust domain are told and left", async () => {
+  test.each(SPOILT)("of another policy are removed also when a file %s", async (_, spoil) => {
     await publishThenRotate("disk");
     const files = await filesOf(dataDir);
-    await start("memory", "bravo.test" as TrustDomain);
-    expect(await filesOf(dataDir)).toEqual(files);
-    expect(warnings).toEqual(files.map(() => expect.stringContaining("is not used")));
+    for (const file of files) await spoil(file);
+    await start("memory");
+    expect(await keysIn(dataDir)).toEqual([]);
+    expect(warnings).toEqual([]);
   });
+
+  test("of another policy are removed however many there are, whosever trust domain they name", async () => {
+    await publishThenRotate("disk");
+    const [file = ""] = await filesOf(dataDir);
+    const names = Array.from({ length: 100 }, (_, index) => index.toString(16).padStart(64, "0"));
+    for (const name of names) await copyFile(file, join(dataDir, "svids", `${name}.pem`));
+    await start("memory", "bravo.test" as TrustDomain);
+    expect(await filesOf(dataDir)).toEqual([]);
+    expect(warnings).toEqual([]);
+  });
+
+  test.each(IMPOSTORS)(
+    "of another policy are removed where a file is $is, and nothing that it leads to",
+    async ({ is, make }) => {
+      await publishThenRotate("disk");
+      const files = await filesOf(dataDir);
+      for (const file of files) await make(file);
+      const beside = (await filesOf(dataDir)).filter((name) => !files.includes(name));
+      await start("memory");
+      // A directory is none of ours: it is told.
+      const left = is === "a directory" ? files : [];
+      expect(await keysIn(dataDir)).toEqual(left);
+      expect(warnings).toEqual(left.map((path) => expect.stringContaining(path)));
+      expect(await filesOf(dataDir)).toEqual(expect.arrayContaining(beside));
+    },
+  );
 
   test("of another policy are let alone behind a link", async () => {
     await publishThenRotate("disk");

@@ -8,6 +8,8 @@ import { availableParallelism, cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { findSpire } from "../peers/site.ts";
+import { reasonOf } from "../src/cli/system-error.ts";
+import { printable } from "../src/printable.ts";
 import { measureApply } from "./apply.ts";
 import { measureAttackCost } from "./attack-cost.ts";
 import { type Part, showPart } from "./figure.ts";
@@ -41,49 +43,23 @@ const PARTS: Readonly<Record<string, (options: Options) => Promise<Part>>> = {
   attacks: measureAttackCost,
   soak: measureSoak,
 };
-/** Only when named: they take from minutes to half an hour. */
+/** Only when named: they take from minutes to three quarters of an hour. */
 const LONG: ReadonlySet<string> = new Set(["flood", "attacks", "soak"]);
+const USAGE =
+  `npm run bench -- [${Object.keys(PARTS).join("|")} …] [--spire real] ` +
+  "[--rotations N] [--runs N] [--seconds N] [--minutes N]";
 
 // Processes of a part end with this one, however it ends: see peers/child.ts.
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    spire: { type: "string", default: "embedded" },
-    rotations: { type: "string", default: "60" },
-    runs: { type: "string", default: "7" },
-    seconds: { type: "string", default: "60" },
-    minutes: { type: "string", default: "30" },
-  },
-});
-const usual = Object.keys(PARTS).filter((name) => !LONG.has(name));
-const names = positionals.length === 0 ? usual : positionals;
-const unknown = names.filter((name) => PARTS[name] === undefined);
-if (unknown.length > 0) {
-  process.stderr.write(`No part ${unknown.join(", ")}. Parts: ${Object.keys(PARTS).join(", ")}.\n`);
-  process.exit(EXIT_USAGE);
-}
-const spireServer = values.spire === "real" ? findSpire("spire-server") : undefined;
-if (values.spire === "real" && spireServer === undefined) {
-  process.stderr.write("No spire-server on PATH or in SPIRE_BIN.\n");
-  process.exit(EXIT_USAGE);
-}
-
-const options: Options = {
-  spireServer,
-  rotations: Number(values.rotations),
-  runs: Number(values.runs),
-  seconds: Number(values.seconds),
-  minutes: Number(values.minutes),
-};
+const { names, options } = readArguments();
 const machine = {
   at: new Date().toISOString(),
   commit: execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim(),
   node: process.version,
   cpu: cpus()[0]?.model,
   cores: availableParallelism(),
-  spire: values.spire,
+  spire: options.spireServer === undefined ? "embedded" : "real",
 };
 const parts: (Part & { readonly load: readonly number[] })[] = [];
 for (const name of names) {
@@ -97,6 +73,47 @@ await mkdir(RESULTS, { recursive: true });
 const file = join(RESULTS, `${machine.at.replaceAll(":", "-")}.json`);
 await writeFile(file, `${JSON.stringify({ ...machine, parts }, undefined, 2)}\n`);
 process.stdout.write(`All values: ${file}\n`);
+
+/** Ends with one line when there is nothing that could be measured. */
+function readArguments(): { readonly names: readonly string[]; readonly options: Options } {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        spire: { type: "string", default: "embedded" },
+        rotations: { type: "string", default: "60" },
+        runs: { type: "string", default: "7" },
+        seconds: { type: "string", default: "60" },
+        minutes: { type: "string", default: "30" },
+      },
+    });
+    const unknown = positionals.find((name) => PARTS[name] === undefined);
+    if (unknown !== undefined) throw new Error(`There is no part ${unknown}`);
+    const spireServer = values.spire === "real" ? findSpire("spire-server") : undefined;
+    if (values.spire === "real" && spireServer === undefined) {
+      throw new Error("There is no spire-server on PATH or in SPIRE_BIN");
+    }
+    const usual = Object.keys(PARTS).filter((name) => !LONG.has(name));
+    return {
+      names: positionals.length === 0 ? usual : positionals,
+      options: {
+        spireServer,
+        rotations: readCount(values.rotations),
+        runs: readCount(values.runs),
+        seconds: readCount(values.seconds),
+        minutes: readCount(values.minutes),
+      },
+    };
+  } catch (error) {
+    process.stderr.write(`USAGE: ${printable(reasonOf(error))}. Next: ${USAGE}.\n`);
+    process.exit(EXIT_USAGE);
+  }
+}
+
+function readCount(text: string): number {
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new Error(`${text} is no whole number above 0`);
+}
 
 /** Processes that wanted a core over the last minute; our own are among them afterwards. */
 function loadNow(): number {

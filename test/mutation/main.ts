@@ -6,7 +6,12 @@ import { spawnSync } from "node:child_process";
 import { dirname, extname } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { reasonOf } from "../../src/cli/system-error.ts";
+import { printable } from "../../src/printable.ts";
 
+const EXIT_USAGE = 64; // sysexits.h
+const USAGE = "npm run mutate -- src/ROOM|src/ROOM/FILE.ts[:FROM-TO] …";
 const STRYKER = fileURLToPath(import.meta.resolve("@stryker-mutator/core/package.json")).replace(
   "package.json",
   "bin/stryker.js",
@@ -22,9 +27,19 @@ function mutate(room: string, files: readonly string[]): boolean {
   return status === 0;
 }
 
-const rooms = Map.groupBy(process.argv.slice(2), (path) =>
-  extname(path) === "" ? path : dirname(path),
-);
+/** Ends with one line when there is nothing to mutate: Stryker would take an option for a file. */
+function readPaths(): readonly string[] {
+  try {
+    const { positionals } = parseArgs({ allowPositionals: true });
+    if (positionals.length > 0) return positionals;
+    throw new Error("There is nothing to mutate");
+  } catch (error) {
+    process.stderr.write(`USAGE: ${printable(reasonOf(error))}. Next: ${USAGE}.\n`);
+    process.exit(EXIT_USAGE);
+  }
+}
+
+const rooms = Map.groupBy(readPaths(), (path) => (extname(path) === "" ? path : dirname(path)));
 const scores = [...rooms].map(([room, paths]) =>
   mutate(
     room,
@@ -32,4 +47,4 @@ const scores = [...rooms].map(([room, paths]) =>
     paths.flatMap((path) => (path === room ? [`${room}/*.ts`, "!**/limit*.ts"] : path)),
   ),
 );
-process.exitCode = scores.length > 0 && scores.every(Boolean) ? 0 : 1;
+process.exitCode = scores.every(Boolean) ? 0 : 1;

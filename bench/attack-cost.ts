@@ -62,6 +62,8 @@ const MEMBERS: readonly StrategyName[] = [
   "stream-churn",
   "yamux-pings",
   "endless-frame",
+  "noise-zeros",
+  "noise-pieces",
   "connect-churn",
   "same-key",
 ];

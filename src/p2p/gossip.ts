@@ -20,7 +20,7 @@ import { ENVELOPE_BYTES_MAX } from "../core/std/limits.ts";
 import type { Verdict } from "../ports/peer-network.ts";
 import type { Admission, Member } from "./admission.ts";
 import { GOSSIPSUB, GRAYLIST_THRESHOLD, STATE_TOPIC, WANTED_MAX } from "./gossip-options.ts";
-import { GossipsubInside } from "./gossipsub-inside.ts";
+import { type GossipRules, GossipsubInside } from "./gossipsub-inside.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { readPeerId } from "./node-identity.ts";
 
@@ -59,6 +59,8 @@ export interface GossipOptions {
   /** A clock that never goes backwards. */
   readonly nowMs: () => number;
   readonly log: PeerNetworkLog;
+  /** For a whole RPC, in milliseconds. */
+  readonly rpcDeadlineMs?: number | undefined;
 }
 
 export class Gossip {
@@ -83,7 +85,7 @@ export class Gossip {
       appSpecificWeight: 1,
       appSpecificScore: (id: string): number => this.#ownScore(id),
     };
-    this.#inside = new GossipsubInside({ ...GOSSIPSUB, scoreParams }, components, {
+    const rules: GossipRules = {
       admits: (peerId) => this.#admission.admits(peerId),
       onBytes: (from, bytes) => this.#charge(from, bytes / BYTES_A_WORK),
       onRpc: (from, rpc) => this.#onRpc(from, rpc),
@@ -92,7 +94,10 @@ export class Gossip {
       maySend: (id, bytes) =>
         this.#memberOf(id)?.iwantBudget.take(this.#options.nowMs(), bytes) === true,
       onAttached: (peerId) => this.#events?.onAttached(peerId),
-    });
+    };
+    const options = { ...GOSSIPSUB, scoreParams };
+    const { rpcDeadlineMs } = this.#options;
+    this.#inside = new GossipsubInside(options, components, rules, rpcDeadlineMs);
     const { pubsub } = this.#inside;
     pubsub.topicValidators.set(
       STATE_TOPIC,

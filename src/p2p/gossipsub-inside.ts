@@ -27,6 +27,8 @@ export const GOSSIPSUB_VERSION = "17.1.1";
  * the cheapest way to keep us busy. Below: the stream ends before they are looked at.
  */
 const RPC_BYTES_MIN = 8;
+/** For a whole RPC: 1 MiB at 1 Mbit/s. Above: the stream ends, so that nobody keeps half of one with us. */
+const RPC_DEADLINE_MS = 10_000;
 
 /** What we decide where gossipsub asks nobody. */
 export interface GossipRules {
@@ -78,6 +80,7 @@ const INSIDES = [
 export class GossipsubInside {
   readonly pubsub: Inside;
   readonly #rules: GossipRules;
+  readonly #rpcDeadlineMs: number;
   /** What gossipsub wants to be told about peers. The same object for each of its protocols. */
   readonly #topologies = new Set<Topology>();
 
@@ -85,8 +88,10 @@ export class GossipsubInside {
     options: Parameters<typeof gossipsub>[0],
     components: GossipSubComponents,
     rules: GossipRules,
+    rpcDeadlineMs = RPC_DEADLINE_MS,
   ) {
     this.#rules = rules;
+    this.#rpcDeadlineMs = rpcDeadlineMs;
     const { privateKey, peerId, peerStore, connectionManager, logger } = components;
     const registrar = this.#admittedOnly(components.registrar);
     const parts = { privateKey, peerId, peerStore, registrar, connectionManager, logger };
@@ -202,13 +207,20 @@ export class GossipsubInside {
 
   /**
    * A length that its reader does not take ends the reader and not the stream: the peer would send
-   * into it for ever. Reset, it opens another.
+   * into it for ever. Reset, it opens another. And half an RPC it would keep for ever.
    */
   #watchLengths(stream: Stream, from: PeerId): void {
     const lengths = new LengthPrefixes();
+    let late: NodeJS.Timeout | undefined;
+    const onLate = (): void => stream.abort(new Error("half an RPC for too long"));
     stream.addEventListener("message", (event) => {
       this.#rules.onBytes(from, event.data.byteLength);
       const { shortest, longest } = lengths.read(event.data.subarray());
+      if (shortest < Infinity || !lengths.isWithin) {
+        clearTimeout(late); // Of the RPC before.
+        late = undefined;
+      }
+      if (lengths.isWithin) late ??= setTimeout(onLate, this.#rpcDeadlineMs).unref();
       if (shortest >= RPC_BYTES_MIN && longest <= RPC_BYTES_MAX) return;
       event.stopImmediatePropagation();
       stream.abort(new Error("an RPC too short to say anything, or too long"));

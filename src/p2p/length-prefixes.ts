@@ -14,6 +14,11 @@ export class LengthPrefixes {
   #scale = 1;
   #bodyBytesLeft = 0;
 
+  /** Whether a message has begun and is not whole. */
+  get isWithin(): boolean {
+    return this.#bodyBytesLeft > 0 || this.#scale > 1;
+  }
+
   /** Takes the next bytes of the stream, cut anywhere. */
   read(bytes: Uint8Array): SeenLengths {
     let shortest = Infinity;

@@ -42,6 +42,8 @@ export interface PeerNetworkOptions {
   readonly syncIntervalMs?: number;
   /** Longest silence within a sync round, in milliseconds. */
   readonly syncFrameDeadlineMs?: number;
+  /** For a whole RPC of gossip, in milliseconds. */
+  readonly gossipRpcDeadlineMs?: number;
   /** From 0 up to 1: jitter and the choice of a peer. */
   readonly random?: () => number;
   /** A clock that never goes backwards. */
@@ -69,7 +71,11 @@ export async function createPeerNetwork(
   const privateKey = await nodePrivateKey(options.nodeKeySeed());
   const admission = new Admission(peerIdFromPrivateKey(privateKey), nowMs);
   const strangers = new Strangers(options.strangerMs ?? STRANGER_MS);
-  const gossip = new Gossip({ nowMs, log }, admission, events.onGossip.bind(events));
+  const gossip = new Gossip(
+    { nowMs, log, rpcDeadlineMs: options.gossipRpcDeadlineMs },
+    admission,
+    events.onGossip.bind(events),
+  );
   const gate = new InboundGate(nowMs);
   const wires = new Wires(admission, { nowMs, log, onHandshake: gate.onHandshake.bind(gate) });
   const node = await createMeshNode({

@@ -5,7 +5,8 @@
  *
  *     reading ── spent ──▶ resting ── as long as the turn took ──▶ reading: those who waited, in order
  *
- * So all that members can make us do takes half of our time, of whatever it is made.
+ * So one trust domain takes half of our time at the most, whatever its reads are made of; several
+ * together may take all of it, a turn each in a round of the loop, until they are cut off.
  */
 import type { Account } from "./account.ts";
 import type { Member } from "./admission.ts";

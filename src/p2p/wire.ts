@@ -19,6 +19,7 @@ import {
 } from "@libp2p/interface";
 import type { Admission, Member } from "./admission.ts";
 import type { PeerNetworkLog } from "./log.ts";
+import { NOISE_PAYLOAD_BYTES_MAX, refuseShortMessages } from "./noise-messages.ts";
 import { type Turn, Turns } from "./turn.ts";
 import { YamuxFrames } from "./yamux-frames.ts";
 
@@ -45,6 +46,18 @@ const STRANGER_FRAMES_ASKING = 10;
  * (measured), and an honest peer has ten in a busy second.
  */
 const ASKING_WORK = 200;
+/**
+ * The price for a member of a Noise message in which no frame begins and that is not full. An honest
+ * peer sends one for each frame above 64 KiB, its last; each is kept on its own until the frame or the
+ * RPC is whole, which takes 200 bytes and more (measured).
+ */
+const PIECE_WORK = 20;
+/**
+ * What of ours may wait for one connection: the most of gossip, 4 MiB, an answer of sync, and slack. A
+ * peer that grants a large window and reads nothing had 137 MiB wait below all streams (measured).
+ * Above: cut.
+ */
+const CONNECTION_UNSENT_BYTES_MAX = 8 * 1024 * 1024;
 /** Bytes out for each byte in until the peer is known. The handshake itself takes 3.97 (measured). */
 const STRANGER_BYTES_OUT_A_BYTE_IN = 4;
 
@@ -90,8 +103,11 @@ class Wire {
   }
 
   /** The peer has proved its key. */
-  belongsTo(peerId: PeerId): void {
+  belongsTo(peerId: PeerId, secured: MessageStream): void {
     this.#peerId = peerId;
+    secured.maxWriteBufferLength = CONNECTION_UNSENT_BYTES_MAX;
+    refuseShortMessages(secured, () => this.#cut("a Noise message too short to say anything"));
+    this.#raw.addEventListener("message", (event) => this.#charge(1, event));
   }
 
   /** Counts bytes, from the first one on. */
@@ -136,12 +152,19 @@ class Wire {
         if (this.#strangerFrames > STRANGER_FRAMES_MAX)
           this.#cut("more frames than a stranger needs", event);
       } else {
-        const nowMs = this.#options.nowMs();
-        member.conduct.onWork(frames + asking * ASKING_WORK, nowMs);
-        if (member.conduct.barred(nowMs)) this.#cut("more work than any honest peer makes", event);
-        else turn?.spend(event.data.byteLength, frames);
+        const isPiece = frames === 0 && event.data.byteLength < NOISE_PAYLOAD_BYTES_MAX;
+        this.#charge(frames + asking * ASKING_WORK + (isPiece ? PIECE_WORK : 0), event);
+        turn?.spend(event.data.byteLength, Math.max(frames, 1));
       }
     });
+  }
+
+  /** What a member makes us work, whatever its kind. */
+  #charge(work: number, event: StreamMessageEvent): void {
+    const conduct = this.#member?.conduct;
+    const nowMs = this.#options.nowMs();
+    conduct?.onWork(work, nowMs);
+    if (conduct?.barred(nowMs) === true) this.#cut("more work than any honest peer makes", event);
   }
 
   /** Reads no more until its next turn: what else is sent stays in the kernel, then with its sender. */
@@ -230,7 +253,7 @@ export class Wires {
   /** libp2p asks for a multiplexer only after this, also when the handshake itself agreed on one. */
   #secured(raw: MessageStream, secured: SecuredConnection): SecuredConnection {
     const wire = this.#wires.get(raw) ?? this.#wireOf(raw);
-    wire.belongsTo(secured.remotePeer);
+    wire.belongsTo(secured.remotePeer, secured.connection);
     this.#wires.set(secured.connection, wire);
     return secured;
   }

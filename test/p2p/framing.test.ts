@@ -64,6 +64,20 @@ describe("lengths of messages on a stream", () => {
     );
   });
 
+  test("say whether one has begun that is not whole", () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 300 }), fc.nat(), (length, cut) => {
+        const bytes = framed(Buffer.alloc(length, 0xff));
+        const at = cut % bytes.length;
+        const reader = new LengthPrefixes();
+        reader.read(bytes.subarray(0, at));
+        expect(reader.isWithin).toBe(at > 0);
+        reader.read(bytes.subarray(at));
+        expect(reader.isWithin).toBe(false);
+      }),
+    );
+  });
+
   test("are seen to be long before they end, also when they never do", () => {
     const reader = new LengthPrefixes();
     const longest = Array.from({ length: 9 }, () => reader.read(Uint8Array.of(0x80)).longest);

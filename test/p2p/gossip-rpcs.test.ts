@@ -17,6 +17,7 @@ import { making } from "./libp2p-peers.ts";
 
 const start = startsPeers(making());
 const startStill = startsPeers(making({ nowMs: () => 0 })); // No budget is earned.
+const startImpatient = startsPeers(making({ gossipRpcDeadlineMs: 500 }));
 const forwardersTo = startsForwarders();
 
 const RPC_BYTES_MAX = 1024 * 1024;
@@ -96,6 +97,17 @@ describe("a length that no RPC has", () => {
     member?.gossip.send(message(...eight));
     await eventually(() => heard(ours, member?.rogue.id ?? "").length === eight.length);
   });
+});
+
+test("half an RPC is kept no longer than its deadline, and the pair begins anew", async () => {
+  const ours = await startImpatient();
+  const [member] = await forwardersTo(ours, 1);
+  if (member === undefined) throw new Error("no member");
+  member.gossip.send(varint(RPC_BYTES_MAX));
+  await eventually(() => member.gossip.status !== "open", LIMIT_MS);
+  const again = await member.open();
+  again.send(message(encodeBookRecord(bookRecord(TD, 1n, "again"))));
+  await eventually(() => ours.peer.count(`gossip ${member.rogue.id} again`) === 1);
 });
 
 /** Answers as gossipsub does, but in RPCs of a few. Returns the ids that ours wanted. */

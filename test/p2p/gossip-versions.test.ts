@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { GOSSIPSUB_VERSION } from "../../src/p2p/gossipsub-inside.ts";
+import { NOISE_VERSION } from "../../src/p2p/noise-messages.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
@@ -14,10 +15,11 @@ const CITED = [...PAGE.matchAll(/`(test\/[\w/.-]+\.ts)`: ([^;|]+?)(?:;| \|)/g)].
   ([, file = "", name = ""]) => [file, name] as const,
 );
 
-describe("the page on what we change around gossipsub and yamux", () => {
+describe("the page on what we change around gossipsub, yamux and Noise", () => {
   test("is about the versions that are installed", () => {
     expect(dependencies["@libp2p/gossipsub"]).toBe(GOSSIPSUB_VERSION);
-    for (const name of ["@libp2p/gossipsub", "@libp2p/yamux", "libp2p"]) {
+    expect(dependencies["@libp2p/noise"]).toBe(NOISE_VERSION);
+    for (const name of ["@libp2p/gossipsub", "@libp2p/yamux", "@libp2p/noise", "libp2p"]) {
       expect(PAGE).toContain(`${name.replace("@libp2p/", "")} ${dependencies[name]}`);
     }
   });

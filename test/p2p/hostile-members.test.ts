@@ -89,6 +89,8 @@ describe("beside a member that floods, honest ones are served, and the flood end
     ["stream-churn", "cut off"],
     ["yamux-pings", "cut off"],
     ["endless-frame", "cut off"],
+    ["noise-zeros", "cut off"],
+    ["noise-pieces", "cut off"],
   ])("%s: %s", async (strategy, end) => {
     const { ours, honest, seed } = await besideHonest();
     const id = (await rogueNode({ seed })).id;

@@ -4,6 +4,7 @@
  */
 import type {
   Connection,
+  ConnectionEncrypter,
   Libp2p,
   MessageStream,
   Stream,
@@ -41,6 +42,8 @@ export interface Rogue {
   dial(address: string): Promise<Connection>;
   /** What yamux speaks over, of the newest connection: takes frames of any content. */
   decrypted(): MessageStream;
+  /** What Noise speaks over, of the newest connection: takes bytes of any kind. */
+  encrypted(): MessageStream;
   /** Answers gossip and sync streams of the other side. Without: it reads neither. */
   onStream(protocol: string, handler: (stream: Stream) => void): Promise<void>;
   stop(): Promise<void>;
@@ -49,6 +52,13 @@ export interface Rogue {
 export async function startRogue({ seed, from, deaf = false }: RogueOptions): Promise<Rogue> {
   const privateKey = await nodePrivateKey(seed);
   let newest: MessageStream | undefined;
+  let below: MessageStream | undefined;
+  const encrypter = noise();
+  const seen = (inner: ReturnType<typeof encrypter>): ConnectionEncrypter => ({
+    protocol: inner.protocol,
+    secureInbound: async (raw, options) => await inner.secureInbound((below = raw), options),
+    secureOutbound: async (raw, options) => await inner.secureOutbound((below = raw), options),
+  });
   const watched = (inner: StreamMuxerFactory): StreamMuxerFactory => ({
     protocol: inner.protocol,
     createStreamMuxer: (decrypted) => {
@@ -65,7 +75,7 @@ export async function startRogue({ seed, from, deaf = false }: RogueOptions): Pr
     privateKey,
     addresses: { listen: ["/ip4/127.0.0.1/tcp/0"] },
     transports: [tcp({ dialOpts })],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [(components) => seen(encrypter(components))],
     streamMuxers: [() => watched(multiplexer())],
     connectionManager: { inboundConnectionThreshold: INBOUND_A_SECOND_MAX },
     connectionMonitor: { enabled: false },
@@ -84,6 +94,10 @@ export async function startRogue({ seed, from, deaf = false }: RogueOptions): Pr
     decrypted: () => {
       if (newest === undefined) throw new Error("not connected");
       return newest;
+    },
+    encrypted: () => {
+      if (below === undefined) throw new Error("not connected");
+      return below;
     },
     onStream,
     stop: async () => {

@@ -5,14 +5,14 @@
 import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Connection, Stream } from "@libp2p/interface";
+import type { Connection, MessageStream, Stream } from "@libp2p/interface";
 import { encodeCbor } from "../../src/core/std/cbor.ts";
 import { encodeRequest, syncRoot } from "../../src/p2p/sync-frames.ts";
 import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import type { Attack, Strategy } from "./attack.ts";
 import * as rpcs from "./gossip-rpcs.ts";
-import { GOSSIP_PROTOCOL, openStream } from "./rogue-node.ts";
+import { GOSSIP_PROTOCOL, type Rogue, openStream } from "./rogue-node.ts";
 import { YAMUX, yamuxHeader } from "./yamux-header.ts";
 
 const BATCH = 64;
@@ -97,16 +97,25 @@ function dialing(say: readonly Uint8Array[], atOnce: number): Strategy {
   };
 }
 
-/** Frames below the streams. */
-function framing(startingAnew: () => () => Uint8Array): Strategy {
+/** Frames below the streams, or what lies below those; so many sends an action. */
+function framing(
+  startingAnew: () => () => Uint8Array,
+  under: (rogue: Rogue) => MessageStream = (rogue) => rogue.decrypted(),
+  sends = 1,
+): Strategy {
   return async (attack) => {
     const rogue = await attack.rogue({ deaf: true });
     while (!attack.over) {
       const connection = await attack.connect(rogue);
       if (connection === undefined) continue;
-      const decrypted = rogue.decrypted();
+      const stream = under(rogue);
       const next = startingAnew();
-      await attack.paced(async () => await attack.send(decrypted, next()));
+      await attack.paced(async () => {
+        for (let sent = 0; sent < sends; sent += 1) {
+          if (!(await attack.send(stream, next()))) return false;
+        }
+        return true;
+      });
     }
   };
 }
@@ -203,6 +212,25 @@ export const STRATEGIES = {
       return bytes;
     };
   }),
+
+  /** One action: 512 Noise messages of length 0. */
+  "noise-zeros": framing(
+    () => () => Buffer.alloc(KIB),
+    (rogue) => rogue.encrypted(),
+  ),
+  /** One action: 64 bytes of a frame, each in a Noise message of its own. */
+  "noise-pieces": framing(
+    () => {
+      let next = yamuxHeader(YAMUX.data, YAMUX.syn, 1, 1024 * KIB);
+      return () => {
+        const bytes = next;
+        next = Buffer.alloc(1);
+        return bytes;
+      };
+    },
+    undefined,
+    BATCH,
+  ),
 
   /** One action: a TCP connection that says nothing. */
   "half-open": dialing([], 1_000),

@@ -71,11 +71,8 @@ export async function createPeerNetwork(
   const privateKey = await nodePrivateKey(options.nodeKeySeed());
   const admission = new Admission(peerIdFromPrivateKey(privateKey), nowMs);
   const strangers = new Strangers(options.strangerMs ?? STRANGER_MS);
-  const gossip = new Gossip(
-    { nowMs, log, rpcDeadlineMs: options.gossipRpcDeadlineMs },
-    admission,
-    events.onGossip.bind(events),
-  );
+  const gossipOptions = { nowMs, log, rpcDeadlineMs: options.gossipRpcDeadlineMs };
+  const gossip = new Gossip(gossipOptions, admission, events.onGossip.bind(events));
   const gate = new InboundGate(nowMs);
   const wires = new Wires(admission, { nowMs, log, onHandshake: gate.onHandshake.bind(gate) });
   const node = await createMeshNode({
@@ -135,6 +132,7 @@ export class Libp2pNetwork implements PeerNetwork {
     source: SyncSource,
   ) {
     const { log, nowMs, random = Math.random } = options;
+    const { syncIntervalMs: intervalMs = SYNC_INTERVAL_MS } = options;
     const { node, admission } = parts;
     this.peerId = node.peerId.toString();
     this.#listen = options.listen;
@@ -153,13 +151,7 @@ export class Libp2pNetwork implements PeerNetwork {
     );
     this.#dialer.configure(options.peers);
     this.#sync = new Sync(
-      {
-        intervalMs: options.syncIntervalMs ?? SYNC_INTERVAL_MS,
-        frameDeadlineMs: options.syncFrameDeadlineMs,
-        random,
-        nowMs,
-        log,
-      },
+      { intervalMs, frameDeadlineMs: options.syncFrameDeadlineMs, random, nowMs, log },
       {
         source,
         events,

@@ -13,13 +13,15 @@ const begin = beginsAttacks();
 const LIMIT_MS = 60_000;
 vi.setConfig({ testTimeout: 2 * LIMIT_MS });
 
-async function attacked(strategy: StrategyName, bounds: { count?: number; rate?: number } = {}) {
+type Bounds = Record<"count" | "rate", number> & { persistent: boolean };
+
+async function attacked(strategy: StrategyName, bounds: Partial<Bounds> = {}) {
   const { network } = await start();
   const seed = randomBytes(32);
   network.admit(PEERS, [(await nodePrivateKey(seed)).publicKey.raw]);
   const [address = ""] = network.addresses();
   const { attack } = begin(strategy, { address, seed, ...bounds });
-  await eventually(() => (network as Libp2pNetwork).edgeCounts.cutOff === 1, LIMIT_MS);
+  await eventually(() => (network as Libp2pNetwork).edgeCounts.cutOff > 0, LIMIT_MS);
   return attack.outcome;
 }
 
@@ -33,5 +35,5 @@ test("a member whose Noise messages have no length is cut off with the first", a
 });
 
 test("a member that sends a frame byte by byte, each a Noise message, is cut off after 30,000", async () => {
-  await attacked("noise-pieces");
+  await attacked("noise-pieces", { persistent: true }); // It may take longer than a ping waits.
 });

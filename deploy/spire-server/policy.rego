@@ -46,10 +46,21 @@ local if {
 	input.full_method in spire_mesh_methods
 }
 
+# SPIRE copies DNS names, the subject and the time to live from whoever asks. Absent is null in what Go
+# reads; a ttl of 0, which is the server's default and may be longer, is absent here and so denied.
 local if {
 	input.caller_file_path == spire_mesh
 	input.full_method == "/spire.api.server.svid.v1.SVID/MintX509SVID"
+	input.req.ttl > 0
+	input.req.ttl <= 3600
+
+	# OPA reads a PEM block anywhere in the request, SPIRE the request around it.
+	not contains(base64.decode(input.req.csr), "-----BEGIN")
 	request := crypto.x509.parse_certificate_request(input.req.csr)
 	count(request.URIs) == 1
 	request.URIs[0].Path == "/spire-mesh/publisher"
+	request.DNSNames == null
+	request.IPAddresses == null
+	request.EmailAddresses == null
+	request.Subject.Names == null
 }

@@ -19,7 +19,7 @@ const REST_MS = 5_000;
 /**
  * Memory of a young process only grows: until what is called is compiled, LevelDB's buffers are full
  * and malloc has met its largest day, which is rounds and not time. As many as 100 minutes have, without
- * rest; nothing is read from them.
+ * rest. What they add is a figure; the slope begins after them.
  */
 const WARM_UP_ROUNDS = 400;
 const STRANGERS_A_ROUND = 20;
@@ -45,27 +45,34 @@ export async function measureSoak({ minutes }: { readonly minutes: number }): Pr
     const all = [alpha, bravo, charlie];
     for (const at of all) for (const from of all) if (at !== from) await approve(at, from);
     await untilEqual(all);
-    const samples = new Map<string, Sample[]>([
-      ["alpha", []],
-      ["bravo", []],
+    const samples = new Map<Watched, Sample[]>([
+      [alpha, []],
+      [bravo, []],
     ]);
+    const takeSamples = async (): Promise<void> => {
+      for (const [daemon, taken] of samples) taken.push(await sampleOf(daemon));
+    };
+    await takeSamples();
+    const startMs = performance.now();
     for (let round = 0; round < WARM_UP_ROUNDS; round += 1) {
       await churn(round, alpha, bravo, charlie);
     }
+    const warmUpMin = Math.round((performance.now() - startMs) / 60_000);
+    await sleep(REST_MS);
+    await takeSamples();
     const endMs = performance.now() + minutes * 60_000;
     for (let round = WARM_UP_ROUNDS; performance.now() < endMs; round += 1) {
       const roundEndMs = performance.now() + ROUND_MS;
       await churn(round, alpha, bravo, charlie);
       await sleep(Math.max(REST_MS, roundEndMs - performance.now()));
-      samples.get("alpha")?.push(await sampleOf(alpha));
-      samples.get("bravo")?.push(await sampleOf(bravo));
+      await takeSamples();
     }
     return {
       title: `soak: ${minutes} min of rotations, restarts, imports and strangers`,
-      figures: [...samples].flatMap(([name, taken]) => figuresOf(name, taken)),
+      figures: [...samples].flatMap(([{ trustDomain }, taken]) => figuresOf(trustDomain, taken)),
       notes: [
         "slope: the median of the slopes between all pairs of samples (Theil and Sen)",
-        `after ${WARM_UP_ROUNDS} rounds without rest; a sample every ${ROUND_MS / 1_000} s, at rest`,
+        `after ${WARM_UP_ROUNDS} rounds without rest, ${warmUpMin} min; a sample every ${ROUND_MS / 1_000} s, at rest`,
       ],
     };
   });
@@ -124,7 +131,8 @@ async function sampleOf(at: Watched): Promise<Sample> {
   };
 }
 
-function figuresOf(name: string, samples: readonly Sample[]): Figure[] {
+/** @param taken Before the warm-up, after it, and at the end of each round since. */
+function figuresOf(name: string, [before, warm, ...samples]: readonly Sample[]): Figure[] {
   const slopes = (of: (sample: Sample) => number): number[] =>
     samples.flatMap((later, index) =>
       samples
@@ -138,7 +146,14 @@ function figuresOf(name: string, samples: readonly Sample[]): Figure[] {
     const met = medianOf(values.slice(half)) <= medianOf(values.slice(0, half));
     return { what: `${name}: ${what}`, unit: "open", values, target: { text: "flat", met } };
   };
+  const rssAt = (what: string, at: Sample | undefined): Figure => {
+    const values = at === undefined ? [] : [at.rssMib];
+    return { what: `${name}: RSS ${what}`, unit: "MB", values };
+  };
   return [
+    rssAt("before", before),
+    rssAt(`after ${WARM_UP_ROUNDS} rounds`, warm),
+    rssAt("at the end", samples.at(-1)),
     { what: `${name}: RSS`, unit: "MB", values: samples.map(({ rssMib }) => rssMib) },
     { what: `${name}: heap in use`, unit: "MB", values: samples.map(({ heapMib }) => heapMib) },
     {

@@ -26,7 +26,7 @@ const CALL_DEADLINE_MS = 5_000;
  */
 export const REQUEST_BYTES_MAX = 3 * 1024 * 1024;
 /**
- * Largest answer: a page of 100 rows is 0.4 MB as measured, and SPIRE's largest row on MySQL is
+ * Largest answer: a page of 50 rows is 0.2 MB as measured, and SPIRE's largest row on MySQL is
  * 16 MiB; this is two of them. Above: `ResourceExhausted`.
  */
 const RESPONSE_BYTES_MAX = 32 * 1024 * 1024;

@@ -1,19 +1,24 @@
 /**
- * Which of our answers to sync goes out next. Until the peer has taken it, an answer is memory of ours.
- * So a trust domain has one under way at the most, on however many streams of its nodes it asks, and all
- * together have few; those that wait are served in the order of their trust domains.
+ * Which of our answers to sync goes out next. Until the peer's window had room for all of it, an answer
+ * is memory of ours. So a trust domain has one under way at the most, on however many streams of its
+ * nodes it asks, and all together have few places; those that wait get them in the order of their trust
+ * domains.
  *
  *     asked ── none of its trust domain, and a place free ──▶ under way ──▶ taken
- *       └── not in time ──▶ refused                               └── slow, and others wait ──▶ reset
+ *       ├── not in time ──▶ refused                               └── slow, and others wait ──▶ reset
+ *       └── its stream ended ──▶ forgotten
  *
  * An answer has its place for two seconds in any case. So behind 31 trust domains that read nothing
- * another one waits for 4 s at the most, and its peer for 5.
+ * another one waits for 4 s at the most, and its peer for 5. What peers have room for and their
+ * connections do not take is bounded there (wire.ts).
  */
+import { addAbortListener } from "node:events";
 import type { Account } from "./account.ts";
 import type { Member } from "./admission.ts";
-import { type Result, no } from "../core/std/result.ts";
+import { type Result, no, ok } from "../core/std/result.ts";
+import type { SyncStream } from "./sync-stream.ts";
 
-/** Answers under way: 16 MiB of the largest that nobody reads. Above: the next one waits. */
+/** Answers under way: 16 MiB of the largest for which no peer has room. Above: the next one waits. */
 const ANSWERS_AT_ONCE = 16;
 /** Of one trust domain: one for each of its nodes, and one of a stream just closing. Above: refused. */
 const WAITING_MAX = 32;
@@ -26,21 +31,23 @@ const PLACE_MS = 2_000;
 /** What came of an answer, or why there was none. */
 type Outcome = Result<void, string>;
 
+/** What an answer goes out on. */
+type AnswerStream = Pick<SyncStream, "ended" | "abort">;
+
 interface Answer {
   readonly account: Account;
-  /** Whether its turn came in time. */
-  readonly turn: PromiseWithResolvers<boolean>;
-  /** Ends its stream. */
-  readonly giveWay: () => void;
+  readonly stream: AnswerStream;
+  /** Settled once it has a place, or will have none. */
+  readonly place: PromiseWithResolvers<Outcome>;
   /** It had its time. */
   isSlow: boolean;
 }
 
 export class Answers {
   readonly #waitMs: number;
-  /** The oldest first. */
+  /** Those that have a place, the oldest first. */
   readonly #underWay = new Map<Account, Answer>();
-  /** The trust domain that was served longest ago first. */
+  /** The trust domain that had a place longest ago first. */
   readonly #waiting = new Map<Account, Set<Answer>>();
 
   /** @param waitMs Nobody waits longer: who asked has given up by then. */
@@ -49,24 +56,25 @@ export class Answers {
   }
 
   /**
-   * Runs `send` when its turn has come. It resolves when the peer has taken the answer, and rejects once
-   * `giveWay` has ended the stream.
+   * Runs `send` once there is a place for it, and resolves with what came of it, or with why there was
+   * no place. Rejects as `send` does, which it shall once `stream` has ended: others that wait may end it.
    */
-  async inTurn(
-    member: Member,
-    giveWay: () => void,
-    send: () => Promise<Outcome>,
-  ): Promise<Outcome> {
+  async run(member: Member, stream: AnswerStream, send: () => Promise<Outcome>): Promise<Outcome> {
     const account = this.#accountOf(member);
-    const answer = { account, turn: Promise.withResolvers<boolean>(), giveWay, isSlow: false };
     const waiting = this.#waiting.get(account) ?? new Set();
     if (waiting.size === WAITING_MAX) return no("more answers at once than it needs");
+    const place = Promise.withResolvers<Outcome>();
+    const answer: Answer = { account, stream, place, isSlow: false };
     this.#waiting.set(account, waiting.add(answer));
     this.#begin();
-    const over = setTimeout(() => this.#giveUp(answer), this.#waitMs);
-    const hasTurn = await answer.turn.promise;
+    const over = setTimeout(() => this.#giveUp(answer, "no place in its time"), this.#waitMs);
+    const listening = addAbortListener(stream.ended, () =>
+      this.#giveUp(answer, "its stream ended"),
+    );
+    const given = await place.promise;
     clearTimeout(over);
-    if (!hasTurn) return no("no turn in its time");
+    listening[Symbol.dispose]();
+    if (!given.ok) return given;
     const slow = setTimeout(() => {
       answer.isSlow = true;
       this.#begin();
@@ -80,42 +88,40 @@ export class Answers {
     }
   }
 
-  /** Begins all answers that may be under way now. Who has others waiting comes by once more, in vain. */
+  /**
+   * Gives all places that there are. A trust domain of which more answers wait moves to the end of the
+   * map, so the loop meets it once more and finds its one place just taken.
+   */
   #begin(): void {
     for (const [account, waiting] of this.#waiting) {
       const [next] = waiting;
-      const before = this.#inPlaceOf(account);
+      const before = this.#holderFor(account);
       if (next === undefined || before?.isSlow === false) continue;
       if (before !== undefined) {
         this.#underWay.delete(before.account);
-        before.giveWay();
+        before.stream.abort("slow, and others wait");
       }
-      this.#leave(next);
+      waiting.delete(next);
+      this.#waiting.delete(account);
+      if (waiting.size > 0) this.#waiting.set(account, waiting);
       this.#underWay.set(account, next);
-      next.turn.resolve(true);
+      next.place.resolve(ok(undefined));
     }
   }
 
-  /** The answer that another one of the trust domain waits for, if any. */
-  #inPlaceOf(account: Account): Answer | undefined {
+  /** The answer whose place another one of the trust domain waits for, if any. */
+  #holderFor(account: Account): Answer | undefined {
     const own = this.#underWay.get(account);
     if (own !== undefined || this.#underWay.size < ANSWERS_AT_ONCE) return own;
     const [oldest] = this.#underWay.values();
     return oldest;
   }
 
-  #giveUp(answer: Answer): void {
-    if (this.#waiting.get(answer.account)?.has(answer) !== true) return;
-    this.#leave(answer);
-    answer.turn.resolve(false);
-  }
-
-  /** Waits no more, and others of its trust domain wait behind all other trust domains. */
-  #leave(answer: Answer): void {
+  #giveUp(answer: Answer, reason: string): void {
     const waiting = this.#waiting.get(answer.account);
-    this.#waiting.delete(answer.account);
-    waiting?.delete(answer);
-    if (waiting !== undefined && waiting.size > 0) this.#waiting.set(answer.account, waiting);
+    if (waiting?.delete(answer) !== true) return;
+    if (waiting.size === 0) this.#waiting.delete(answer.account);
+    answer.place.resolve(no(reason));
   }
 
   /** Of the trust domains that list the node, the one of which the fewest wait. */

@@ -59,8 +59,8 @@ export interface AnsweringBudget {
   mayLookUp(records: number): boolean;
   /** Whether we send the peer so many more bytes. */
   maySend(bytes: number): boolean;
-  /** Runs an answer when its turn has come, or says why it does not. */
-  inTurn(answer: () => Promise<Result<void, string>>): Promise<Result<void, string>>;
+  /** Runs an answer once there is a place for it, or says why there was none. */
+  withPlace(answer: () => Promise<Result<void, string>>): Promise<Result<void, string>>;
 }
 
 /**
@@ -115,7 +115,9 @@ export async function answerPeer(
   for (;;) {
     const frame = await stream.receive();
     if (frame === undefined) break;
-    const answered = await budget.inTurn(async () => await answer(stream, source, budget, frame));
+    const answered = await budget.withPlace(
+      async () => await answer(stream, source, budget, frame),
+    );
     if (!answered.ok) return answered;
   }
   await stream.finish();

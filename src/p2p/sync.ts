@@ -32,8 +32,8 @@ export const INBOUND_SYNC_STREAMS_MAX = 8;
 const FRAME_DEADLINE_MS = 5_000;
 /** Of frame deadlines: whoever asks us verifies 64 records before it asks again. */
 const REQUEST_DEADLINES = 3;
-/** Nothing more is asked by then: the round goes on when the other trust domains had their turn. */
-const TURN_MS = 20_000;
+/** Nothing more is asked after that: the round goes on when the other trust domains had theirs. */
+const ROUND_MS = 20_000;
 /** Who does not admit us says so in a round trip; who takes longer to say it fails. */
 const REFUSAL_MS = 1_000;
 /** Daemons that started together shall not ask together: each wait is 80 to 120 % of the interval. */
@@ -159,8 +159,7 @@ export class Sync {
       mayAsk: () => member.requestBudget.take(nowMs()),
       mayLookUp: (records) => member.lookupBudget.take(nowMs(), records),
       maySend: (bytes) => member.answerBudget.take(nowMs(), bytes),
-      inTurn: async (answer) =>
-        await this.#answers.inTurn(member, () => frames.abort("slow, and others wait"), answer),
+      withPlace: async (answer) => await this.#answers.run(member, frames, answer),
     };
     await this.#within(frames, member, async () => {
       return await answerPeer(frames, this.#ports.source, budget);
@@ -208,7 +207,7 @@ export class Sync {
     const onRecords = async (envelopes: readonly Uint8Array[]): Promise<readonly Verdict[]> =>
       signal.aborted ? envelopes.map(() => "unjudged") : await events.onSyncRecords(envelopes, id);
     const budget: AskingBudget = {
-      mayGoOn: () => nowMs() - beganMs < TURN_MS,
+      mayGoOn: () => nowMs() - beganMs < ROUND_MS,
       mayWaste: (records) => member.uselessBudget.take(nowMs(), records),
     };
     const answer = await this.#within(frames, member, async () => {

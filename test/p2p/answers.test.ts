@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { setImmediate as nextRound } from "node:timers/promises";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -12,6 +13,7 @@ const AT_ONCE = 16;
 const WAITING_MAX = 32;
 const PLACE_MS = 2_000;
 const WAIT_MS = 5_000;
+const GAVE_WAY = "slow, and others wait";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
@@ -32,7 +34,7 @@ class Asked {
   readonly answers = new Answers(WAIT_MS);
   readonly underWay = new Map<number, Member>();
   readonly outcomes = new Map<number, string>();
-  readonly #taken = new Map<number, () => void>();
+  readonly #asks = new Map<number, { take: () => void; end: (reason: string) => void }>();
   #count = 0;
 
   /** A peer asks, and takes nothing until it is told to. Returns the number. */
@@ -40,9 +42,15 @@ class Asked {
     this.#count += 1;
     const number = this.#count;
     const taken = Promise.withResolvers<void>();
-    this.#taken.set(number, taken.resolve);
-    const end = (): void => taken.reject(new Error("reset"));
-    const outcome = this.answers.inTurn(member, end, async () => {
+    const ended = new AbortController();
+    const end = (reason: string): void => {
+      ended.abort();
+      taken.reject(new Error(reason));
+    };
+    this.#asks.set(number, { take: taken.resolve, end });
+    taken.promise.catch(() => {}); // It may end while it waits.
+    const stream = { ended: ended.signal, abort: end };
+    const outcome = this.answers.run(member, stream, async () => {
       this.underWay.set(number, member);
       try {
         await taken.promise;
@@ -53,13 +61,18 @@ class Asked {
     });
     void outcome.then(
       (result) => this.outcomes.set(number, result.ok ? "taken" : result.reason),
-      () => this.outcomes.set(number, "reset"),
+      (error: Error) => this.outcomes.set(number, error.message),
     );
     return number;
   }
 
   take(number: number): void {
-    this.#taken.get(number)?.();
+    this.#asks.get(number)?.take();
+  }
+
+  /** The peer resets the stream. */
+  reset(number: number): void {
+    this.#asks.get(number)?.end("reset");
   }
 }
 
@@ -73,6 +86,7 @@ describe("answers under way", () => {
     const step = fc.oneof(
       { weight: 5, arbitrary: fc.record({ ask: fc.nat({ max: 29 }), node: fc.nat({ max: 2 }) }) },
       fc.record({ take: fc.nat({ max: 200 }) }),
+      fc.record({ reset: fc.nat({ max: 200 }) }),
       fc.record({ pass: fc.nat({ max: 3_000 }) }),
     );
     await fc.assert(
@@ -87,6 +101,7 @@ describe("answers under way", () => {
               const member = members[each.ask]?.[each.node];
               if (member !== undefined) asked.ask(member);
             } else if ("take" in each) asked.take(each.take);
+            else if ("reset" in each) asked.reset(each.reset);
             else await pass(each.pass);
             await nextRound();
             const busy = [...asked.underWay.values()].map(({ accounts }) => accounts.get(TD));
@@ -114,7 +129,7 @@ describe("answers under way", () => {
     expect(asked.underWay.has(late)).toBe(false);
     await pass(1);
     expect(asked.underWay.has(late)).toBe(true);
-    expect([...asked.outcomes]).toEqual([[1, "reset"]]);
+    expect([...asked.outcomes]).toEqual([[1, GAVE_WAY]]);
   });
 
   test("give way to others of their own trust domain, and to nobody else for these", async () => {
@@ -125,7 +140,7 @@ describe("answers under way", () => {
     const next = asked.ask(nodeOf(account));
     await pass(PLACE_MS);
     expect([...asked.underWay.keys()]).toEqual([other, next]);
-    expect([...asked.outcomes]).toEqual([[own, "reset"]]);
+    expect([...asked.outcomes]).toEqual([[own, GAVE_WAY]]);
   });
 });
 
@@ -145,10 +160,45 @@ describe("an answer that waits", () => {
     for (let time = 0; time < 4; time += 1) asked.ask(nodeOf(account));
     await pass(WAIT_MS);
     expect([...asked.outcomes]).toEqual([
-      [1, "reset"],
-      [2, "reset"],
-      [4, "no turn in its time"],
+      [1, GAVE_WAY],
+      [2, GAVE_WAY],
+      [4, "no place in its time"],
     ]);
+  });
+
+  test("leaves as its stream ends, and those behind it keep their order", async () => {
+    const asked = new Asked();
+    for (let number = 1; number <= AT_ONCE; number += 1) asked.ask(nodeOf());
+    const account = new Account(0);
+    const [leaving, next, last] = [account, account, new Account(0)].map((each) =>
+      asked.ask(nodeOf(each)),
+    );
+    asked.reset(leaving ?? 0);
+    await nextRound();
+    expect([...asked.outcomes]).toEqual([[leaving, "its stream ended"]]);
+    asked.take(1);
+    await nextRound();
+    asked.take(2);
+    await nextRound();
+    expect([...asked.underWay.keys()].slice(-2)).toEqual([next, last]);
+  });
+
+  test("leaves nothing behind on its stream, which has many", async () => {
+    const { answers } = new Asked();
+    const stream = { ended: new AbortController().signal, abort: () => {} };
+    await answers.run(nodeOf(), stream, async () => ok(undefined));
+    expect(getEventListeners(stream.ended, "abort")).toEqual([]);
+  });
+
+  test("makes room for another of its trust domain as its stream ends", async () => {
+    const asked = new Asked();
+    const account = new Account(0);
+    for (let time = 0; time <= WAITING_MAX; time += 1) asked.ask(nodeOf(account));
+    asked.reset(WAITING_MAX);
+    await nextRound();
+    asked.ask(nodeOf(account));
+    await nextRound();
+    expect([...asked.outcomes]).toEqual([[WAITING_MAX, "its stream ended"]]);
   });
 
   test("is one of 32 of its trust domain", async () => {

@@ -12,6 +12,7 @@ import {
   encodeRecords,
   encodeRequest,
 } from "../../src/p2p/sync-frames.ts";
+import type { PeerNetworkLog } from "../../src/p2p/log.ts";
 import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import {
   PEERS,
@@ -32,7 +33,11 @@ const start = startsPeers(making());
 const startStill = startsPeers(making({ nowMs: () => nowMs }));
 let movedMs = 0;
 const startMoved = startsPeers(making({ nowMs: () => movedMs }));
-const startImpatient = startsPeers(making({ nowMs: () => nowMs, syncFrameDeadlineMs: 200 }));
+const lines: string[] = [];
+const log: PeerNetworkLog = (_, message, fields) =>
+  lines.push(`${message}, ${fields?.["reason"] ?? ""}`);
+const startLogging = startsPeers(making({ log }));
+const startImpatient = startsPeers(making({ log, nowMs: () => nowMs, syncFrameDeadlineMs: 200 }));
 const rogueNode = startsRogues();
 const rawPeer = startsRawPeers();
 
@@ -79,6 +84,26 @@ async function answersTo(connection: Connection, frame: Uint8Array): Promise<num
       return answers;
     }
   }
+}
+
+/** A member that takes a quarter of the largest answer, has room for another one, and reads no more. */
+async function halfTaken(ours: RunningPeer): Promise<{ connection: Connection; slow: Stream }> {
+  lines.length = 0;
+  ours.peer.book.records = async () => LARGEST;
+  const peer = await rawPeer(WINDOW_BYTES);
+  ours.network.admit(PEERS, [peer.node]);
+  const connection = await peer.dial([addressOf(ours)]);
+  const slow = await connection.newStream(SYNC_PROTOCOL);
+  const { isOver } = readsOnly(slow, WINDOW_BYTES + 1);
+  await lpStream(slow).write(fetchOf(names(1)));
+  await eventually(() => isOver() || slow.status !== "open", LIMIT_MS);
+  return { connection, slow };
+}
+
+async function largestAnswer(connection: Connection): Promise<void> {
+  const asking = lpStream(await connection.newStream(SYNC_PROTOCOL));
+  await asking.write(fetchOf(names(1)));
+  expect((await asking.read()).byteLength).toBeGreaterThan(1_000_000);
 }
 
 describe("a member that asks", () => {
@@ -165,19 +190,26 @@ describe("a member that asks", () => {
   });
 
   test("on another stream gets its answer when the last one was taken, or its stream is reset", async () => {
-    const ours = await start();
-    ours.peer.book.records = async () => LARGEST;
-    const peer = await rawPeer(WINDOW_BYTES);
-    ours.network.admit(PEERS, [peer.node]);
-    const connection = await peer.dial([addressOf(ours)]);
-    const slow = await connection.newStream(SYNC_PROTOCOL);
-    const { isOver } = readsOnly(slow, WINDOW_BYTES + 1); // It gives a second window, and no third.
-    await lpStream(slow).write(fetchOf(names(1)));
-    await eventually(isOver, LIMIT_MS);
-    const other = lpStream(await connection.newStream(SYNC_PROTOCOL));
-    await other.write(fetchOf(names(1)));
-    expect((await other.read()).byteLength).toBeGreaterThan(1_000_000);
+    const { connection, slow } = await halfTaken(await startLogging());
+    await largestAnswer(connection);
     expect(slow.status).toBe("reset");
+    expect(lines).toContain("sync: round failed, SyncStreamFailure: slow, and others wait");
+  });
+
+  test("gets the next answer at once when it ended the stream of the last one half way", async () => {
+    const { connection, slow } = await halfTaken(await startLogging());
+    slow.abort(new Error("had enough"));
+    await largestAnswer(connection);
+    const ended = "sync: round failed, SyncStreamFailure: The stream has been reset";
+    expect(lines).toContain(ended); // Otherwise it had its place until it was slow.
+  });
+
+  test("and takes only half loses its stream at the deadline, also when nobody waits", async () => {
+    const { connection, slow } = await halfTaken(await startImpatient());
+    expect(await endOf(slow)).toBe("reset");
+    const late = "sync: round failed, SyncStreamFailure: The operation was aborted due to timeout";
+    expect(lines).toContain(late);
+    expect(connection.status).toBe("open");
   });
 
   test("as 31 trust domains that read nothing leaves the others their answers", async () => {

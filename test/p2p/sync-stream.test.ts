@@ -48,38 +48,34 @@ const takers = [
   ["half", WINDOW_BYTES + 1, 2.1 * WINDOW_BYTES],
 ] as const;
 
-describe("a frame that goes out, and of which the other side takes", () => {
-  const endings: readonly [string, string, number, (pair: Pair) => void][] = [
-    ["we end the stream", "for a reason", LIMIT_MS, ({ ours }) => ours.abort("for a reason")],
-    [
-      "the other side resets it",
-      "The stream has been reset",
-      LIMIT_MS,
-      ({ theirs }) => theirs.abort(new Error("had enough")),
-    ],
-    ["the connection ends", "the stream ended", LIMIT_MS, ({ proxy }) => proxy.stop()],
-    ["we stop", "stopping", LIMIT_MS, ({ stopping }) => stopping.abort(new Error("stopping"))],
-    ["its time is over", "The operation was aborted due to timeout", 500, () => {}],
-  ];
-  const cases = takers.flatMap(([amount, ...taken]) =>
-    endings.map(([what, ...ending]) => [amount, what, ...ending, ...taken] as const),
-  );
+const endings: readonly [string, string, number, (pair: Pair) => void][] = [
+  ["we end the stream", "for a reason", LIMIT_MS, ({ ours }) => ours.abort("for a reason")],
+  [
+    "the other side resets it",
+    "The stream has been reset",
+    LIMIT_MS,
+    ({ theirs }) => theirs.abort(new Error("had enough")),
+  ],
+  ["the connection ends", "the stream ended", LIMIT_MS, ({ proxy }) => proxy.stop()],
+  ["we stop", "stopping", LIMIT_MS, ({ stopping }) => stopping.abort(new Error("stopping"))],
+  ["its time is over", "The operation was aborted due to timeout", 500, () => {}],
+];
 
-  test.each(cases)(
-    "%s, fails once %s, and says why: %s",
-    async (_, __, reason, deadlineMs, happens, bytes, unsent) => {
-      const both = await pair(deadlineMs);
-      readsOnly(both.theirs, bytes);
-      const failed = both.ours.send(FRAME).catch((error: unknown) => error);
-      await eventually(() => both.stream.writeBufferLength <= unsent, LIMIT_MS);
-      happens(both);
-      const failure = await failed;
-      expect(failure).toBeInstanceOf(SyncStreamFailure);
-      expect(failure).toHaveProperty("message", reason);
-    },
-  );
+describe.each(takers)("a frame of which the other side takes %s", (_, bytes, unsent) => {
+  test.each(endings)("fails once %s, and says why: %s", async (__, reason, deadlineMs, happens) => {
+    const both = await pair(deadlineMs);
+    readsOnly(both.theirs, bytes);
+    const failed = both.ours.send(FRAME).catch((error: unknown) => error);
+    await eventually(() => both.stream.writeBufferLength <= unsent, LIMIT_MS);
+    happens(both);
+    const failure = await failed;
+    expect(failure).toBeInstanceOf(SyncStreamFailure);
+    expect(failure).toHaveProperty("message", reason);
+  });
+});
 
-  test("half, shows by a signal that the stream has ended, whoever ended it", async () => {
+describe("a stream of sync", () => {
+  test("that ended says so by a signal, whoever ended it", async () => {
     const [one, other] = [await pair(LIMIT_MS), await pair(LIMIT_MS)];
     expect(one.ours.ended.aborted).toBe(false);
     one.ours.abort("for a reason");

@@ -159,7 +159,7 @@ const FREE: Parameters<typeof answerPeer>[2] = {
   mayAsk: () => true,
   mayLookUp: () => true,
   maySend: () => true,
-  inTurn: async (answer) => await answer(),
+  withPlace: async (answer) => await answer(),
 };
 
 const either = (random: Random): Uint8Array => random.pick([compare, fetch])(random);

@@ -64,7 +64,7 @@ export const ForgetRequest = z.strictObject({ trust_domain: TrustDomainName });
 
 export const ForgetReply = z.object({
   trust_domain: TrustDomainName,
-  /** False when SPIRE held no row. */
-  row_deleted: z.boolean(),
+  /** `missing`: SPIRE held none. `unmanaged`: policy leaves it to others, so it stays as it is. */
+  row: z.enum(["deleted", "missing", "unmanaged"]),
 });
 export type ForgetReply = z.infer<typeof ForgetReply>;

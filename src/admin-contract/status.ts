@@ -48,8 +48,8 @@ export const TrustDomainStatus = z.object({
   record_id: Sha256Hex.nullable(),
   freshness: z.enum(["fresh", "stale", "frozen", "never"]),
   last_heard_at: Timestamp.nullable(),
-  /** Read back from SPIRE Server, never assumed. */
-  spire_row: z.enum(["equal", "different", "missing", "tombstone", "unmanaged"]),
+  /** Read back from SPIRE Server, never assumed. `unknown`: its rows cannot be read. */
+  spire_row: z.enum(["equal", "different", "missing", "unknown", "tombstone", "unmanaged"]),
   applied_at: Timestamp.nullable(),
   /** Which of our records this partner says that it holds. */
   they_hold_ours: z.object({

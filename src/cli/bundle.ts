@@ -2,7 +2,7 @@
 import type { BundleEntry, BundleFormat, PinReply } from "../admin-contract/bundle.ts";
 import { callAdmin } from "../admin-contract/client.ts";
 import { Fault } from "../fault.ts";
-import { groupFingerprint, readFingerprint } from "./fingerprint.ts";
+import { groupFingerprint } from "./fingerprint.ts";
 import { printResult, withProgress } from "./output.ts";
 import { printableLines } from "../printable.ts";
 import { versionOf } from "./status.ts";
@@ -39,9 +39,9 @@ export async function showBundle(
 export async function pinBundle(
   { socketPath, format }: Session,
   trustDomain: string,
-  typed: string,
+  fingerprint: string,
 ): Promise<number> {
-  const request = { trust_domain: trustDomain, fingerprint: readFingerprint(typed) };
+  const request = { trust_domain: trustDomain, fingerprint };
   const work = callAdmin(socketPath, "pin", request);
   printResult(format, await withProgress(`pinning ${trustDomain}`, work), renderPin);
   return DONE;

@@ -6,6 +6,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import type { BundleFormat } from "../admin-contract/bundle.ts";
 import { VERSION } from "../admin-contract/version.ts";
 import { Fault } from "../fault.ts";
+import { readFingerprint } from "./fingerprint.ts";
 import { spellOptions } from "./option-spelling.ts";
 import { type OutputFormat, reportFault } from "./output.ts";
 import type { RunOptions } from "./run.ts";
@@ -111,7 +112,11 @@ function addDaemonCommands(program: Command, outcome: { exitCode: number }): voi
   })
     .description("take in a partner's record")
     .argument("<file...>", "files made by export; - is stdin", readPath)
-    .option("--fingerprint <id>", "approve the trust domain with exactly this record")
+    .option(
+      "--fingerprint <id>",
+      "approve the trust domain with exactly this record",
+      readFingerprint,
+    )
     .option("--peer <address>", "also dial this multiaddr; may be repeated", append, [])
     .option("--replace", "take over a row or relationship that SPIRE Server has already");
 
@@ -119,7 +124,7 @@ function addDaemonCommands(program: Command, outcome: { exitCode: number }): voi
     const { forget } = await import("./exchange.ts");
     return await forget(session, trustDomain);
   })
-    .description("undo an import and delete the row in SPIRE Server")
+    .description("undo an import and delete the row in SPIRE Server, unless it is unmanaged")
     .argument("<trust-domain>");
 
   talking(program.command("watch"), outcome, async (session) => {
@@ -159,7 +164,7 @@ function addBundleCommands(bundle: Command, outcome: { exitCode: number }): void
   })
     .description("take exactly one record as the new start")
     .argument("<trust-domain>")
-    .requiredOption("--fingerprint <id>", "the record that becomes the new start");
+    .requiredOption("--fingerprint <id>", "the record that becomes the new start", readFingerprint);
 }
 
 /** Makes `command` one that talks to the daemon: its options, and its way there. */

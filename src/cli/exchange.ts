@@ -2,7 +2,7 @@
 import { callAdmin } from "../admin-contract/client.ts";
 import type { ForgetReply, ImportOutcome } from "../admin-contract/exchange.ts";
 import { FAULTS, Fault } from "../fault.ts";
-import { groupFingerprint, readFingerprint } from "./fingerprint.ts";
+import { groupFingerprint } from "./fingerprint.ts";
 import { note, printError, printResult, withProgress } from "./output.ts";
 import { readRecordFile, readStdin, writeExport } from "./record-file.ts";
 import type { Session } from "./session.ts";
@@ -40,13 +40,14 @@ export async function exportRecord(
     [
       `${result.file} holds the record of ${result.trust_domain}.`,
       "Next: send it to a partner, and tell them the fingerprint another way; they run",
-      "  spire-mesh import FILE -fingerprint F",
+      `  spire-mesh import FILE -fingerprint "${groupFingerprint(result.record_id)}"`,
     ].join("\n"),
   );
   return DONE;
 }
 
 export interface ImportOptions {
+  /** A record id. */
   readonly fingerprint: string | undefined;
   readonly peers: readonly string[];
   readonly replace: boolean;
@@ -71,16 +72,14 @@ export async function importRecords(
       advice: "Name `-` once, and files for the others.",
     });
   }
-  const fingerprint =
-    options.fingerprint === undefined ? {} : { fingerprint: readFingerprint(options.fingerprint) };
   const contents = await Promise.all(
     files.map(async (file) => await (file === STREAM ? readStdin() : readRecordFile(file))),
   );
   const outcomes: ImportOutcome[] = [];
   for (const [index, file] of files.entries()) {
     const content = contents[index]?.toString("base64") ?? "";
-    const { peers, replace } = options;
-    const request = { file, content, ...fingerprint, peers: [...peers], replace };
+    const { fingerprint, peers, replace } = options;
+    const request = { file, content, fingerprint, peers: [...peers], replace };
     outcomes.push(
       await withProgress(`importing ${file}`, callAdmin(socketPath, "import", request)),
     );
@@ -140,7 +139,11 @@ export async function forget(
   return DONE;
 }
 
-function renderForgotten({ trust_domain, row_deleted }: ForgetReply): string {
-  const row = row_deleted ? "its row in SPIRE Server is deleted" : "SPIRE Server held no row of it";
-  return `${trust_domain} is forgotten; ${row}. Its daemons are no longer let in.`;
+function renderForgotten({ trust_domain, row }: ForgetReply): string {
+  const said = {
+    deleted: "its row in SPIRE Server is deleted",
+    missing: "SPIRE Server held no row of it",
+    unmanaged: `a row in SPIRE Server is unmanaged and stays, until \`spire-server bundle delete -id spiffe://${trust_domain}\` deletes it`,
+  } as const;
+  return `${trust_domain} is forgotten; ${said[row]}. Its daemons are no longer let in.`;
 }

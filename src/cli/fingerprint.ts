@@ -9,13 +9,18 @@ export function groupFingerprint(recordId: string): string {
   return (recordId.match(GROUP) ?? []).join(" ");
 }
 
-/** 64 hex digits; spaces, dashes and capitals do not matter. Throws `USAGE` for anything else. */
+/**
+ * 64 hex digits; spaces, dashes and capitals do not matter. Throws `USAGE` for anything else, as for
+ * the first group alone: a shell takes a fingerprint without quotes apart.
+ */
 export function readFingerprint(typed: string): string {
   const digits = typed.replace(/[\s\p{Pd}]/gu, "").toLowerCase();
   if (/^[0-9a-f]{64}$/.test(digits)) return digits;
   const problem = /^[0-9a-f]*$/.test(digits)
     ? `has ${digits.length} digits instead of ${DIGITS}`
     : "is not made of hex digits alone";
-  const advice = "Ask the publisher to read it out from `spire-mesh export` again.";
+  const advice = /^[0-9a-f]{4}$/.test(digits)
+    ? 'Put the whole fingerprint in quotes: -fingerprint "1a2b 3c4d …".'
+    : "Ask the publisher to read it out from `spire-mesh export` again.";
   throw new Fault("USAGE", `The fingerprint ${problem}.`, { advice });
 }

@@ -10,6 +10,7 @@ import {
 import type { Answer } from "../core/mesh/effect.ts";
 import type { Input, Ticket } from "../core/mesh/input.ts";
 import type { MeshState } from "../core/mesh/mesh-state.ts";
+import { NO_ROW } from "../core/mesh/rows.ts";
 import { desiredRow } from "../core/policy/row.ts";
 import { readRecord } from "../core/record/verify.ts";
 import type { Proofs } from "../core/record/proofs.ts";
@@ -26,6 +27,9 @@ import { writeBundleDocument, writeBundlePem } from "../x509/bundle-document.ts"
 import { REFUSAL_ADVICE } from "./refusal-advice.ts";
 import { bundleEntry, healthOf, peerList, statusOf } from "./status.ts";
 
+/** What is asked of SPIRE before anything new is approved. */
+type Reads = Pick<SpireServer, "listFederationRelationships" | "readFederatedBundle">;
+
 const PEER_ADVICE = {
   advice: "`spire-mesh status` at the partner shows its addresses, each with /p2p/ and its peer id",
 } as const;
@@ -34,9 +38,9 @@ const ORDER_DEADLINE_MS = 15_000;
 
 export interface OperationsPorts {
   readonly state: MeshState;
-  readonly loop: MeshLoop;
-  readonly network: PeerNetwork;
-  readonly spire: SpireServer;
+  readonly loop: Pick<MeshLoop, "ask">;
+  readonly network: Pick<PeerNetwork, "peerId" | "addresses" | "connections">;
+  readonly spire: Reads;
   /** Resolves when SPIRE's rows were read after the call, or could not be, and the loop was told. */
   readonly readRows: () => Promise<void>;
   readonly proofs: Proofs;
@@ -71,11 +75,13 @@ export function createOperations(ports: OperationsPorts): Operations {
     export: async () => await exportOwn(ports),
     import: async (order) => await importFile(ports, order),
     forget: async (trustDomain) => {
-      const { partners } = state;
-      const seen = partners.get(trustDomain)?.row.seen;
+      const { partners, self } = state;
+      const isMissing = partners.get(trustDomain)?.row.seen === NO_ROW;
       const answer = await ask(ports, (ticket) => ({ kind: "forget-asked", trustDomain, ticket }));
       expectDone(answer);
-      return { trust_domain: trustDomain, row_deleted: seen !== undefined && seen !== "none" };
+      const isUnmanaged = self.unmanaged.has(trustDomain);
+      const row = isUnmanaged ? "unmanaged" : isMissing ? "missing" : "deleted";
+      return { trust_domain: trustDomain, row };
     },
     pin: async (trustDomain, fingerprint) => await pinRecord(ports, trustDomain, fingerprint),
     watch: ports.watch,
@@ -84,6 +90,13 @@ export function createOperations(ports: OperationsPorts): Operations {
 
 async function exportOwn(ports: OperationsPorts): Promise<ExportedFile> {
   const { state, network, privateDirectories } = ports;
+  if (
+    state.own.slot === undefined &&
+    state.own.read === undefined &&
+    state.spireAway !== undefined
+  ) {
+    throw new Fault("SPIRE_UNREACHABLE", state.spireAway); // Not to be waited for: somebody must act.
+  }
   const answer = await ask(ports, (ticket) => ({ kind: "export-asked", ticket }));
   if (answer.kind !== "exported") throw unexpected(answer);
   const held = state.own.slot?.held.record;
@@ -145,7 +158,7 @@ interface SpireHolds {
 const NOTHING: SpireHolds = { row: undefined, hasRelationship: false };
 
 /** Whose the row is must be known before it is written: without SPIRE nothing new is approved. */
-async function whatSpireHolds(spire: SpireServer, trustDomain: TrustDomain): Promise<SpireHolds> {
+async function whatSpireHolds(spire: Reads, trustDomain: TrustDomain): Promise<SpireHolds> {
   const relationships = await spire.listFederationRelationships();
   return {
     row: await spire.readFederatedBundle(trustDomain),

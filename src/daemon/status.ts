@@ -174,7 +174,7 @@ function freshness(lastHeardAtMs: number | undefined, nowMs: number): "fresh" | 
 }
 
 /**
- * As SPIRE's row was last read back against what it shall be; `missing` before the first read and
+ * As SPIRE's row was last read back against what it shall be; `unknown` before the first read and
  * while rows cannot be read, `different` while one is written, as `equal` is never assumed.
  */
 function spireRow(
@@ -183,7 +183,8 @@ function spireRow(
   nowMs: number,
 ): TrustDomainStatus["spire_row"] {
   if (state.self.unmanaged.has(pin.trustDomain)) return "unmanaged";
-  if (row.seen === undefined || row.seen === NO_ROW || state.rowsUnread) return "missing";
+  if (row.seen === undefined || state.rowsUnread) return "unknown";
+  if (row.seen === NO_ROW) return "missing";
   if (row.writing) return "different";
   const desired = desiredRow(slot.held, Math.floor(nowMs / 1_000));
   return desired !== undefined && rowDigest(desired) === row.seen ? "equal" : "different";

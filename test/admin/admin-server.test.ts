@@ -289,7 +289,7 @@ describe("a call", () => {
       sequence_number: "18446744073709551615",
     });
     const forgotten = await callAdmin(socketPath, "forget", { trust_domain: "delta.test" });
-    expect(forgotten).toEqual({ trust_domain: "delta.test", row_deleted: true });
+    expect(forgotten).toEqual({ trust_domain: "delta.test", row: "deleted" });
     expect(await codeOf(callAdmin(socketPath, "forget", { trust_domain: "delta.test" }))).toBe(
       "NOT_FOUND",
     );

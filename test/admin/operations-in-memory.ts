@@ -218,7 +218,10 @@ export class OperationsInMemory implements Operations {
 
   async forget(trustDomain: TrustDomain): Promise<ForgetReply> {
     if (!this.partners.delete(trustDomain)) throw notFound(trustDomain);
-    return { trust_domain: trustDomain, row_deleted: true };
+    return {
+      trust_domain: trustDomain,
+      row: trustDomain === "elsewhere.test" ? "unmanaged" : "deleted",
+    };
   }
 
   async pin(trustDomain: TrustDomain, recordId: string): Promise<PinReply> {

@@ -147,6 +147,17 @@ describe("wrong usage", () => {
     expect(ended.stderr.trimEnd().split("\n").at(-1)).toMatch(/^USAGE: .+\. Next: .+\.$/);
   });
 
+  const groups = Array.from<string>({ length: 16 }).fill("1a2b");
+  test.each([
+    [["import", "x", "-fingerprint", ...groups]],
+    [["import", "-fingerprint", ...groups, "x"]],
+    [["bundle", "pin", "bravo.test", "-fingerprint", ...groups]],
+  ])("%j, which the shell took apart, asks for quotes", async (args) => {
+    const { exitCode, stderr } = await spireMesh(args);
+    expect(exitCode).toBe(64);
+    expect(stderr).toMatch(/^USAGE: .+\. Next: Put the whole fingerprint in quotes: .+\.$/m);
+  });
+
   test("is said as JSON too, when JSON was asked for", async () => {
     const { exitCode, stdout } = await spireMesh(["stat", "-output", "json"]);
     expect(exitCode).toBe(64);

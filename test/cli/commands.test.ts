@@ -226,6 +226,8 @@ describe("export", () => {
     });
     const grouped = /(?:[0-9a-f]{4} ){15}[0-9a-f]{4}/.exec(ended.stderr)?.[0] ?? "";
     expect(grouped.replaceAll(" ", "")).toBe(recordId);
+    const { stdout } = await run("export", "-o", path);
+    expect(stdout).toContain(`spire-mesh import FILE -fingerprint "${grouped}"`);
   });
 
   test("replaces an earlier export whole", async () => {
@@ -453,6 +455,16 @@ describe("forget, bundle and peer", () => {
     const { ended, json } = await runJson("forget", "bravo.test");
     expect(ended.exitCode).toBe(1);
     expect(ErrorReply.parse(json).error.code).toBe("NOT_FOUND");
+  });
+
+  test("forget says that an unmanaged row stays, and how to delete it", async () => {
+    operations.partners.set("elsewhere.test", partner("elsewhere.test"));
+    const { stdout } = await run("forget", "elsewhere.test");
+    expect(stdout).toContain("is unmanaged and stays");
+    expect(stdout).toContain("`spire-server bundle delete -id spiffe://elsewhere.test`");
+    expect((await run("forget", "bravo.test")).stdout).toContain(
+      "its row in SPIRE Server is deleted",
+    );
   });
 
   test("bundle list and show print what is in effect", async () => {

@@ -44,4 +44,9 @@ describe("a fingerprint", () => {
   ])("is not %j", (typed) => {
     expect(() => readFingerprint(typed)).toThrow(expect.objectContaining({ code: "USAGE" }));
   });
+
+  test.each(["1a2b", "1A2B"])("whose groups the shell took apart, %j, wants quotes", (typed) => {
+    const advice = expect.stringContaining("quotes");
+    expect(() => readFingerprint(typed)).toThrow(expect.objectContaining({ advice }));
+  });
 });

@@ -34,11 +34,17 @@ async function ready(): Promise<TestDaemon> {
   return daemon;
 }
 
+async function diskWithAlpha(): Promise<TestDisk> {
+  const disk = new TestDisk();
+  (await TestDaemon.start(bravo, { disk })).import(alpha.genesis);
+  return disk;
+}
+
 describe("rows that cannot be listed", () => {
   test("are not shown as equal, and the daemon is not healthy until they are read", async () => {
     const daemon = await ready();
     daemon.send({ kind: "rows-unread", reason: "permission denied" });
-    expect(rowOf(daemon)).toBe("missing");
+    expect(rowOf(daemon)).toBe("unknown");
     expect(statusNow(daemon)).toMatchObject({
       state: "degraded",
       findings: [{ code: "ROWS_UNREAD", severity: "warning", trust_domain: null }],
@@ -52,11 +58,18 @@ describe("rows that cannot be listed", () => {
   test("are not shown as equal while SPIRE is away, nor after it, until they are read", async () => {
     const daemon = await ready();
     daemon.send({ kind: "spire-away", reason: "connection refused" });
-    expect(rowOf(daemon)).toBe("missing");
+    expect(rowOf(daemon)).toBe("unknown");
     daemon.send({ kind: "spire-back" });
-    expect(rowOf(daemon)).toBe("missing");
+    expect(rowOf(daemon)).toBe("unknown");
     daemon.readRows(bundleOf(alpha.genesis.state));
     expect(rowOf(daemon)).toBe("equal");
+  });
+
+  test("are unknown until they were read, and missing only when SPIRE lists none", async () => {
+    const daemon = await TestDaemon.start(bravo, { disk: await diskWithAlpha() });
+    expect(rowOf(daemon)).toBe("unknown");
+    daemon.readRows();
+    expect(rowOf(daemon)).toBe("missing");
   });
 
   test("are not shown as equal while one is written", async () => {

@@ -26,7 +26,7 @@ type ImportAsked = Extract<Input, { kind: "import-asked" }>;
 /**
  * A file is verified exactly as from the network; with the record id as fingerprint it approves the
  * domain. A row or FederationRelationship that is already there is somebody's: it is taken over only
- * when the operator said so.
+ * when the operator said so. An unmanaged row is never written, so whose it is does not matter.
  */
 export function onImportAsked(
   state: MeshState,
@@ -90,7 +90,8 @@ export function onImportAsked(
   }
   const verified = verifyRecord(record, undefined, Math.floor(nowMs / 1_000), proofs);
   if (!verified.ok) return refused(verified.reason, record, ticket);
-  const owner = asked.replace ? undefined : rowOwner(asked, verified.value, nowMs);
+  const isTaken = asked.replace || state.self.unmanaged.has(trustDomain);
+  const owner = isTaken ? undefined : rowOwner(asked, verified.value, nowMs);
   if (owner !== undefined) return failed(ticket, "ROW_NOT_OURS", owner);
   const seenRow = asked.row === undefined ? NO_ROW : rowDigest(asked.row);
   return [

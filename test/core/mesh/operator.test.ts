@@ -160,6 +160,12 @@ describe("an import", () => {
     expect(daemon.orders).toMatchObject([{ kind: "set", bundle: row }]);
   });
 
+  test("of an unmanaged domain leaves its row and relationship to whoever keeps them", async () => {
+    const daemon = await fresh({ unmanaged: [trustDomain] });
+    expect(daemon.import(genesis, { row: foreign, hasRelationship: true })).toBe("taken");
+    expect(daemon.orders).toEqual([]);
+  });
+
   test("of an approved domain does what the network does", async () => {
     const daemon = await holding();
     const unsigned = { fingerprint: undefined };

@@ -1,0 +1,100 @@
+/** What an operator is told of an order, by the daemon's core and a SPIRE Server that answers at once. */
+import { describe, expect, test } from "vitest";
+import { createOperations } from "../../src/daemon/operations.ts";
+import type { Operations } from "../../src/admin/operations.ts";
+import { encodeExportFile } from "../../src/core/record/export-file.ts";
+import { x509Proofs } from "../../src/x509/proofs.ts";
+import { bundleOf, makePublisher, untainted } from "../arbitraries/record.ts";
+import { TestDaemon } from "../core/mesh/daemon.ts";
+
+const alpha = makePublisher("alpha.test");
+const bravo = makePublisher("bravo.test");
+const { genesis, newCa, trustDomain } = alpha;
+const row = bundleOf(genesis.state);
+const foreign = { ...row, x509Authorities: [untainted(newCa())] };
+const orderOf = { file: "alpha.record", fingerprint: genesis.idHex, peers: [], replace: false };
+const content = encodeExportFile({ envelope: genesis.envelope, addresses: [] });
+
+/** What operators ask of this daemon. SPIRE holds `foreign` for whoever is new. */
+function operationsOf(daemon: TestDaemon): Operations {
+  return createOperations({
+    state: daemon.state,
+    loop: {
+      ask: async (makeInput) => {
+        daemon.ask(makeInput);
+        while (daemon.orders.length > 0) daemon.endRow();
+        return daemon.answerOf(daemon.lastTicket);
+      },
+    },
+    network: { peerId: "12D3KooWBravo", addresses: () => [], connections: () => [] },
+    spire: {
+      listFederationRelationships: async () => [],
+      readFederatedBundle: async () => foreign,
+    },
+    readRows: async () => {},
+    proofs: x509Proofs,
+    nodeOf: () => undefined,
+    isStopping: () => false,
+    privateDirectories: [],
+    watch: () => () => {},
+    nowMs: () => daemon.nowMs,
+  });
+}
+
+describe("forget says what became of the row", () => {
+  test("that this daemon wrote: deleted", async () => {
+    const daemon = await TestDaemon.start(bravo);
+    daemon.import(genesis);
+    daemon.endRow();
+    expect(await operationsOf(daemon).forget(trustDomain)).toEqual({
+      trust_domain: trustDomain,
+      row: "deleted",
+    });
+  });
+
+  test("that SPIRE Server does not hold: missing", async () => {
+    const daemon = await TestDaemon.start(bravo);
+    daemon.import(genesis);
+    daemon.orders.length = 0;
+    expect(await operationsOf(daemon).forget(trustDomain)).toMatchObject({ row: "missing" });
+  });
+
+  test.each([[[row]], [[]]])("that it leaves alone: unmanaged", async (rows) => {
+    const daemon = await TestDaemon.start(bravo, { unmanaged: [trustDomain] });
+    daemon.import(genesis);
+    daemon.readRows(...rows);
+    expect(await operationsOf(daemon).forget(trustDomain)).toMatchObject({ row: "unmanaged" });
+  });
+});
+
+describe("import of a trust domain whose row SPIRE Server has from somebody else", () => {
+  test("is refused, as the row would be taken over", async () => {
+    const operations = operationsOf(await TestDaemon.start(bravo));
+    await expect(operations.import({ ...orderOf, content })).rejects.toMatchObject({
+      code: "ROW_NOT_OURS",
+    });
+  });
+
+  test("is taken where the row is unmanaged, and the row stays as it is", async () => {
+    const daemon = await TestDaemon.start(bravo, { unmanaged: [trustDomain] });
+    const outcome = await operationsOf(daemon).import({ ...orderOf, content });
+    expect(outcome).toMatchObject({ outcome: "accepted" });
+    expect(daemon.effects.some(({ kind }) => kind === "order-row")).toBe(false);
+  });
+});
+
+describe("export before SPIRE's own bundle was ever read", () => {
+  test("waits for it while SPIRE answers", async () => {
+    const operations = operationsOf(await TestDaemon.start(bravo));
+    await expect(operations.export()).rejects.toMatchObject({ code: "NOT_READY" });
+  });
+
+  test("names SPIRE while it is away, and why", async () => {
+    const daemon = await TestDaemon.start(bravo);
+    daemon.send({ kind: "spire-away", reason: "connect ENOENT" });
+    await expect(operationsOf(daemon).export()).rejects.toMatchObject({
+      code: "SPIRE_UNREACHABLE",
+      message: "connect ENOENT",
+    });
+  });
+});

@@ -80,7 +80,8 @@ export async function spireFault(error: unknown, call: string, socketPath: strin
     case "EPERM":
       return new Fault("SPIRE_UNREACHABLE", `no permission to open ${socketPath}`, {
         ...options,
-        advice: "Run the daemon as SPIRE Server's user or group: its socket has mode 0770.",
+        advice:
+          "Add the daemon's user to the group of SPIRE Server's socket and its directory, and start it again.",
       });
     case "ECONNREFUSED":
       return new Fault("SPIRE_UNREACHABLE", await whyRefused(socketPath), options);

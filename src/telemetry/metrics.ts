@@ -1,7 +1,8 @@
 /**
  * What Prometheus may ask. The number to alert on is `spire_mesh_row_proven_equal_age_seconds`: how
- * long ago a partner's row in SPIRE was last read and found to be what the mesh accepted. It grows
- * whatever is broken: the partner, the mesh, this daemon's reading, SPIRE Server.
+ * long ago a partner's row in SPIRE was last read and found to be what is accepted. It grows when that
+ * cannot be read or written, or somebody else keeps writing it. It stays small while a partner is not
+ * heard: its row is what was accepted last. `spire-mesh status` shows when it was heard.
  *
  * Events are counted when they happen; states are asked for when somebody collects.
  */

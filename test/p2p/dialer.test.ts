@@ -258,6 +258,33 @@ describe("dialer", () => {
     expect(new Set(tried)).toEqual(new Set(known));
   });
 
+  test("hints that lead elsewhere make us dial 600 addresses in the first minute, then six a second", async () => {
+    const peers = new Peers();
+    peers.reaches = true; // Somebody is there and hangs up, which is tried again soonest.
+    peers.hurries = 32;
+    const dialer = peers.dialer();
+    const nodes = Array.from({ length: 16 }, newPeerId);
+    for (const peerId of nodes) peers.wanted.add(peerId.toString());
+    dialer.hint(
+      PEERS,
+      nodes.flatMap((peerId) => [1, 2, 3, 4].map((port) => addressOf(peerId, port))),
+    );
+    for (const peerId of nodes) dialer.admitted(peerId);
+    const dialedIn = async (seconds: number): Promise<number> => {
+      const before = peers.attempts.length;
+      for (let second = 0; second < seconds; second += 1) {
+        peers.hurries += 0.5; // As the account of a trust domain.
+        await vi.advanceTimersByTimeAsync(1_000);
+      }
+      return peers.attempts.slice(before).flatMap(({ addresses }) => addresses).length;
+    };
+    const firstMinute = await dialedIn(60);
+    expect(firstMinute).toBeGreaterThan(64);
+    expect(firstMinute).toBeLessThan(600);
+    expect(await dialedIn(600)).toBeLessThan(600 * 6);
+    dialer.stop();
+  });
+
   test("addresses of the configuration are replaced by new ones", async () => {
     const peers = new Peers();
     const dialer = peers.dialer([addressOf(bravo, 1)]);

@@ -7,7 +7,7 @@ import { rotateAtOnce } from "../rotation.ts";
 import { ownAuthorities, rowAuthorities, untilRowIs } from "../spire-rows.ts";
 import { RotationTable } from "./rotation-table.ts";
 import { heading, paint, say, step } from "./screen.ts";
-import { STATE, type ThreeSites, commandLine, nameOf, runCommand } from "./three-sites.ts";
+import { type ThreeSites, commandLine, nameOf, runCommand } from "./three-sites.ts";
 
 const ROTATIONS = 5;
 export const ROTATIONS_MISSED = 3;
@@ -28,10 +28,10 @@ export async function start({ all }: ThreeSites): Promise<void> {
 }
 
 /** Each exports its record, and the others import it with the fingerprint that they were told. */
-export async function meet({ all }: ThreeSites): Promise<void> {
+export async function meet({ all, state }: ThreeSites): Promise<void> {
   heading("They meet: a file and a fingerprint each");
   for (const from of all) {
-    const file = join(STATE, `${nameOf(from)}.record`);
+    const file = join(state, `${nameOf(from)}.record`);
     const words = ["export", "-o", file];
     say(`$ ${commandLine(from, words)}`);
     const [fingerprint = ""] = FINGERPRINT.exec((await runCommand(from, words)).stderr) ?? [];

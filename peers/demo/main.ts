@@ -11,7 +11,6 @@ import { catchUp, meet, rotate, start } from "./demo.ts";
 import { printInvitation, printSummary } from "./report.ts";
 import { say, step } from "./screen.ts";
 import {
-  STATE,
   type SpireProgram,
   type ThreeSites,
   checkRoom,
@@ -47,12 +46,11 @@ async function runAndEnd(sites: ThreeSites, spire: SpireProgram, keep: boolean):
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => resolve("interrupted"));
   }
+  let isInterrupted = false;
   try {
-    if ((await Promise.race([interrupted, run(sites, spire)])) === "interrupted") {
-      say("\nInterrupted.");
-      return EXIT_INTERRUPTED;
-    }
-    if (keep) {
+    isInterrupted = (await Promise.race([interrupted, run(sites, spire)])) === "interrupted";
+    if (isInterrupted) say("\nInterrupted.");
+    else if (keep) {
       printInvitation(sites, spire);
       const staying = setInterval(() => undefined, HOUR_MS);
       await interrupted;
@@ -64,9 +62,9 @@ async function runAndEnd(sites: ThreeSites, spire: SpireProgram, keep: boolean):
       await Promise.all(sites.all.map(async (site) => await site.stop()));
     });
   }
-  if (keep) say(`Logs and state stay in ${STATE}/.`);
-  else await rm(STATE, { recursive: true });
-  return 0;
+  if (keep && !isInterrupted) say(`Logs and state stay in ${sites.state}/.`);
+  else await rm(sites.state, { recursive: true });
+  return isInterrupted ? EXIT_INTERRUPTED : 0;
 }
 
 async function run(sites: ThreeSites, spire: SpireProgram): Promise<"done"> {

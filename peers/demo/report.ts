@@ -1,12 +1,10 @@
 /** What the demo says at its end: what it measured, and what to try. */
-import { dirname } from "node:path";
 import { ROTATIONS_MISSED } from "./demo.ts";
 import type { RotationTable } from "./rotation-table.ts";
 import { formatMs, heading, say } from "./screen.ts";
 import { type SpireProgram, type ThreeSites, commandLine } from "./three-sites.ts";
 
 const LABEL_WIDTH = 10;
-const PATH_WIDTH = 18;
 
 export interface Measured {
   readonly spire: SpireProgram;
@@ -44,9 +42,10 @@ export function printInvitation({ alpha, bravo, all }: ThreeSites, spire: SpireP
   invite("stop bravo's daemon", `kill ${bravo.daemon?.pid ?? ""}`);
   invite("and start it again", `node bin/spire-mesh.js run -config ${bravo.daemonConfig}`);
   heading("Files");
-  for (const { daemonConfig, directory } of all) {
-    say(`  ${dirname(daemonConfig)}/`.padEnd(PATH_WIDTH) + "server.conf  spire-mesh.yaml");
-    say(`  ${directory}/`.padEnd(PATH_WIDTH) + "spire.sock  admin.sock  spire.log  daemon.log");
+  for (const { directory } of all) {
+    say(
+      `  ${directory}/  {server.conf,spire.sock,spire.log,spire-mesh.yaml,admin.sock,daemon.log}`,
+    );
   }
   say("\nCtrl-C here ends all six processes; what you started yourself, you end yourself.");
 }

@@ -1,17 +1,22 @@
 /**
  * The sites alpha, bravo and charlie with the configurations of peers/, as a person starts them by
- * hand, and their state in `.demo/`. Paths are relative to the top of the checkout, where the demo
- * runs, so that what is shown can be typed.
+ * hand. Their state is in a new directory that is this user's alone: where the umask is 002, others
+ * can change the checkout, and the daemon refuses a `data_dir` below it. The demo runs at the top of
+ * the checkout, so that what is shown can be typed there.
  */
-import { readFile, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { VERSION } from "../../src/admin-contract/version.ts";
 import { type Ended, runToEnd } from "../child.ts";
 import { claimDirectory } from "../claim.ts";
 import { Site, findSpire, isPortFree } from "../site.ts";
 
-export const STATE = ".demo";
+/** mkdtemp adds six characters to the name, and makes it 0700. */
+const STATE_PREFIX = join(tmpdir(), "spire-mesh-demo-");
+/** Where the configurations of peers/ have their state, from the checkout and from themselves. */
+const STATE_BY_HAND = /(?:\.\.\/\.\.\/)?\.demo\//g;
 const LAUNCHER = "bin/spire-mesh.js";
 const NAMES = ["alpha", "bravo", "charlie"] as const;
 /** sockaddr_un holds 108 bytes, the last of them 0. */
@@ -30,6 +35,8 @@ export interface ThreeSites {
   readonly bravo: Site;
   readonly charlie: Site;
   readonly all: readonly Site[];
+  /** Directory of everything that they write. */
+  readonly state: string;
 }
 
 export async function findSpireProgram(): Promise<SpireProgram> {
@@ -49,11 +56,11 @@ export async function checkRoom(): Promise<void> {
       "another demo runs in this checkout. Next: end it, or wait until it has ended.",
     );
   }
-  const socket = resolve(STATE, "charlie", "admin.sock");
+  const socket = join(`${STATE_PREFIX}XXXXXX`, "charlie", "admin.sock");
   if (Buffer.byteLength(socket) > SOCKET_PATH_BYTES_MAX) {
     throw new Error(
       `${socket} is longer than the ${SOCKET_PATH_BYTES_MAX} bytes that a Unix socket's path may ` +
-        "have. Next: move the checkout to a shorter path.",
+        "have. Next: set TMPDIR to a directory with a shorter path.",
     );
   }
   for (const name of NAMES) {
@@ -71,25 +78,32 @@ async function checkPort(file: string, pattern: RegExp): Promise<void> {
   );
 }
 
-/** Makes the sites over whatever an earlier run has left; nothing runs yet. */
+/** Makes the sites anew; nothing runs yet. */
 export async function makeSites(spireServer: string | undefined): Promise<ThreeSites> {
-  await rm(STATE, { recursive: true, force: true });
+  const state = await mkdtemp(STATE_PREFIX);
   const [alpha, bravo, charlie] = await Promise.all([
-    makeSite("alpha", spireServer),
-    makeSite("bravo", spireServer),
-    makeSite("charlie", spireServer),
+    makeSite("alpha", state, spireServer),
+    makeSite("bravo", state, spireServer),
+    makeSite("charlie", state, spireServer),
   ]);
-  return { alpha, bravo, charlie, all: [alpha, bravo, charlie] };
+  return { alpha, bravo, charlie, all: [alpha, bravo, charlie], state };
 }
 
 async function makeSite(
   name: (typeof NAMES)[number],
+  state: string,
   spireServer: string | undefined,
 ): Promise<Site> {
+  const directory = join(state, name);
+  await mkdir(directory, { mode: 0o700 }); // Whatever the umask: it is above data_dir.
+  for (const file of ["server.conf", "spire-mesh.yaml"]) {
+    const text = await readFile(join("peers", name, file), "utf8");
+    await writeFile(join(directory, file), text.replaceAll(STATE_BY_HAND, `${state}/`));
+  }
   return await Site.make({
     trustDomain: `${name}.test`,
-    directory: join(STATE, name),
-    configDirectory: join("peers", name),
+    directory,
+    configDirectory: directory,
     spireServer,
   });
 }

@@ -1,8 +1,20 @@
 /**
  * A checkout of its own for a test: the tree as it is, free ports in the ready configurations of
- * peers/, so that it meets neither a demo that somebody runs nor another test.
+ * peers/, so that it meets neither a demo that somebody runs nor another test. It is as many a
+ * distribution's ordinary user gets it: the umask is 002, so their group may write in it.
  */
-import { cp, mkdtemp, readFile, readdir, readlink, rm, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  cp,
+  mkdtemp,
+  readFile,
+  readdir,
+  readlink,
+  rm,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { realpathSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +23,12 @@ import { freePort } from "../../peers/site.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SITES = ["alpha", "bravo", "charlie"];
+/** Whose checkout it is. Root, who alone can be somebody else, may write everywhere. */
+const SOMEBODY = 65_534;
+export const ORDINARY_USER = process.geteuid?.() === 0 ? { uid: SOMEBODY, gid: SOMEBODY } : {};
+/** A shell's words that start a program with the umask that is usual for whoever has a group alone. */
+export const WITH_UMASK_002 = ["-c", 'umask 002; exec "$0" "$@"'];
+const GROUP_WRITES = 0o775;
 const PORT = /(?<=bind_port = "|\/tcp\/)\d+/;
 
 export async function makeCheckout(): Promise<string> {
@@ -26,6 +44,8 @@ export async function makeCheckout(): Promise<string> {
     await setPort(join(checkout, "peers", site, "server.conf"), await freePort());
     await setPort(join(checkout, "peers", site, "spire-mesh.yaml"), await freePort());
   }
+  await chmod(checkout, GROUP_WRITES);
+  if (ORDINARY_USER.uid !== undefined) await chown(checkout, ORDINARY_USER.uid, ORDINARY_USER.gid);
   return checkout;
 }
 

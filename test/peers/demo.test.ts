@@ -1,34 +1,49 @@
 /** `npm run demo` as a person without a terminal sees it: a child process, its output, its end. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { appendFile, readFile } from "node:fs/promises";
+import { appendFile, chown, mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { runToEnd } from "../../peers/child.ts";
 import { machineEnvironment, machineNode } from "../bin/machine-node.ts";
-import { makeCheckout, portIn, processesIn, removeCheckout } from "./checkout.ts";
+import {
+  ORDINARY_USER,
+  WITH_UMASK_002,
+  makeCheckout,
+  portIn,
+  processesIn,
+  removeCheckout,
+} from "./checkout.ts";
 
 /** Half a minute on a calm machine. */
 const DEMO_MS = 180_000;
 /** How long processes may take to notice that the demo is gone. */
 const GONE_MS = 15_000;
 
+let checkout = "";
+/** TMPDIR of the demo. */
+let temporary = "";
+
 describe("the demo", () => {
-  let checkout = "";
   beforeEach(async () => {
     checkout = await makeCheckout();
+    temporary = await mkdtemp(join(tmpdir(), "demo-"));
+    if (ORDINARY_USER.uid !== undefined) {
+      await chown(temporary, ORDINARY_USER.uid, ORDINARY_USER.gid);
+    }
   });
   afterEach(async () => {
     for (const id of await processesIn(checkout)) process.kill(id, "SIGKILL");
     await removeCheckout(checkout);
+    await rm(temporary, { recursive: true });
   });
 
   test(
     "ends with a summary, with exit code 0, and with nothing left",
     async () => {
-      const demo = startDemo(checkout);
+      const demo = startDemo();
       expect(await demo.ended, demo.output()).toBe(0);
       expect(demo.output()).toMatch(
         /^SPIRE Server: (?:embedded in spire-mesh |.*spire-server )\d/m,
@@ -41,7 +56,7 @@ describe("the demo", () => {
       expect(demo.output()).toMatch(/^catch up +\d.* after 3 missed rotations/m);
       expect(demo.output()).not.toContain("\u001B");
       expect(await processesIn(checkout)).toEqual([]);
-      expect(existsSync(join(checkout, ".demo"))).toBe(false);
+      expect(await readdir(temporary)).toEqual([]);
     },
     DEMO_MS,
   );
@@ -49,7 +64,7 @@ describe("the demo", () => {
   test(
     "with --keep stays to be tried, and ends everything with Ctrl-C",
     async () => {
-      const demo = startDemo(checkout, "--keep");
+      const demo = startDemo("--keep");
       await demo.says("Ctrl-C here ends");
       const [command = ""] = /^ +node bin\/spire-mesh.js status .*$/m.exec(demo.output()) ?? [];
       const status = await runToEnd("bash", ["-c", `cd ${checkout} && ${command}`], {
@@ -68,9 +83,9 @@ describe("the demo", () => {
   test(
     "keeps a second one out, and leaves nothing when it is killed outright",
     async () => {
-      const demo = startDemo(checkout);
+      const demo = startDemo();
       await demo.says("Three trust domains start");
-      const second = startDemo(checkout);
+      const second = startDemo();
       expect(await second.ended).toBe(1);
       expect(second.output()).toContain("DEMO_FAILED: another demo runs in this checkout. Next: ");
       demo.signal("SIGKILL");
@@ -86,13 +101,13 @@ describe("the demo", () => {
       const port = await portIn(join(checkout, "peers/bravo/spire-mesh.yaml"));
       const other = createServer().listen(port, "127.0.0.1");
       await once(other, "listening");
-      const demo = startDemo(checkout);
+      const demo = startDemo();
       expect(await demo.ended).toBe(1);
       other.close();
       expect(demo.output()).toMatch(
         new RegExp(`^DEMO_FAILED: port ${port} .*peers/bravo/spire-mesh.yaml.* Next: `, "m"),
       );
-      expect(existsSync(join(checkout, ".demo"))).toBe(false);
+      expect(await readdir(temporary)).toEqual([]);
     },
     DEMO_MS,
   );
@@ -101,29 +116,31 @@ describe("the demo", () => {
     "shows the end of the log of what failed, and ends the rest",
     async () => {
       await appendFile(join(checkout, "peers/bravo/spire-mesh.yaml"), "no_such_key: 1\n");
-      const demo = startDemo(checkout);
+      const demo = startDemo();
       expect(await demo.ended).toBe(1);
       expect(demo.output()).toContain("DEMO_FAILED: the daemon of bravo.test ended at its start");
-      expect(demo.output()).toContain("The end of .demo/bravo/daemon.log:\nCONFIG_INVALID");
+      const log = join(temporary, (await readdir(temporary))[0] ?? "", "bravo/daemon.log");
+      expect(demo.output()).toContain(`The end of ${log}:\nCONFIG_INVALID`);
       expect(demo.output()).toContain("no_such_key");
       expect(await processesIn(checkout)).toEqual([]);
-      expect(await readFile(join(checkout, ".demo/bravo/daemon.log"), "utf8")).not.toBe("");
+      expect(await readFile(log, "utf8")).not.toBe("");
     },
     DEMO_MS,
   );
 
   test("refuses an option that it does not know", async () => {
-    const demo = startDemo(checkout, "--kep");
+    const demo = startDemo("--kep");
     expect(await demo.ended).toBe(64);
     expect(demo.output()).toContain("Usage: npm run demo");
   });
 });
 
-function startDemo(checkout: string, ...args: readonly string[]) {
-  const words = ["bin/task.js", "peers/demo/main.ts", ...args];
-  const child = spawn(machineNode, words, {
+function startDemo(...args: readonly string[]) {
+  const words = [machineNode, "bin/task.js", "peers/demo/main.ts", ...args];
+  const child = spawn("bash", [...WITH_UMASK_002, ...words], {
+    ...ORDINARY_USER,
     cwd: checkout,
-    env: machineEnvironment,
+    env: { ...machineEnvironment, TMPDIR: temporary },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const chunks: string[] = [];

@@ -28,7 +28,7 @@ import { REFUSAL_ADVICE } from "./refusal-advice.ts";
 import { bundleEntry, healthOf, peerList, statusOf } from "./status.ts";
 
 /** What is asked of SPIRE before anything new is approved. */
-type Reads = Pick<SpireServer, "listFederationRelationships" | "readFederatedBundle">;
+type SpireReads = Pick<SpireServer, "listFederationRelationships" | "readFederatedBundle">;
 
 const PEER_ADVICE = {
   advice: "`spire-mesh status` at the partner shows its addresses, each with /p2p/ and its peer id",
@@ -40,7 +40,7 @@ export interface OperationsPorts {
   readonly state: MeshState;
   readonly loop: Pick<MeshLoop, "ask">;
   readonly network: Pick<PeerNetwork, "peerId" | "addresses" | "connections">;
-  readonly spire: Reads;
+  readonly spire: SpireReads;
   /** Resolves when SPIRE's rows were read after the call, or could not be, and the loop was told. */
   readonly readRows: () => Promise<void>;
   readonly proofs: Proofs;
@@ -158,7 +158,7 @@ interface SpireHolds {
 const NOTHING: SpireHolds = { row: undefined, hasRelationship: false };
 
 /** Whose the row is must be known before it is written: without SPIRE nothing new is approved. */
-async function whatSpireHolds(spire: Reads, trustDomain: TrustDomain): Promise<SpireHolds> {
+async function whatSpireHolds(spire: SpireReads, trustDomain: TrustDomain): Promise<SpireHolds> {
   const relationships = await spire.listFederationRelationships();
   return {
     row: await spire.readFederatedBundle(trustDomain),

@@ -159,7 +159,7 @@ function swappable(path: string, what: string, fact: string, owner: string | und
   const problem = `others can replace ${what}, as ${path} ${fact}`;
   const mend =
     owner === undefined
-      ? `\`chmod +t ${path}\` (for a Kubernetes volume set fsGroup)`
+      ? `\`chmod go-w ${path}\`, or \`chmod +t\` where others must write (for a Kubernetes volume set fsGroup)`
       : `Give ${path} to ${owner}`;
   return new Fault("NOT_ALLOWED", problem, {
     advice: `${mend}, or set \`${what}\` to a path that only the daemon's user and root can change.`,

@@ -10,7 +10,13 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import manifest from "../../package.json" with { type: "json" };
 import { FAULTS } from "../../src/fault.ts";
 import { machineEnvironment } from "../bin/machine-node.ts";
-import { makeCheckout, processesIn, removeCheckout } from "../peers/checkout.ts";
+import {
+  ORDINARY_USER,
+  WITH_UMASK_002,
+  makeCheckout,
+  processesIn,
+  removeCheckout,
+} from "../peers/checkout.ts";
 
 const BY_HAND_MS = 120_000;
 const EXIT_DEFECT = 70; // As in src/main.ts, which is a program and exports nothing.
@@ -33,7 +39,7 @@ describe("README", () => {
   });
 
   test(
-    "does by hand what it says",
+    "does by hand what it says, for an ordinary user whose umask is 002",
     async () => {
       expect(blocks.length).toBeGreaterThan(5);
       const { code, output } = await runScript(checkout, SHELL + blocks.join(""));
@@ -67,7 +73,9 @@ describe("README", () => {
 async function runScript(directory: string, script: string) {
   const file = join(directory, "by-hand.sh");
   await writeFile(file, script);
-  const child = spawn("bash", ["-c", 'exec 2>&1; . "$0"', file], {
+  const args = [...WITH_UMASK_002, "bash", "-c", 'exec 2>&1; . "$0"', file];
+  const child = spawn("bash", args, {
+    ...ORDINARY_USER,
     cwd: directory,
     env: machineEnvironment,
     stdio: ["ignore", "pipe", "ignore"],

@@ -18,7 +18,7 @@ import type { Connection, PeerId, Stream, Topology } from "@libp2p/interface";
 import { toHex } from "../core/std/bytes.ts";
 import { sha256 } from "../core/std/sha256.ts";
 import { MESSAGES_BYTES_MAX, MESSAGE_FRAME_BYTES, RPC_BYTES_MAX } from "./gossip-options.ts";
-import { LengthPrefixes } from "./length-prefixes.ts";
+import { watchMessages } from "./length-prefixed.ts";
 
 /** The version that was read for this. An update is read again, place by place. */
 export const GOSSIPSUB_VERSION = "17.1.1";
@@ -210,20 +210,18 @@ export class GossipsubInside {
    * into it for ever. Reset, it opens another. And half an RPC it would keep for ever.
    */
   #watchLengths(stream: Stream, from: PeerId): void {
-    const lengths = new LengthPrefixes();
     let late: NodeJS.Timeout | undefined;
     const onLate = (): void => stream.abort(new Error("half an RPC for too long"));
-    stream.addEventListener("message", (event) => {
-      this.#rules.onBytes(from, event.data.byteLength);
-      const { shortest, longest } = lengths.read(event.data.subarray());
-      if (shortest < Infinity || !lengths.isWithin) {
+    watchMessages(stream, ({ bytes, shortest, longest, isWithin }) => {
+      this.#rules.onBytes(from, bytes);
+      if (shortest < Infinity || !isWithin) {
         clearTimeout(late); // Of the RPC before.
         late = undefined;
       }
-      if (lengths.isWithin) late ??= setTimeout(onLate, this.#rpcDeadlineMs).unref();
-      if (shortest >= RPC_BYTES_MIN && longest <= RPC_BYTES_MAX) return;
-      event.stopImmediatePropagation();
-      stream.abort(new Error("an RPC too short to say anything, or too long"));
+      if (isWithin) late ??= setTimeout(onLate, this.#rpcDeadlineMs).unref();
+      const isTaken = shortest >= RPC_BYTES_MIN && longest <= RPC_BYTES_MAX;
+      if (!isTaken) stream.abort(new Error("an RPC too short to say anything, or too long"));
+      return isTaken;
     });
   }
 

@@ -14,7 +14,9 @@ import {
   type MessageStream,
   type PeerId,
   type SecuredConnection,
+  type Stream,
   StreamMessageEvent,
+  type StreamMuxer,
   type StreamMuxerFactory,
 } from "@libp2p/interface";
 import type { Admission, Member } from "./admission.ts";
@@ -28,6 +30,12 @@ import { YamuxFrames } from "./yamux-frames.ts";
  * is cut.
  */
 export const STREAM_WINDOW_BYTES_MAX = 1024 * 1024;
+/**
+ * What a peer may send before a protocol is agreed on, of a connection or of a stream: an honest one
+ * sends 150 bytes, and waits for the answer. Each line gets an answer, 5 µs for three bytes, and no
+ * timer runs between them (measured). Above: cut.
+ */
+const NEGOTIATION_BYTES_MAX = 1024;
 /**
  * What a peer may send before it has proved a key: a handshake takes 278 bytes (measured). Above:
  * cut.
@@ -85,6 +93,7 @@ class Wire {
   readonly #options: WireOptions;
   readonly #turns: Turns;
   readonly #frames = new YamuxFrames();
+  #isAgreed = false;
   #peerId: PeerId | undefined;
   #known: Member | undefined;
   #bytesIn = 0;
@@ -102,6 +111,11 @@ class Wire {
     this.#options = options;
   }
 
+  /** Noise is agreed on, and begins. */
+  beginHandshake(): void {
+    this.#isAgreed = true;
+  }
+
   /** The peer has proved its key. */
   belongsTo(peerId: PeerId, secured: MessageStream): void {
     this.#peerId = peerId;
@@ -115,7 +129,8 @@ class Wire {
     this.#raw.addEventListener("message", (event) => {
       this.#bytesIn += event.data.byteLength;
       if (this.#member !== undefined) return;
-      const allowed = this.#peerId === undefined ? HANDSHAKE_BYTES_MAX : STRANGER_BYTES_MAX;
+      const unproved = this.#isAgreed ? HANDSHAKE_BYTES_MAX : NEGOTIATION_BYTES_MAX;
+      const allowed = this.#peerId === undefined ? unproved : STRANGER_BYTES_MAX;
       if (this.#bytesIn > allowed) this.#cut("more bytes than a stranger needs", event);
     });
     // Each step of the handshake puts back what it did not need, and it comes by once more.
@@ -157,6 +172,29 @@ class Wire {
         turn?.spend(event.data.byteLength, Math.max(frames, 1));
       }
     });
+  }
+
+  /** Of a stream that the peer opens, from its first byte on. */
+  #watchNegotiation(stream: Stream): void {
+    let bytes = 0;
+    stream.addEventListener("message", (event) => {
+      if (stream.protocol !== "") return;
+      bytes += event.data.byteLength;
+      if (bytes > NEGOTIATION_BYTES_MAX) this.#cut("no end of proposing protocols", event);
+    });
+  }
+
+  /** Sees each stream that the peer opens before libp2p does. */
+  watchStreams(muxer: StreamMuxer): void {
+    const listen = muxer.addEventListener.bind(muxer);
+    // It keeps streams until somebody listens, and they would be ours alone: so right before libp2p.
+    muxer.addEventListener = (type: never, ...others: [never]) => {
+      if (type === "stream") {
+        muxer.addEventListener = listen;
+        listen("stream", ({ detail }) => this.#watchNegotiation(detail));
+      }
+      listen(type, ...others);
+    };
   }
 
   /** What a member makes us work, whatever its kind. */
@@ -233,6 +271,7 @@ export class Wires {
       protocol: inner.protocol,
       secureInbound: async (raw, options) => {
         this.#options.onHandshake(raw);
+        this.#wires.get(raw)?.beginHandshake();
         return this.#secured(raw, await inner.secureInbound(raw, options));
       },
       secureOutbound: async (raw, options) =>
@@ -244,14 +283,20 @@ export class Wires {
     return {
       protocol: inner.protocol,
       createStreamMuxer: (decrypted) => {
-        this.#wires.get(decrypted)?.watchFrames(decrypted);
-        return inner.createStreamMuxer(decrypted);
+        const wire = this.#wires.get(decrypted);
+        wire?.watchFrames(decrypted);
+        const muxer = inner.createStreamMuxer(decrypted);
+        wire?.watchStreams(muxer);
+        return muxer;
       },
     };
   }
 
   /** libp2p asks for a multiplexer only after this, also when the handshake itself agreed on one. */
   #secured(raw: MessageStream, secured: SecuredConnection): SecuredConnection {
+    // Else a protocol would be agreed on once more, by whoever has a key.
+    if (secured.streamMuxer === undefined)
+      throw new Error("no multiplexer agreed on in the handshake");
     const wire = this.#wires.get(raw) ?? this.#wireOf(raw);
     wire.belongsTo(secured.remotePeer, secured.connection);
     this.#wires.set(secured.connection, wire);

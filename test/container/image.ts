@@ -104,6 +104,7 @@ async function replayStage(
       case "RUN":
         await run(instruction.getArgumentsContent() ?? "", join(root, workingDirectory));
         break;
+      case "ENV": // Only malloc is told something.
       case "FROM": // Left out on purpose; the others say how the image is run.
       case "ARG":
       case "CMD":

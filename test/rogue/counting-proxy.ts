@@ -12,6 +12,8 @@ export interface CountingProxy {
   readonly worst: number;
   /** The daemon closed the connection. */
   readonly closed: boolean;
+  /** Reads no more of what the daemon sends. */
+  stopReading(): void;
   stop(): void;
 }
 
@@ -19,9 +21,11 @@ export async function startCountingProxy(behind: string): Promise<CountingProxy>
   const [, port = "", id = ""] = /\/tcp\/(\d+)\/p2p\/(.*)$/.exec(behind) ?? [];
   const counts = { bytesIn: 0, bytesOut: 0, worst: 0, closed: false };
   const sockets = new Set<Socket>();
+  const daemons = new Set<Socket>();
   const server = createServer((client) => {
     const daemon = connect(Number(port), "127.0.0.1");
     const both = [client, daemon] as const;
+    daemons.add(daemon);
     for (const socket of both) {
       sockets.add(socket);
       socket.setNoDelay();
@@ -46,6 +50,7 @@ export async function startCountingProxy(behind: string): Promise<CountingProxy>
   const own = typeof bound === "object" ? bound?.port : undefined;
   return Object.assign(counts, {
     address: `/ip4/127.0.0.1/tcp/${own}/p2p/${id}`,
+    stopReading: () => daemons.forEach((daemon) => daemon.pause()),
     stop: () => {
       for (const socket of sockets) socket.destroy();
       server.close();

@@ -213,6 +213,16 @@ export const STRATEGIES = {
     };
   }),
 
+  /** One action: a stream on which protocols are proposed that nobody has, in 2 KiB. */
+  "endless-negotiation": framing(() => {
+    let streamId = 1;
+    return () => {
+      streamId += 2;
+      const lines = Array.from({ length: 512 }, () => multistream("x"));
+      const body = Buffer.concat([multistream("/multistream/1.0.0"), ...lines]);
+      return Buffer.concat([yamuxHeader(YAMUX.data, YAMUX.syn, streamId, body.length), body]);
+    };
+  }),
   /** One action: 512 Noise messages of length 0. */
   "noise-zeros": framing(
     () => () => Buffer.alloc(KIB),

@@ -55,7 +55,7 @@ test("a member that leaves the multiplexer open in the handshake is not let in",
     ],
     streamMuxers: [yamux()],
   });
-  onTestFinished(async () => void (await rogue.stop()));
+  onTestFinished(async () => await rogue.stop());
   await expect(rogue.dial(multiaddr(address))).rejects.toThrow();
   expect(network.connections()).toEqual([]);
 });

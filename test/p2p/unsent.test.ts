@@ -1,0 +1,113 @@
+/**
+ * A member that gives its streams all the room there is, and does not read its connection: what it asks
+ * for then waits below all streams.
+ */
+import type { Connection, Stream } from "@libp2p/interface";
+import { lpStream } from "@libp2p/utils";
+import { afterEach, expect, test, vi } from "vitest";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { encodeRequest } from "../../src/p2p/sync-frames.ts";
+import { INBOUND_SYNC_STREAMS_MAX, SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
+import {
+  PEERS,
+  type RunningPeer,
+  TD,
+  eventually,
+  startsPeers,
+} from "../compliance/peer-network.ts";
+import { startsRogues } from "../rogue/attacks.ts";
+import { type CountingProxy, startCountingProxy } from "../rogue/counting-proxy.ts";
+import type { Rogue } from "../rogue/rogue-node.ts";
+import { YAMUX, yamuxHeader } from "../rogue/yamux-header.ts";
+import { making } from "./libp2p-peers.ts";
+
+const start = startsPeers(making());
+const rogueNode = startsRogues();
+const proxies: CountingProxy[] = [];
+afterEach(() => proxies.splice(0).forEach((proxy) => proxy.stop()));
+
+/** Against hanging, not a figure: a machine may be busy with much else. */
+const LIMIT_MS = 60_000;
+vi.setConfig({ testTimeout: 2 * LIMIT_MS });
+const WINDOW_BYTES = 256 * 1024 * 1024;
+/** 1 MiB, the largest answer. */
+const LARGEST = Array.from({ length: 8 }, () => new Uint8Array(128 * 1024 - 10));
+/** Eight wait for the connection, the ninth is too much; the rest is in the kernel (four, measured). */
+const ANSWERS_MAX = 24;
+const REQUEST = encodeRequest({
+  kind: "fetch",
+  wants: [
+    {
+      trustDomain: TD as TrustDomain,
+      above: { epoch: 0, rev: 0, sequence: 0n },
+      recordId: undefined,
+    },
+  ],
+});
+
+interface Hoarder {
+  readonly proxy: CountingProxy;
+  readonly rogue: Rogue;
+  readonly streams: readonly Stream[];
+}
+
+async function hoarder(ours: RunningPeer): Promise<Hoarder> {
+  const proxy = await startCountingProxy(ours.network.addresses()[0] ?? "");
+  proxies.push(proxy);
+  const rogue = await rogueNode();
+  ours.network.admit("hostile.test", [rogue.node]);
+  const connection = await rogue.dial(proxy.address);
+  const streams: Stream[] = [];
+  while (streams.length < INBOUND_SYNC_STREAMS_MAX) {
+    streams.push(
+      await connection.newStream(SYNC_PROTOCOL, { maxOutboundStreams: INBOUND_SYNC_STREAMS_MAX }),
+    );
+  }
+  proxy.stopReading();
+  for (const stream of streams) giveRoom(rogue, stream, WINDOW_BYTES);
+  return { proxy, rogue, streams };
+}
+
+/** Whatever is written to a stream that gets room goes on to the connection. */
+function giveRoom(rogue: Rogue, { id }: Stream, bytes: number): void {
+  rogue.decrypted().send(yamuxHeader(YAMUX.windowUpdate, 0, Number(id), bytes));
+}
+
+/** Asks on one stream after the other, so often that some are always waiting, until it is cut off. */
+async function hoard({ proxy, rogue, streams }: Hoarder, answers: () => number): Promise<void> {
+  const asking = streams.map((stream) => ({ stream, frames: lpStream(stream) }));
+  let asked = 0;
+  await eventually(() => {
+    for (const { stream, frames } of asking) {
+      if (proxy.closed) return true;
+      giveRoom(rogue, stream, 1);
+      if (asked > answers() + 2 * asking.length) continue;
+      asked += 1;
+      void frames.write(REQUEST).catch(() => {});
+    }
+    return false;
+  }, LIMIT_MS);
+}
+
+async function largestAnswer(connection: Connection): Promise<void> {
+  const asking = lpStream(await connection.newStream(SYNC_PROTOCOL));
+  await asking.write(REQUEST);
+  expect((await asking.read()).byteLength).toBeGreaterThan(1_000_000);
+}
+
+test("a member that gives its streams room and reads nothing is cut off with 8 MiB unsent; others are served", async () => {
+  const ours = await start();
+  let answers = 0;
+  ours.peer.book.records = async () => {
+    answers += 1;
+    return LARGEST;
+  };
+  const honest = await rogueNode();
+  ours.network.admit(PEERS, [honest.node]);
+  const connection = await honest.dial(ours.network.addresses()[0] ?? "");
+  const hostile = await hoarder(ours);
+  await Promise.all([hoard(hostile, () => answers), largestAnswer(connection)]);
+  expect(answers).toBeLessThanOrEqual(ANSWERS_MAX);
+  await eventually(() => ours.network.connections().length === 1, LIMIT_MS);
+  await largestAnswer(connection);
+});

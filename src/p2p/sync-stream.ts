@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import type { Stream, StreamCloseEvent } from "@libp2p/interface";
 import { lpStream } from "@libp2p/utils";
+import { watchMessages } from "./length-prefixed.ts";
 
 export interface SyncStreamOptions {
   /** Largest frame taken. A longer one fails before any of it is read. */
@@ -40,6 +41,11 @@ export class SyncStream {
   constructor(stream: Stream, options: SyncStreamOptions) {
     this.#stream = stream;
     this.#options = options;
+    watchMessages(stream, ({ longest }) => {
+      const isTaken = longest <= options.frameBytesMax;
+      if (!isTaken) stream.abort(new Error("a frame above its limit"));
+      return isTaken;
+    });
     this.#frames = lpStream(stream, {
       maxDataLength: options.frameBytesMax,
       maxBufferSize: options.frameBytesMax * FRAMES_BUFFERED,

@@ -5,7 +5,6 @@
  * the checkout, so that what is shown can be typed there.
  */
 import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { VERSION } from "../../src/admin-contract/version.ts";
@@ -14,7 +13,7 @@ import { claimDirectory } from "../claim.ts";
 import { Site, findSpire, isPortFree } from "../site.ts";
 
 /** mkdtemp adds six characters to the name, and makes it 0700. */
-const STATE_PREFIX = join(tmpdir(), "spire-mesh-demo-");
+const STATE_PREFIX = join(process.env["TMPDIR"] || "/tmp", "spire-mesh-demo-");
 /** Where the configurations of peers/ have their state, from the checkout and from themselves. */
 const STATE_BY_HAND = /(?:\.\.\/\.\.\/)?\.demo\//g;
 const LAUNCHER = "bin/spire-mesh.js";

@@ -272,7 +272,7 @@ export const ROOMS: readonly Room[] = [
     holds: "a mesh on one machine: starts the processes and shows them",
     imports: ["fault", "admin-contract", "peers"],
     packages: ["log-update"],
-    node: ["node:child_process", "node:fs", "node:os", "node:process"],
+    node: ["node:child_process", "node:fs", "node:process"],
   },
   {
     name: "simulations/world",

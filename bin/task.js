@@ -24,7 +24,9 @@ async function run(task, args) {
 }
 
 function install() {
-  process.stderr.write("Installing the dependencies named in package-lock.json (about 20 s) ...\n");
+  process.stderr.write(
+    "Installing the dependencies named in package-lock.json (under a minute) ...\n",
+  );
   const quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
   const { status } = spawnSync("npm", ["ci", ...quiet], {
     cwd: root,

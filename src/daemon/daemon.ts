@@ -244,6 +244,7 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
     nodeOf,
     isStopping,
     privateDirectories: [dataDir, runtime.path],
+    log,
     nowMs,
     watch: (listener) => {
       listeners.add(listener);

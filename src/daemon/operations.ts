@@ -23,6 +23,7 @@ import { readPeerAddress } from "../p2p/address.ts";
 import type { PeerNetwork } from "../ports/peer-network.ts";
 import type { SpireServer } from "../ports/spire-server.ts";
 import type { MeshLoop } from "../runtime/mesh-loop.ts";
+import type { Logger } from "../telemetry/log.ts";
 import { writeBundleDocument, writeBundlePem } from "../x509/bundle-document.ts";
 import { REFUSAL_ADVICE } from "./refusal-advice.ts";
 import { bundleEntry, healthOf, peerList, statusOf } from "./status.ts";
@@ -49,6 +50,7 @@ export interface OperationsPorts {
   /** Absolute: data_dir, runtime_dir. */
   readonly privateDirectories: readonly string[];
   readonly watch: (listener: (event: MeshEvent) => void) => () => void;
+  readonly log: Pick<Logger, "info" | "warn">;
   readonly nowMs: () => number;
 }
 
@@ -73,7 +75,7 @@ export function createOperations(ports: OperationsPorts): Operations {
     },
     peers: () => peerList(state, network, ports.nodeOf),
     export: async () => await exportOwn(ports),
-    import: async (order) => await importFile(ports, order),
+    import: async (order) => await importLogged(ports, order),
     forget: async (trustDomain) => {
       const { partners, self } = state;
       const isMissing = partners.get(trustDomain)?.row.seen === NO_ROW;
@@ -109,6 +111,22 @@ async function exportOwn(ports: OperationsPorts): Promise<ExportedFile> {
     content: encodeExportFile({ envelope: answer.envelope, addresses }),
     privateDirectories,
   };
+}
+
+/** The log says whom an operator trusted, or why not. A forget is told by the core. */
+async function importLogged(ports: OperationsPorts, order: ImportOrder): Promise<ImportOutcome> {
+  const { log } = ports;
+  try {
+    const imported = await importFile(ports, order);
+    const { trust_domain: trust_domain_id, record_id, outcome, code } = imported;
+    const fields = { trust_domain_id, record_id, replace: order.replace };
+    if (outcome === "refused") log.warn({ ...fields, code }, "Import refused");
+    else log.info(fields, `Import ${outcome}`);
+    return imported;
+  } catch (error) {
+    if (error instanceof Fault) log.warn({ file: order.file, code: error.code }, "Import refused");
+    throw error;
+  }
 }
 
 async function importFile(ports: OperationsPorts, order: ImportOrder): Promise<ImportOutcome> {

@@ -16,7 +16,7 @@ const orderOf = { file: "alpha.record", fingerprint: genesis.idHex, peers: [], r
 const content = encodeExportFile({ envelope: genesis.envelope, addresses: [] });
 
 /** What operators ask of this daemon. SPIRE holds `foreign` for whoever is new. */
-function operationsOf(daemon: TestDaemon): Operations {
+function operationsOf(daemon: TestDaemon, lines: unknown[] = []): Operations {
   return createOperations({
     state: daemon.state,
     loop: {
@@ -37,6 +37,10 @@ function operationsOf(daemon: TestDaemon): Operations {
     isStopping: () => false,
     privateDirectories: [],
     watch: () => () => {},
+    log: {
+      info: (fields, message) => lines.push(["info", fields, message]),
+      warn: (fields, message) => lines.push(["warn", fields, message]),
+    },
     nowMs: () => daemon.nowMs,
   });
 }
@@ -80,6 +84,27 @@ describe("import of a trust domain whose row SPIRE Server has from somebody else
     const outcome = await operationsOf(daemon).import({ ...orderOf, content });
     expect(outcome).toMatchObject({ outcome: "accepted" });
     expect(daemon.effects.some(({ kind }) => kind === "order-row")).toBe(false);
+  });
+});
+
+describe("the log says of an import", () => {
+  test("whose record was taken, and whether its row was taken over", async () => {
+    const lines: unknown[] = [];
+    const operations = operationsOf(await TestDaemon.start(bravo), lines);
+    await operations.import({ ...orderOf, content, replace: true });
+    const fields = { trust_domain_id: trustDomain, record_id: genesis.idHex, replace: true };
+    expect(lines).toEqual([["info", fields, "Import accepted"]]);
+  });
+
+  test("why it was refused, be it the record or the row", async () => {
+    const lines: unknown[] = [];
+    const operations = operationsOf(await TestDaemon.start(bravo), lines);
+    await operations.import({ ...orderOf, content, fingerprint: "0".repeat(64) });
+    await operations.import({ ...orderOf, content }).catch(() => {});
+    expect(lines).toMatchObject([
+      ["warn", { record_id: genesis.idHex, code: "FINGERPRINT_MISMATCH" }, "Import refused"],
+      ["warn", { file: "alpha.record", code: "ROW_NOT_OURS" }, "Import refused"],
+    ]);
   });
 });
 

@@ -61,9 +61,9 @@ const ASKING_WORK = 200;
  */
 const PIECE_WORK = 20;
 /**
- * What of ours may wait for one connection: the most of gossip, 4 MiB, an answer of sync, and slack. A
- * peer that grants a large window and reads nothing had 137 MiB wait below all streams (measured).
- * Above: cut.
+ * What of ours may wait for one connection, before Noise and behind it each: the most of gossip,
+ * 4 MiB, an answer of sync, and slack. A peer that grants a large window and reads little had 137 MiB
+ * wait below all streams (measured). Above: cut.
  */
 const CONNECTION_UNSENT_BYTES_MAX = 8 * 1024 * 1024;
 /** Bytes out for each byte in until the peer is known. The handshake itself takes 3.97 (measured). */
@@ -94,6 +94,7 @@ class Wire {
   readonly #turns: Turns;
   readonly #frames = new YamuxFrames();
   #isAgreed = false;
+  #isTold = false;
   #peerId: PeerId | undefined;
   #known: Member | undefined;
   #bytesIn = 0;
@@ -119,7 +120,12 @@ class Wire {
   /** The peer has proved its key. */
   belongsTo(peerId: PeerId, secured: MessageStream): void {
     this.#peerId = peerId;
-    secured.maxWriteBufferLength = CONNECTION_UNSENT_BYTES_MAX;
+    for (const each of [secured, this.#raw]) {
+      each.maxWriteBufferLength = CONNECTION_UNSENT_BYTES_MAX;
+      each.addEventListener("close", ({ error }) => {
+        if (error?.name === "StreamBufferError") this.#tell("more than it reads");
+      });
+    }
     refuseShortMessages(secured, () => this.#cut("a Noise message too short to say anything"));
     this.#raw.addEventListener("message", (event) => this.#charge(1, event));
   }
@@ -230,13 +236,20 @@ class Wire {
   #cut(reason: string, event?: StreamMessageEvent): void {
     event?.stopImmediatePropagation();
     if (this.#raw.status !== "open") return;
+    this.#tell(reason);
+    this.#raw.abort(new Error(reason));
+  }
+
+  /** Once for each connection. */
+  #tell(reason: string): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
     this.#options.onCutOff();
     const level = this.#member === undefined ? "debug" : "warn";
     this.#options.log(level, "peers: cut off", {
       peer_id: this.#peerId?.toString() ?? "unknown",
       reason,
     });
-    this.#raw.abort(new Error(reason));
   }
 }
 

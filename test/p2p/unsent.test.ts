@@ -5,6 +5,7 @@
 import type { Connection, Stream } from "@libp2p/interface";
 import { lpStream } from "@libp2p/utils";
 import { afterEach, expect, test, vi } from "vitest";
+import type { Libp2pNetwork } from "../../src/p2p/libp2p-network.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { encodeRequest } from "../../src/p2p/sync-frames.ts";
 import { INBOUND_SYNC_STREAMS_MAX, SYNC_PROTOCOL } from "../../src/p2p/sync.ts";

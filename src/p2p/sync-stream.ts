@@ -41,9 +41,9 @@ export class SyncStream {
   constructor(stream: Stream, options: SyncStreamOptions) {
     this.#stream = stream;
     this.#options = options;
-    watchMessages(stream, ({ longest }) => {
-      const isTaken = longest <= options.frameBytesMax;
-      if (!isTaken) stream.abort(new Error("a frame above its limit"));
+    watchMessages(stream, ({ shortest, longest }) => {
+      const isTaken = shortest > 0 && longest <= options.frameBytesMax;
+      if (!isTaken) stream.abort(new Error("an empty frame, or one above its limit"));
       return isTaken;
     });
     this.#frames = lpStream(stream, {

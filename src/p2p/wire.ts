@@ -32,10 +32,13 @@ import { YamuxFrames } from "./yamux-frames.ts";
 export const STREAM_WINDOW_BYTES_MAX = 1024 * 1024;
 /**
  * What a peer may send before a protocol is agreed on, of a connection or of a stream: an honest one
- * sends 150 bytes, and waits for the answer. Each line gets an answer, 5 µs for three bytes, and no
- * timer runs between them (measured). Above: cut.
+ * sends 90 bytes, and waits for the answer. Each line gets an answer, 5 µs for three bytes, and no
+ * timer runs between them (measured). On a stream of ping as well, where an honest one sends 32: what
+ * it echoes waits without a bound. Above: cut.
  */
-const NEGOTIATION_BYTES_MAX = 1024;
+const NEGOTIATION_BYTES_MAX = 512;
+/** Those of libp2p's own: identify, to which nothing is sent, and ping. Gossip and sync have budgets. */
+const OWN_PROTOCOLS = "/ipfs/";
 /**
  * What a peer may send before it has proved a key: a handshake takes 278 bytes (measured). Above:
  * cut.
@@ -54,6 +57,8 @@ const STRANGER_FRAMES_ASKING = 10;
  * (measured), and an honest peer has ten in a busy second.
  */
 const ASKING_WORK = 200;
+/** And of its turn: a stream is proposed protocols on, for a millisecond. */
+const ASKING_FRAMES = 10;
 /**
  * The price for a member of a Noise message in which no frame begins and that is not full. An honest
  * peer sends one for each frame above 64 KiB, its last; each is kept on its own until the frame or the
@@ -175,7 +180,7 @@ class Wire {
       } else {
         const isPiece = frames === 0 && event.data.byteLength < NOISE_PAYLOAD_BYTES_MAX;
         this.#charge(frames + asking * ASKING_WORK + (isPiece ? PIECE_WORK : 0), event);
-        turn?.spend(event.data.byteLength, Math.max(frames, 1));
+        turn?.spend(event.data.byteLength, Math.max(frames, 1) + asking * ASKING_FRAMES);
       }
     });
   }
@@ -184,9 +189,11 @@ class Wire {
   #watchNegotiation(stream: Stream): void {
     let bytes = 0;
     stream.addEventListener("message", (event) => {
-      if (stream.protocol !== "") return;
+      const { protocol } = stream;
+      if (protocol !== "" && !protocol.startsWith(OWN_PROTOCOLS)) return;
       bytes += event.data.byteLength;
-      if (bytes > NEGOTIATION_BYTES_MAX) this.#cut("no end of proposing protocols", event);
+      if (bytes > NEGOTIATION_BYTES_MAX)
+        this.#cut("more than it takes to propose a protocol", event);
     });
   }
 

@@ -1,6 +1,7 @@
 /** Before a protocol is agreed on: each line that is proposed gets an answer, of whoever. */
 import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
+import type { Stream } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
 import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
@@ -10,12 +11,14 @@ import { expect, onTestFinished, test } from "vitest";
 import type { Libp2pNetwork } from "../../src/p2p/libp2p-network.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
 import { PEERS, eventually, startsPeers } from "../compliance/peer-network.ts";
-import { beginsAttacks } from "../rogue/attacks.ts";
+import { beginsAttacks, startsRogues } from "../rogue/attacks.ts";
 import { framed } from "../rogue/gossip-rpcs.ts";
+import { GOSSIP_PROTOCOL, openStream } from "../rogue/rogue-node.ts";
 import { making } from "./libp2p-peers.ts";
 
 const start = startsPeers(making());
 const begin = beginsAttacks();
+const rogueNode = startsRogues();
 
 /** Ours, and a key that it admits. */
 async function besideMember() {
@@ -26,13 +29,33 @@ async function besideMember() {
   return { network, seed, address };
 }
 
-test("a member that proposes protocols without end on a stream is cut off within 1 KiB", async () => {
+test("a member that proposes protocols without end on a stream is cut off within 512 bytes", async () => {
   const { network, seed, address } = await besideMember();
   begin("endless-negotiation", { address, seed, count: 1 });
   await eventually(() => (network as Libp2pNetwork).edgeCounts.cutOff === 1);
 });
 
-test("whoever proposes them without end instead of Noise is cut off within 1 KiB", async () => {
+test("a member that has more echoed by ping than a ping is cut off", async () => {
+  const { network, seed, address } = await besideMember();
+  const rogue = await rogueNode({ seed });
+  const stream = await openStream(await rogue.dial(address), "/ipfs/ping/1.0.0");
+  stream.send(Buffer.alloc(1024));
+  await eventually(() => (network as Libp2pNetwork).edgeCounts.cutOff === 1);
+});
+
+test("what a member sends on a stream that we opened for gossip ends the stream", async () => {
+  const { network, seed, address } = await besideMember();
+  const rogue = await rogueNode({ seed });
+  const opened = Promise.withResolvers<Stream>();
+  await rogue.onStream(GOSSIP_PROTOCOL, opened.resolve);
+  await rogue.dial(address);
+  const stream = await opened.promise;
+  stream.send(Uint8Array.of(0));
+  await eventually(() => stream.status !== "open");
+  expect(network.connections()).toHaveLength(1);
+});
+
+test("whoever proposes them without end instead of Noise is cut off within 512 bytes", async () => {
   const { network, address } = await besideMember();
   const socket = connect({ host: "127.0.0.1", port: Number(/tcp\/(\d+)/.exec(address)?.[1]) });
   onTestFinished(() => void socket.destroy());

@@ -18,7 +18,7 @@ import type { Connection, PeerId, Stream, Topology } from "@libp2p/interface";
 import { toHex } from "../core/std/bytes.ts";
 import { sha256 } from "../core/std/sha256.ts";
 import { MESSAGES_BYTES_MAX, MESSAGE_FRAME_BYTES, RPC_BYTES_MAX } from "./gossip-options.ts";
-import { watchMessages } from "./length-prefixed.ts";
+import { watchMessages } from "./length-prefixes.ts";
 
 /** The version that was read for this. An update is read again, place by place. */
 export const GOSSIPSUB_VERSION = "17.1.1";

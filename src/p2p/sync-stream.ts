@@ -5,7 +5,7 @@
 import { once } from "node:events";
 import type { Stream, StreamCloseEvent } from "@libp2p/interface";
 import { lpStream } from "@libp2p/utils";
-import { watchMessages } from "./length-prefixed.ts";
+import { watchMessages } from "./length-prefixes.ts";
 
 export interface SyncStreamOptions {
   /** Largest frame taken. A longer one fails before any of it is read. */

@@ -14,13 +14,13 @@ import {
   type MessageStream,
   type PeerId,
   type SecuredConnection,
-  type Stream,
   StreamMessageEvent,
   type StreamMuxer,
   type StreamMuxerFactory,
 } from "@libp2p/interface";
 import type { Admission, Member } from "./admission.ts";
 import type { PeerNetworkLog } from "./log.ts";
+import { NEGOTIATION_BYTES_MAX, watchNegotiation } from "./negotiation.ts";
 import { NOISE_PAYLOAD_BYTES_MAX, refuseShortMessages } from "./noise-messages.ts";
 import { type Turn, Turns } from "./turn.ts";
 import { YamuxFrames } from "./yamux-frames.ts";
@@ -30,15 +30,6 @@ import { YamuxFrames } from "./yamux-frames.ts";
  * is cut.
  */
 export const STREAM_WINDOW_BYTES_MAX = 1024 * 1024;
-/**
- * What a peer may send before a protocol is agreed on, of a connection or of a stream: an honest one
- * sends 90 bytes, and waits for the answer. Each line gets an answer, 5 µs for three bytes, and no
- * timer runs between them (measured). On a stream of ping as well, where an honest one sends 32: what
- * it echoes waits without a bound. Above: cut.
- */
-const NEGOTIATION_BYTES_MAX = 512;
-/** Those of libp2p's own: identify, to which nothing is sent, and ping. Gossip and sync have budgets. */
-const OWN_PROTOCOLS = "/ipfs/";
 /**
  * What a peer may send before it has proved a key: a handshake takes 278 bytes (measured). Above:
  * cut.
@@ -185,29 +176,10 @@ class Wire {
     });
   }
 
-  /** Of a stream that the peer opens, from its first byte on. */
-  #watchNegotiation(stream: Stream): void {
-    let bytes = 0;
-    stream.addEventListener("message", (event) => {
-      const { protocol } = stream;
-      if (protocol !== "" && !protocol.startsWith(OWN_PROTOCOLS)) return;
-      bytes += event.data.byteLength;
-      if (bytes > NEGOTIATION_BYTES_MAX)
-        this.#cut("more than it takes to propose a protocol", event);
-    });
-  }
-
-  /** Sees each stream that the peer opens before libp2p does. */
   watchStreams(muxer: StreamMuxer): void {
-    const listen = muxer.addEventListener.bind(muxer);
-    // It keeps streams until somebody listens, and they would be ours alone: so right before libp2p.
-    muxer.addEventListener = (type: never, ...others: [never]) => {
-      if (type === "stream") {
-        muxer.addEventListener = listen;
-        listen("stream", ({ detail }) => this.#watchNegotiation(detail));
-      }
-      listen(type, ...others);
-    };
+    watchNegotiation(muxer, (event) => {
+      this.#cut("more than it takes to propose a protocol", event);
+    });
   }
 
   /** What a member makes us work, whatever its kind. */

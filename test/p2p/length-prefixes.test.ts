@@ -3,7 +3,7 @@ import type { Stream } from "@libp2p/interface";
 import { StreamMessageEvent } from "@libp2p/interface";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { watchMessages } from "../../src/p2p/length-prefixed.ts";
+import { watchMessages } from "../../src/p2p/length-prefixes.ts";
 import { framed } from "../rogue/gossip-rpcs.ts";
 
 const PIECE_BYTES_MIN = 1024;

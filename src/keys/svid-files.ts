@@ -32,7 +32,9 @@ export type Warn = (message: string) => void;
 const DIRECTORY = "svids";
 /** statfs(2), TMPFS_MAGIC. */
 const TMPFS = 0x01_02_19_94;
-const FILE_NAME = /^[0-9a-f]{64}\.pem$/;
+/** Of the SHA-256 of the trust domain's name, and of the leaf: enough to tell each from all others. */
+const HASH_DIGITS = 32;
+const FILE_NAME = /^[0-9a-f]{32}-[0-9a-f]{32}\.pem(?:\.new)?$/;
 /** A key and the longest chain in PEM take 45 KiB. What is larger is not read, and said. */
 const FILE_BYTES_MAX = 64 * 1024;
 /** 16 SVIDs are kept, so more files than this are not ours, and not read. */
@@ -41,7 +43,8 @@ const PEM_BLOCK = /-----BEGIN (?<label>[A-Z ]+)-----[A-Za-z0-9+/=\s]+-----END \k
 
 /**
  * Opens the place that the policy names; undefined when SVIDs stay in memory. What another policy
- * left in the other place is removed whatever it holds, as nothing else ever would.
+ * left in the other place is removed whatever it holds, as nothing else ever would. `dataDir` is one
+ * daemon's; `runtimeDir` may be shared, and what the daemon of another trust domain keeps there stays.
  */
 export async function openSvidFiles(
   { policy, runtimeDir, dataDir }: SvidPlaces,
@@ -50,7 +53,8 @@ export async function openSvidFiles(
 ): Promise<SvidFiles | undefined> {
   const parent = { memory: undefined, runtime_dir: runtimeDir, disk: dataDir }[policy];
   for (const other of [runtimeDir, dataDir].filter((each) => each !== parent)) {
-    await new SvidFiles(join(other, DIRECTORY), trustDomain, warn).clear();
+    const files = new SvidFiles(join(other, DIRECTORY), trustDomain, warn);
+    await files.clear(other === dataDir ? "every trust domain" : "own trust domain");
   }
   if (parent === undefined) return undefined;
   try {
@@ -70,22 +74,26 @@ export async function openSvidFiles(
 export class SvidFiles {
   readonly #directory: string;
   readonly #trustDomain: TrustDomain;
+  /** With it the names of the trust domain's files begin. */
+  readonly #prefix: string;
   readonly #warn: Warn;
 
   constructor(directory: string, trustDomain: TrustDomain, warn: Warn) {
     this.#directory = directory;
     this.#trustDomain = trustDomain;
+    this.#prefix = `${shortHash(Buffer.from(trustDomain))}-`;
     this.#warn = warn;
   }
 
-  /** Every SVID that a file holds whole; others are told and left as they are. */
+  /** Every SVID that a file of the trust domain holds whole; others are told and left as they are. */
   async load(): Promise<readonly PublisherSvid[]> {
     const svids: PublisherSvid[] = [];
-    const names = await this.#names();
-    for (const name of names.filter((each) => each.endsWith(UNFINISHED))) {
-      await this.#remove(name); // A crash left it.
-    }
-    for (const name of names.filter((each) => FILE_NAME.test(each)).slice(0, FILES_MAX)) {
+    const names = (await this.#names()).filter((name) => name.startsWith(this.#prefix));
+    const { unfinished = [], whole = [] } = Object.groupBy(names, (name) =>
+      name.endsWith(UNFINISHED) ? "unfinished" : "whole",
+    );
+    for (const name of unfinished) await this.#remove(name); // A crash left it.
+    for (const name of whole.slice(0, FILES_MAX)) {
       const read = await this.#read(join(this.#directory, name));
       if (read.ok) svids.push(read.value);
       else this.#warn(`kept X509-SVID ${name} is not used: ${read.reason}`);
@@ -97,27 +105,31 @@ export class SvidFiles {
    * Removes every file that has a name of ours, unread: a damaged one may still hold a private key.
    * Only where there is a directory and no link; a link in it goes, not what it points to.
    */
-  async clear(): Promise<void> {
+  async clear(whose: "own trust domain" | "every trust domain"): Promise<void> {
     const found = await lstat(this.#directory).catch(() => undefined);
     if (found?.isDirectory() !== true) return;
-    for (const name of await this.#names()) {
-      if (FILE_NAME.test(name) || name.endsWith(UNFINISHED)) await this.#remove(name);
-    }
+    const isDue = (name: string) => whose === "every trust domain" || name.startsWith(this.#prefix);
+    for (const name of (await this.#names()).filter(isDue)) await this.#remove(name);
   }
 
   async keep(svid: PublisherSvid): Promise<void> {
     const key = svid.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
     const chain = svid.chain.map((der) => new X509Certificate(der).toString());
-    const path = join(this.#directory, nameOf(svid));
+    const path = join(this.#directory, this.#nameOf(svid));
     await this.#attempt("be written", writePrivateFile(path, [key, ...chain].join("")));
   }
 
   async forget(svid: PublisherSvid): Promise<void> {
-    await this.#remove(nameOf(svid));
+    await this.#remove(this.#nameOf(svid));
+  }
+
+  #nameOf({ facts: [leaf] }: PublisherSvid): string {
+    return `${this.#prefix}${shortHash(leaf.der)}.pem`;
   }
 
   async #names(): Promise<readonly string[]> {
-    return (await this.#attempt("be listed", readdir(this.#directory))) ?? [];
+    const names = await this.#attempt("be listed", readdir(this.#directory));
+    return (names ?? []).filter((name) => FILE_NAME.test(name));
   }
 
   async #remove(name: string): Promise<void> {
@@ -149,8 +161,8 @@ export class SvidFiles {
   }
 }
 
-function nameOf({ facts: [leaf] }: PublisherSvid): string {
-  return `${sha256Hex(leaf.der)}.pem`;
+function shortHash(bytes: Uint8Array): string {
+  return sha256Hex(bytes).slice(0, HASH_DIGITS);
 }
 
 function derOfPem(pem: string): Uint8Array {

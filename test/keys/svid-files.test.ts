@@ -1,4 +1,4 @@
-import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { createHash, createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { statfsSync } from "node:fs";
 import {
   chmod,
@@ -15,7 +15,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { type NodeKey, openNodeKey } from "../../src/keys/node-key.ts";
@@ -270,8 +270,8 @@ describe("kept SVIDs", () => {
   test("of another policy are removed however many there are, whosever trust domain they name", async () => {
     await publishThenRotate("disk");
     const [file = ""] = await filesOf(dataDir);
-    const names = Array.from({ length: 100 }, (_, index) => index.toString(16).padStart(64, "0"));
-    for (const name of names) await copyFile(file, join(dataDir, "svids", `${name}.pem`));
+    const hashes = Array.from({ length: 100 }, (_, index) => index.toString(16).padStart(32, "0"));
+    for (const each of hashes) await copyFile(file, file.replace(/-[0-9a-f]{32}/, `-${each}`));
     await start("memory", "bravo.test" as TrustDomain);
     expect(await filesOf(dataDir)).toEqual([]);
     expect(warnings).toEqual([]);
@@ -303,12 +303,52 @@ describe("kept SVIDs", () => {
     expect(warnings).toEqual([]);
   });
 
-  test("of another trust domain are not used", async () => {
+  test("of another trust domain are not used, whatever their name says", async () => {
     await publishThenRotate("disk");
-    await start("disk", "bravo.test" as TrustDomain);
-    const files = await filesOf(dataDir);
-    expect(warnings).toEqual(files.map(() => expect.stringContaining("is not used")));
+    const [ours = ""] = await filesOf(dataDir);
+    const bravo = "bravo.test" as TrustDomain;
+    const theirs = join(dataDir, "svids", nameFor(bravo, ours));
+    await rename(ours, theirs);
+    await start("disk", bravo);
+    expect(warnings).toEqual([expect.stringMatching(`${basename(theirs)} is not used`)]);
   });
+
+  test.runIf(isTmpfs(TMPFS)).each<SvidCachePolicy>(["memory", "runtime_dir", "disk"])(
+    "of another trust domain's daemon in a shared runtime_dir are let alone under the policy %s",
+    async (policy) => {
+      const before = await publishThenRotate("runtime_dir");
+      const [file = ""] = await filesOf(runtimeDir);
+      await writeFile(`${file}.new`, "-----BEGIN PRIVATE KEY-----", { mode: 0o600 });
+      const files = await filesOf(runtimeDir);
+      const ofBravo = await mkdtemp(join(tmpdir(), "spire-mesh-data-"));
+      try {
+        const svidCache = { policy, runtimeDir, dataDir: ofBravo };
+        await openPublisher(
+          { trustDomain: "bravo.test" as TrustDomain, nodeKey, svidCache },
+          { mint: spire.mint, warn: (message) => warnings.push(message) },
+        );
+      } finally {
+        await rm(ofBravo, { recursive: true });
+      }
+      expect(await filesOf(runtimeDir)).toEqual(files);
+      expect(await signAfterRestart("runtime_dir", before)).toMatchObject({ kind: "signed" });
+      expect(warnings).toEqual([]);
+    },
+  );
+
+  test.each(["__proto__", "a".repeat(255)])(
+    "of a trust domain with the name %s are files like others",
+    async (name) => {
+      const trustDomain = name as TrustDomain;
+      spire = new RotatingSpire(trustDomain, () => nowS);
+      const keyring = await start("disk", trustDomain);
+      await keyring.mintAhead(nowS * 1_000);
+      expect(await keysIn(dataDir)).toHaveLength(1);
+      await start("memory", trustDomain);
+      expect(await keysIn(dataDir)).toEqual([]);
+      expect(warnings).toEqual([]);
+    },
+  );
 
   test("are passed over when a file is not one of theirs", async () => {
     const before = await publishThenRotate("disk");
@@ -331,6 +371,12 @@ describe("kept SVIDs", () => {
     expect(warnings.length).toBeGreaterThan(0);
   });
 });
+
+/** The file's name, as a daemon of this trust domain would name it. */
+function nameFor(trustDomain: TrustDomain, file: string): string {
+  const hash = createHash("sha256").update(trustDomain).digest("hex").slice(0, 32);
+  return basename(file).replace(/^[0-9a-f]{32}-/, `${hash}-`);
+}
 
 /** Puts another key before the chain. */
 async function swapKey(file: string): Promise<void> {

@@ -382,8 +382,9 @@ const certificatePem = (der: Uint8Array): string =>
 
 const svidFileTarget = fileTarget("svid-file", 2_000, async () => {
   const directory = makeDirectory();
-  const path = join(directory, `${"ab".repeat(32)}.pem`);
   const trustDomain = "alpha.test" as TrustDomain;
+  const hash = sha256Hex(utf8(trustDomain)).slice(0, 32);
+  const path = join(directory, `${hash}-${"ab".repeat(16)}.pem`);
   const { ca, mint } = makePublisher(trustDomain);
   const middle = ca.issueIntermediate();
   const svid = mint(ca);

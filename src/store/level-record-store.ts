@@ -2,7 +2,7 @@
  * The record store on LevelDB, in `data_dir/store`, with its FORMAT file beside it.
  *
  *     accept ─▶ read domain and pin ─▶ one synced batch: domain, pin, step, pruned steps, meta
- *                                             │ failed: open again before the next write
+ *               unless written lately         │ failed: open again before the next write
  *                                             ▼
  *                                       FORMAT follows
  *
@@ -14,6 +14,7 @@
 import assert from "node:assert/strict";
 import { type Version, compareVersions } from "../core/record/state.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
+import { BoundedMap } from "../core/std/bounded-map.ts";
 import { equalBytes } from "../core/std/bytes.ts";
 import { STEP_BYTES_MAX, STEP_RECORDS_MAX } from "../core/std/limits.ts";
 import { SHA256_BYTES } from "../core/std/sha256.ts";
@@ -30,9 +31,9 @@ import { DirectoryLock } from "./directory-lock.ts";
 import { MarkerFollower, readMarker } from "./format-marker.ts";
 import {
   type Database,
+  type OpenedDatabase,
   makeDatabase,
   openDatabase,
-  readMeta,
   readValue,
 } from "./store-database.ts";
 import { damagedValue, storeFault } from "./store-fault.ts";
@@ -64,9 +65,24 @@ interface Change {
   readonly value: Uint8Array | undefined;
 }
 
-/** A change of a value that the store's sum covers. */
-interface SummedChange extends Change {
-  readonly before: Uint8Array | undefined;
+/** What is stored of one trust domain, as far as a write has to know it. Hashes of sealed values. */
+interface Known {
+  readonly steps: readonly StepEntry[];
+  readonly domainHash: Uint8Array | undefined;
+  readonly pinHash: Uint8Array | undefined;
+}
+
+const NOTHING: Known = { steps: [], domainHash: undefined, pinHash: undefined };
+/**
+ * Trust domains of which what was written last need not be read back: those of a burst, at 6 KiB.
+ * Above: the one that was written the longest ago is read before its next write.
+ */
+const KNOWN_MAX = 64;
+
+/** A database, and what every batch that was acknowledged since made of it. */
+interface Opened extends OpenedDatabase {
+  meta: MetaValue;
+  readonly known: BoundedMap<TrustDomain, Known>;
 }
 
 /**
@@ -83,11 +99,11 @@ export async function openRecordStore(dataDir: string): Promise<RecordStore> {
   const lock = await DirectoryLock.take(dataDir);
   try {
     const known = await readMarker(dataDir);
-    const { database, marker } =
+    const { marker, ...opened } =
       known === undefined
         ? await makeDatabase(dataDir)
-        : { database: await openDatabase(dataDir, known), marker: known };
-    return new LevelRecordStore(dataDir, lock, database, new MarkerFollower(dataDir, marker));
+        : { ...(await openDatabase(dataDir, known)), marker: known };
+    return new LevelRecordStore(dataDir, lock, opened, new MarkerFollower(dataDir, marker));
   } catch (error) {
     await lock.release();
     throw storeFault(dataDir, error);
@@ -98,15 +114,20 @@ class LevelRecordStore implements RecordStore {
   readonly #dataDir: string;
   readonly #lock: DirectoryLock;
   readonly #follower: MarkerFollower;
-  #database: Promise<Database>;
+  #opened: Promise<Opened>;
   /** Writes one after the other: each reads what it changes. The runner waits for each anyway. */
   #writing: Promise<void> = Promise.resolve();
   #mustReopen = false;
 
-  constructor(dataDir: string, lock: DirectoryLock, database: Database, follower: MarkerFollower) {
+  constructor(
+    dataDir: string,
+    lock: DirectoryLock,
+    opened: OpenedDatabase,
+    follower: MarkerFollower,
+  ) {
     this.#dataDir = dataDir;
     this.#lock = lock;
-    this.#database = Promise.resolve(database);
+    this.#opened = Promise.resolve(remembering(opened));
     this.#follower = follower;
   }
 
@@ -129,7 +150,7 @@ class LevelRecordStore implements RecordStore {
           const { steps: _, ...held } = unseal(domainCodec, key, sealed);
           domains.push({ trustDomain, ...held });
         }
-        addTo(sum, sealed);
+        addTo(sum, sealHash(sealed));
       }
       const [unknown] = await database.keys({ ...ABOVE_STEPS, limit: 1 }).all();
       if (unknown !== undefined) throw damagedValue(unknown, "has a key that was never written");
@@ -143,30 +164,30 @@ class LevelRecordStore implements RecordStore {
   async accept(domain: StoredDomain, pin: StoredPin | undefined): Promise<void> {
     const { trustDomain, held, base, sibling } = domain;
     assert(pin === undefined || pin.trustDomain === trustDomain, "a pin of the accepted domain");
-    const key = domainKey(trustDomain);
-    await this.#write([key, pinKey(trustDomain)], ([before, pinBefore]) => {
-      const steps = before === undefined ? [] : unseal(domainCodec, key, before).steps;
-      const kept = stepsWith(held, base === undefined ? [] : steps);
-      const value = seal(domainCodec, key, { held, base, sibling, steps: kept });
-      const summed: SummedChange[] = [{ key, before, value }];
-      if (pin !== undefined) summed.push(changeOfPin(pin, pinBefore));
-      const heldKey = stepKey(trustDomain, held);
-      const plain: Change[] = steps
-        .filter((step) => !kept.some((other) => compareVersions(step, other) === 0))
+    await this.#write(trustDomain, (before) => {
+      const steps = stepsWith(held, base === undefined ? [] : before.steps);
+      const key = domainKey(trustDomain);
+      const value = seal(domainCodec, key, { held, base, sibling, steps });
+      const after = { ...before, steps, domainHash: sealHash(value) };
+      const changes: Change[] = before.steps
+        .filter((step) => !steps.includes(step) && compareVersions(step, held) !== 0)
         .map((step) => ({ key: stepKey(trustDomain, step), value: undefined }));
-      plain.push({ key: heldKey, value: seal(stepCodec, heldKey, held) });
-      return { summed, plain };
+      const heldKey = stepKey(trustDomain, held);
+      changes.push({ key, value }, { key: heldKey, value: seal(stepCodec, heldKey, held) });
+      if (pin === undefined) return { changes, after };
+      const change = changeOfPin(pin);
+      return {
+        changes: [...changes, change],
+        after: { ...after, pinHash: sealHash(change.value) },
+      };
     });
   }
 
   async remove(trustDomain: TrustDomain): Promise<void> {
-    const keys = [domainKey(trustDomain), pinKey(trustDomain)];
-    await this.#write(keys, async (before, database) => {
+    await this.#write(trustDomain, async (_, database) => {
       const steps = await database.keys(stepRange(trustDomain)).all();
-      return {
-        summed: keys.map((key, index) => ({ key, before: before[index], value: undefined })),
-        plain: steps.map((key) => ({ key, value: undefined })),
-      };
+      const keys = [domainKey(trustDomain), pinKey(trustDomain), ...steps];
+      return { changes: keys.map((key) => ({ key, value: undefined })), after: NOTHING };
     });
   }
 
@@ -196,43 +217,41 @@ class LevelRecordStore implements RecordStore {
   async close(): Promise<void> {
     await this.#writing;
     await this.#follower.settled();
-    const database = await this.#database.catch(() => undefined);
-    await database?.close();
+    const opened = await this.#opened.catch(() => undefined);
+    await opened?.database.close();
     await this.#lock.release();
   }
 
   async #reading<Value>(read: (database: Database) => Promise<Value>): Promise<Value> {
     try {
-      return await read(await this.#database);
+      const { database } = await this.#opened;
+      return await read(database);
     } catch (error) {
       throw storeFault(this.#dataDir, error);
     }
   }
 
-  /** One batch, made from the values before it; in turn with all other writes. */
+  /** One batch, made from what is stored of the trust domain; in turn with all other writes. */
   async #write(
-    keys: readonly Uint8Array[],
-    make: (
-      before: readonly (Uint8Array | undefined)[],
-      database: Database,
-    ) => WriteSet | Promise<WriteSet>,
+    trustDomain: TrustDomain,
+    make: (before: Known, database: Database) => WriteSet | Promise<WriteSet>,
   ): Promise<void> {
     const written = this.#writing.then(async () => {
       await this.#follower.catchUp();
-      const database = await this.#usableDatabase();
-      const meta = await readMeta(database);
-      const { summed, plain } = await make(await database.getMany([...keys]), database);
+      const opened = await this.#usable();
+      const { database, meta, known } = opened;
+      const before = known.get(trustDomain) ?? (await readKnown(database, trustDomain));
+      const { changes, after } = await make(before, database);
       const sum = meta.sum.slice();
-      for (const { before, value } of summed) {
-        if (before !== undefined) addTo(sum, before);
-        if (value !== undefined) addTo(sum, value);
+      for (const { domainHash, pinHash } of [before, after]) {
+        if (domainHash !== undefined) addTo(sum, domainHash);
+        if (pinHash !== undefined) addTo(sum, pinHash);
       }
       const next: MetaValue = { ...meta, writes: meta.writes + 1n, sum };
-      await this.#commit(database, [
-        ...summed,
-        ...plain,
-        { key: META_KEY, value: seal(metaCodec, META_KEY, next) },
-      ]);
+      const metaChange = { key: META_KEY, value: seal(metaCodec, META_KEY, next) };
+      await this.#commit(database, [...changes, metaChange]);
+      opened.meta = next;
+      known.set(trustDomain, after);
       this.#follower.raise(next.writes);
     });
     this.#writing = written.catch(() => undefined);
@@ -252,7 +271,7 @@ class LevelRecordStore implements RecordStore {
         { sync: true },
       );
     } catch (error) {
-      this.#mustReopen = true;
+      this.#mustReopen = database.status === "open"; // Else we closed it, and for good.
       throw error;
     }
   }
@@ -261,24 +280,39 @@ class LevelRecordStore implements RecordStore {
    * The database, opened again after a failed write: LevelDB would go on behind a half-written log
    * record, and lose what it acknowledges from there at the next start (read in its log_writer).
    */
-  async #usableDatabase(): Promise<Database> {
-    if (!this.#mustReopen) return await this.#database;
-    const old = await this.#database.catch(() => undefined);
-    this.#database = this.#reopen(old);
-    const database = await this.#database;
+  async #usable(): Promise<Opened> {
+    if (!this.#mustReopen) return await this.#opened;
+    const old = await this.#opened.catch(() => undefined);
+    this.#opened = this.#reopen(old?.database);
+    const opened = await this.#opened;
     this.#mustReopen = false;
-    return database;
+    return opened;
   }
 
-  async #reopen(old: Database | undefined): Promise<Database> {
+  async #reopen(old: Database | undefined): Promise<Opened> {
     await old?.close();
-    return await openDatabase(this.#dataDir, this.#follower.marker);
+    return remembering(await openDatabase(this.#dataDir, this.#follower.marker));
   }
 }
 
 interface WriteSet {
-  readonly summed: readonly SummedChange[];
-  readonly plain: readonly Change[];
+  readonly changes: readonly Change[];
+  /** What is stored of the trust domain once they are written. */
+  readonly after: Known;
+}
+
+function remembering({ database, meta }: OpenedDatabase): Opened {
+  return { database, meta, known: new BoundedMap(KNOWN_MAX) };
+}
+
+async function readKnown(database: Database, trustDomain: TrustDomain): Promise<Known> {
+  const key = domainKey(trustDomain);
+  const [domain, pin] = await database.getMany([key, pinKey(trustDomain)]);
+  return {
+    steps: domain === undefined ? [] : unseal(domainCodec, key, domain).steps,
+    domainHash: domain && sealHash(domain),
+    pinHash: pin && sealHash(pin),
+  };
 }
 
 /**
@@ -295,9 +329,9 @@ function stepsWith(held: StoredRecord, steps: readonly StepEntry[]): readonly St
   return [...kept, { epoch, rev, sequence, envelopeBytes: envelope.length }];
 }
 
-function changeOfPin(pin: StoredPin, before: Uint8Array | undefined): SummedChange {
+function changeOfPin(pin: StoredPin): Change & { readonly value: Uint8Array } {
   const key = pinKey(pin.trustDomain);
-  return { key, before, value: seal(pinCodec(pin.trustDomain), key, pin) };
+  return { key, value: seal(pinCodec(pin.trustDomain), key, pin) };
 }
 
 function present(key: Uint8Array, sealed: Uint8Array | undefined): Uint8Array {
@@ -305,7 +339,7 @@ function present(key: Uint8Array, sealed: Uint8Array | undefined): Uint8Array {
   return sealed;
 }
 
-/** Adds a value to a sum, or takes it out: XOR does both. */
-function addTo(sum: Uint8Array, sealed: Uint8Array): void {
-  for (const [index, byte] of sealHash(sealed).entries()) sum[index] = (sum[index] ?? 0) ^ byte;
+/** Adds a value's hash to a sum, or takes it out: XOR does both. */
+function addTo(sum: Uint8Array, hash: Uint8Array): void {
+  for (const [index, byte] of hash.entries()) sum[index] = (sum[index] ?? 0) ^ byte;
 }

@@ -13,6 +13,12 @@ import { type MetaValue, STORE_ID_BYTES, metaCodec, seal, unseal } from "./store
 
 export type Database = Level<Uint8Array, Uint8Array>;
 
+export interface OpenedDatabase {
+  readonly database: Database;
+  /** What the store said about itself then. */
+  readonly meta: MetaValue;
+}
+
 /** The store itself, the fallback directory for sockets, a FORMAT cut short, and what mkfs leaves. */
 const KNOWN_AT_FIRST_START = new Set(["store", "run", `${MARKER_NAME}.new`, "lost+found"]);
 /** What a crash leaves of LevelDB's directory before it has ever held a value. */
@@ -29,10 +35,11 @@ const WRITE_BUFFER_BYTES = 256 * 1024;
 const BLOCK_CACHE_BYTES = 512 * 1024;
 
 /** Opens the store that FORMAT names. Throws `STORE_DAMAGED` when it is another, older or none. */
-export async function openDatabase(dataDir: string, marker: Marker): Promise<Database> {
+export async function openDatabase(dataDir: string, marker: Marker): Promise<OpenedDatabase> {
   // Without `createIfMissing`: LevelDB would make an empty store and delete the old one's files.
   return await opened(dataDir, { createIfMissing: false }, async (database) => {
-    const found = asMarker(await readMeta(database));
+    const meta = await readMeta(database);
+    const found = asMarker(meta);
     if (found.storeId !== marker.storeId) {
       throw new Fault("STORE_DAMAGED", `The store in ${dataDir} is not the one that FORMAT names`);
     }
@@ -40,7 +47,7 @@ export async function openDatabase(dataDir: string, marker: Marker): Promise<Dat
       const counts = `${found.writes} writes, but FORMAT says ${marker.writes}`;
       throw new Fault("STORE_DAMAGED", `The store in ${dataDir} went back: ${counts}`);
     }
-    return database;
+    return { database, meta };
   });
 }
 
@@ -50,7 +57,7 @@ export async function openDatabase(dataDir: string, marker: Marker): Promise<Dat
  */
 export async function makeDatabase(
   dataDir: string,
-): Promise<{ readonly database: Database; readonly marker: Marker }> {
+): Promise<OpenedDatabase & { readonly marker: Marker }> {
   // Before it is opened: LevelDB would delete what a lost CURRENT no longer names.
   const names = await checkFiles(dataDir);
   if (!names.includes("CURRENT")) {
@@ -66,9 +73,10 @@ export async function makeDatabase(
       const meta: MetaValue = { storeId, writes: 0n, sum: new Uint8Array(SHA256_BYTES) };
       await database.put(META_KEY, seal(metaCodec, META_KEY, meta), { sync: true });
     }
-    const marker = asMarker(await readMeta(database));
+    const meta = await readMeta(database);
+    const marker = asMarker(meta);
     await writeMarker(dataDir, marker);
-    return { database, marker };
+    return { database, meta, marker };
   });
 }
 
@@ -81,7 +89,7 @@ export async function readValue(
   return await database.get(key, { snapshot });
 }
 
-export async function readMeta(database: Database): Promise<MetaValue> {
+async function readMeta(database: Database): Promise<MetaValue> {
   const sealed = await readValue(database, META_KEY);
   if (sealed === undefined) throw damagedValue(META_KEY, "is gone");
   return unseal(metaCodec, META_KEY, sealed);

@@ -71,9 +71,9 @@ export function unseal<Value>(codec: Codec<Value>, key: Uint8Array, sealed: Uint
   throw unknownFormat(`The store's value at key ${toHex(key)}`, format, FORMAT);
 }
 
-/** The hash at the end of a sealed value, 32 bytes unless the value is cut short. */
+/** The hash at the end of a sealed value, 32 bytes unless the value is cut short; a copy, to keep. */
 export function sealHash(sealed: Uint8Array): Uint8Array {
-  return sealed.subarray(-SHA256_BYTES);
+  return Uint8Array.from(sealed.subarray(-SHA256_BYTES));
 }
 
 export const metaCodec: Codec<MetaValue> = {

@@ -225,6 +225,31 @@ export function recordStoreCompliance(name: string, make: () => Promise<StoreUnd
       });
     });
 
+    test("keeps what it holds of more trust domains than one remembers, written in turns", async () => {
+      await withStore(async (first, reopen) => {
+        const names = Array.from({ length: 100 }, (_, index) => `td-${index}`);
+        const orders = [1n, 2n, 3n].flatMap((sequence) =>
+          names.map((each) => ({ each, sequence })),
+        );
+        for (const { each, sequence } of orders) {
+          const base = sequence === 1n ? undefined : stored(sequence - 1n);
+          const pin = pinNamed(each, { approvedAtMs: Number(sequence) });
+          await first.accept(domainNamed(each, stored(sequence), base), pin);
+        }
+        for (const each of names.slice(30, 40)) await first.remove(each as TrustDomain);
+        const store = await reopen();
+        const { domains, pins } = await store.load();
+        expect(domains).toHaveLength(90);
+        expect(domains.every(({ held }) => held.sequence === 3n)).toBe(true);
+        expect(pins.every(({ approvedAtMs }) => approvedAtMs === 3)).toBe(true);
+        for (const each of names) {
+          const isThere = domains.some(({ trustDomain }) => trustDomain === each);
+          const steps = await store.stepsAbove(each as TrustDomain, ZERO, 64);
+          expect(steps).toHaveLength(isThere ? 3 : 0);
+        }
+      });
+    });
+
     test("starts the steps anew with a first record, whatever was held before", async () => {
       await withStore(async (store) => {
         await store.accept(domainNamed("a", stored(50n)), undefined);
@@ -235,14 +260,19 @@ export function recordStoreCompliance(name: string, make: () => Promise<StoreUnd
     });
 
     test("is NOT_READY once it was closed", async () => {
-      await withStore(async (store) => {
+      await withStore(async (store, reopen) => {
+        await store.accept(domainNamed("a", stored(1n)), undefined);
         await store.close();
         const closed = { code: "NOT_READY" };
         await expect(store.load()).rejects.toMatchObject(closed);
-        await expect(store.accept(domainNamed("a", stored(1n)), undefined)).rejects.toMatchObject(
-          closed,
-        );
+        // What it wrote before and what it never saw, and again after it failed once.
+        for (const each of ["a", "ab", "a"]) {
+          const again = store.accept(domainNamed(each, stored(2n)), undefined);
+          await expect(again).rejects.toMatchObject(closed);
+        }
         await expect(store.stepsAbove("a" as TrustDomain, ZERO, 1)).rejects.toMatchObject(closed);
+        const { domains } = await (await reopen()).load();
+        expect(domains).toEqual([domainNamed("a", stored(1n))]);
       });
     });
 

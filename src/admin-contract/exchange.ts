@@ -1,6 +1,6 @@
 /** First contact without a network: a record leaves as a file and comes in as a file. */
 import { z } from "zod";
-import { Sha256Hex, TrustDomainName } from "./scalars.ts";
+import { Sha256Hex, Timestamp, TrustDomainName } from "./scalars.ts";
 
 /**
  * Longest export file: an envelope (128 KiB) and its address hints. A larger file is refused unread.
@@ -50,6 +50,8 @@ export const ImportOutcome = z.object({
   file: z.string(),
   trust_domain: TrustDomainName,
   record_id: Sha256Hex,
+  /** Newest signature of a node that the record lists; null when none of them signed the file's record. */
+  signed_at: Timestamp.nullable(),
   /** `unchanged`: held already. `held`: taken in, but policy keeps it from SPIRE. */
   outcome: z.enum(["accepted", "unchanged", "held", "refused"]),
   /** Why it was refused or held (`SIGNATURE_INVALID`, …); otherwise null. */

@@ -2,6 +2,7 @@
 import { callAdmin } from "../admin-contract/client.ts";
 import type { ForgetReply, ImportOutcome } from "../admin-contract/exchange.ts";
 import { FAULTS, Fault } from "../fault.ts";
+import { ageOf } from "./age.ts";
 import { groupFingerprint } from "./fingerprint.ts";
 import { note, printError, printResult, withProgress } from "./output.ts";
 import { readRecordFile, readStdin, writeExport } from "./record-file.ts";
@@ -84,15 +85,16 @@ export async function importRecords(
       await withProgress(`importing ${file}`, callAdmin(socketPath, "import", request)),
     );
   }
-  const shown = outcomes.map(({ file, trust_domain, record_id, outcome, code }) => ({
+  const shown = outcomes.map(({ file, trust_domain, record_id, outcome, code, signed_at }) => ({
     file,
     trust_domain,
     record_id,
     outcome,
     code,
+    signed_at,
   }));
   printResult(format, shown, (all) =>
-    all.map((each) => renderOutcome(each, options.replace)).join("\n"),
+    all.map((each) => `${renderOutcome(each, options.replace)}\n${renderRecord(each)}`).join("\n"),
   );
   const refused = outcomes.filter(({ outcome }) => outcome === "refused");
   for (const each of refused) printRefusal(each);
@@ -117,6 +119,18 @@ function renderOutcome(
     case "refused":
       return `${file}: the record of ${trust_domain} is refused (${code}); nothing changed.`;
   }
+}
+
+/** What the publisher can confirm: which record it is, and that it is not an old one. */
+function renderRecord({
+  record_id,
+  signed_at,
+}: Pick<ImportOutcome, "record_id" | "signed_at">): string {
+  const signed =
+    signed_at === null
+      ? "signed by no node that it lists"
+      : `signed ${signed_at} (${ageOf(signed_at, Date.now())})`;
+  return `  ${groupFingerprint(record_id)}\n  ${signed}`;
 }
 
 /** A record id in it is grouped, as the fingerprint is that people compare it with. */

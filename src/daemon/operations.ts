@@ -1,6 +1,7 @@
 /** What the admin API can make the daemon do, as inputs to the core. */
 import type { PinReply } from "../admin-contract/bundle.ts";
 import type { ImportOutcome } from "../admin-contract/exchange.ts";
+import { timestamp } from "../admin-contract/scalars.ts";
 import type { ExportedFile, ImportOrder, MeshEvent, Operations } from "../admin/operations.ts";
 import {
   EXPORT_ADDRESSES_MAX,
@@ -12,12 +13,11 @@ import type { Input, Ticket } from "../core/mesh/input.ts";
 import type { MeshState } from "../core/mesh/mesh-state.ts";
 import { NO_ROW } from "../core/mesh/rows.ts";
 import { desiredRow } from "../core/policy/row.ts";
-import { readRecord } from "../core/record/verify.ts";
+import { type SignedRecord, type VerifiedRecord, readRecord } from "../core/record/verify.ts";
 import type { Proofs } from "../core/record/proofs.ts";
-import type { VerifiedRecord } from "../core/record/verify.ts";
 import type { TrustBundle } from "../core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
-import { toHex } from "../core/std/bytes.ts";
+import { equalBytes, toHex } from "../core/std/bytes.ts";
 import { Fault } from "../fault.ts";
 import { readPeerAddress } from "../p2p/address.ts";
 import type { PeerNetwork } from "../ports/peer-network.ts";
@@ -159,13 +159,26 @@ async function importFile(ports: OperationsPorts, order: ImportOrder): Promise<I
     spireAsked: isNew,
     ...seen,
   }));
-  const base = { file: order.file, trust_domain: trustDomain, record_id: record.value.idHex };
+  const base = {
+    file: order.file,
+    trust_domain: trustDomain,
+    record_id: record.value.idHex,
+    signed_at: signedAt(record.value),
+  };
   const calm = { code: null, message: null, next: null };
   if (answer.kind === "taken") return { ...base, outcome: "accepted", ...calm };
   if (answer.kind === "unchanged") return { ...base, outcome: "unchanged", ...calm };
   if (answer.kind !== "refused") throw unexpected(answer);
   const { code, detail } = answer.refusal;
   return { ...base, outcome: "refused", code, message: detail, next: REFUSAL_ADVICE[code] };
+}
+
+/** Anybody can add a block of today under a key of their own to an old record. */
+function signedAt({ envelope, state }: SignedRecord): string | null {
+  const times = envelope.blocks
+    .filter(({ nodePublicKey }) => state.nodes.some((node) => equalBytes(node, nodePublicKey)))
+    .map(({ signedAtS }) => signedAtS);
+  return times.length === 0 ? null : timestamp(Math.max(...times) * 1_000);
 }
 
 interface SpireHolds {

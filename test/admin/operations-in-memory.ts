@@ -25,6 +25,7 @@ import { Fault } from "../../src/fault.ts";
 const NOW = timestamp(Date.UTC(2026, 0, 31, 12));
 /** The kind of record there is. */
 const STATE = 1;
+const SIGNED_AT_S = 1_790_000_000;
 const PUBLISHED = recordFile("alpha.test", 7n);
 
 /** An export file with a record of `trustDomain`, and the id of that record. */
@@ -44,7 +45,7 @@ export function recordFile(
   });
   const block = {
     nodePublicKey: new Uint8Array(32),
-    signedAtS: 1_790_000_000,
+    signedAtS: SIGNED_AT_S,
     chains: [[new Uint8Array(1)]],
     svidSignatures: [new Uint8Array(64).fill(1)],
     nodeSignature: new Uint8Array(64),
@@ -199,7 +200,12 @@ export class OperationsInMemory implements Operations {
     const { idHex: recordId, state } = record.value;
     const name: string = state.trustDomain;
     const sequence = state.version.sequence.toString();
-    const said = { file: order.file, trust_domain: name, record_id: recordId };
+    const said = {
+      file: order.file,
+      trust_domain: name,
+      record_id: recordId,
+      signed_at: timestamp(SIGNED_AT_S * 1_000),
+    };
     const held = this.partners.get(name);
     if (held?.record_id === recordId) {
       return { ...said, outcome: "unchanged", code: null, message: null, next: null };

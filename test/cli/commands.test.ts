@@ -346,6 +346,7 @@ describe("import", () => {
         record_id: recordId,
         outcome: "accepted",
         code: null,
+        signed_at: "2026-09-21T14:13:20.000Z",
       },
     ]);
     expect((await run("verify", "-expect", "3")).exitCode).toBe(0);
@@ -353,6 +354,20 @@ describe("import", () => {
     const replacing = await run("import", path, "-replace");
     expect(replacing.stdout).toMatch(/its row in SPIRE Server is written again.* Next: /);
     expect(replacing.stdout).not.toContain("nothing changed");
+  });
+
+  test.each([
+    ["taken", (recordId: string) => recordId, 0],
+    ["refused", () => "0".repeat(64), 65],
+  ])("says of a record that is %s when it was signed, and how long ago", async (_, typed, code) => {
+    const { content, recordId } = recordFile("delta.test", 4n);
+    const path = await fileOf("delta.export", content);
+    const { exitCode, stdout } = await run("import", path, "-fingerprint", typed(recordId));
+    expect(exitCode).toBe(code);
+    const grouped = recordId.replace(/.{4}(?=.)/g, "$& ");
+    const signed = /signed 2026-09-21T14:13:20\.000Z \((?:\d+ \w+ ago|in \d+ \w+)\)/;
+    expect(stdout).toContain(grouped);
+    expect(stdout).toMatch(signed);
   });
 
   test("of - reads what export -o - wrote", async () => {

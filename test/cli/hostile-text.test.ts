@@ -67,6 +67,7 @@ class HostileOperations extends OperationsInMemory {
       file: HOSTILE,
       trust_domain: "bravo.test",
       record_id: "2".repeat(64),
+      signed_at: "2026-01-31T12:00:00.000Z",
       outcome: "refused",
       code: HOSTILE,
       message: HOSTILE + FLOOD,

@@ -4,7 +4,16 @@ import { createOperations } from "../../src/daemon/operations.ts";
 import type { Operations } from "../../src/admin/operations.ts";
 import { encodeExportFile } from "../../src/core/record/export-file.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
-import { bundleOf, makePublisher, untainted } from "../arbitraries/record.ts";
+import {
+  type BlockParts,
+  NOW_S,
+  type NodeKey,
+  bundleOf,
+  makeNodeKey,
+  makePublisher,
+  makeRecord,
+  untainted,
+} from "../arbitraries/record.ts";
 import { TestDaemon } from "../core/mesh/daemon.ts";
 
 const alpha = makePublisher("alpha.test");
@@ -84,6 +93,41 @@ describe("import of a trust domain whose row SPIRE Server has from somebody else
     const outcome = await operationsOf(daemon).import({ ...orderOf, content });
     expect(outcome).toMatchObject({ outcome: "accepted" });
     expect(daemon.effects.some(({ kind }) => kind === "order-row")).toBe(false);
+  });
+});
+
+describe("import says when the file's record was signed", () => {
+  const { node, svid } = alpha;
+  const signed = (signer: NodeKey, agoS: number): BlockParts => ({
+    node: signer,
+    svids: [svid],
+    signedAtS: NOW_S - agoS,
+  });
+  const importOf = async (fingerprint: string, ...blocks: readonly BlockParts[]) => {
+    const { envelope } = makeRecord(genesis.state, blocks);
+    const file = encodeExportFile({ envelope, addresses: [] });
+    const operations = operationsOf(await TestDaemon.start(bravo));
+    return await operations.import({ ...orderOf, fingerprint, content: file, replace: true });
+  };
+
+  test.each([
+    ["accepted", genesis.idHex],
+    ["refused", "0".repeat(64)],
+  ])("last, when it is %s", async (outcome, fingerprint) => {
+    const imported = await importOf(fingerprint, signed(node, 600), signed(node, 60));
+    const signedAt = new Date((NOW_S - 60) * 1_000).toISOString();
+    expect(imported).toMatchObject({ outcome, signed_at: signedAt });
+  });
+
+  test("by a node that it lists: whoever hands it on makes it no younger", async () => {
+    const imported = await importOf(genesis.idHex, signed(node, 600), signed(makeNodeKey(), 0));
+    const signedAt = new Date((NOW_S - 600) * 1_000).toISOString();
+    expect(imported).toMatchObject({ outcome: "accepted", signed_at: signedAt });
+  });
+
+  test("not at all when no such node signed", async () => {
+    const imported = await importOf(genesis.idHex, signed(makeNodeKey(), 0));
+    expect(imported).toMatchObject({ outcome: "refused", signed_at: null });
   });
 });
 

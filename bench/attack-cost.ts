@@ -95,11 +95,16 @@ interface Cost {
   readonly rejected: number;
 }
 
-export async function measureAttackCost(options: { readonly seconds: number }): Promise<Part> {
+/** @param options.only What the rows' names contain that are measured. */
+export async function measureAttackCost(options: {
+  readonly seconds: number;
+  readonly only: string;
+}): Promise<Part> {
   const seconds = Math.min(options.seconds, SECONDS_MAX);
   return await Sites.with(async (sites) => {
     const victim = await startWatched(sites, "alpha");
-    const trials = await prepare(victim, seconds);
+    const all = await prepare(victim, seconds);
+    const trials = all.filter(({ what }) => what.includes(options.only));
     await sleep(SETTLE_MS);
     const idle = await idleShare(victim);
     const figures: Figure[] = [];

@@ -30,6 +30,7 @@ interface Options {
   readonly runs: number;
   readonly seconds: number;
   readonly minutes: number;
+  readonly only: string;
 }
 
 const PARTS: Readonly<Record<string, (options: Options) => Promise<Part>>> = {
@@ -47,7 +48,7 @@ const PARTS: Readonly<Record<string, (options: Options) => Promise<Part>>> = {
 const LONG: ReadonlySet<string> = new Set(["flood", "attacks", "soak"]);
 const USAGE =
   `npm run bench -- [${Object.keys(PARTS).join("|")} …] [--spire real] ` +
-  "[--rotations N] [--runs N] [--seconds N] [--minutes N]";
+  "[--rotations N] [--runs N] [--seconds N] [--minutes N] [--only TEXT]";
 
 // Processes of a part end with this one, however it ends: see peers/child.ts.
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
@@ -85,6 +86,7 @@ function readArguments(): { readonly names: readonly string[]; readonly options:
         runs: { type: "string", default: "7" },
         seconds: { type: "string", default: "60" },
         minutes: { type: "string", default: "30" },
+        only: { type: "string", default: "" },
       },
     });
     const unknown = positionals.find((name) => PARTS[name] === undefined);
@@ -102,6 +104,7 @@ function readArguments(): { readonly names: readonly string[]; readonly options:
         runs: readCount(values.runs),
         seconds: readCount(values.seconds),
         minutes: readCount(values.minutes),
+        only: values.only,
       },
     };
   } catch (error) {

@@ -103,7 +103,7 @@ const OWN: Readonly<Record<string, Strategy>> = {
       const connection = await attack.connect(rogue, true);
       const [before, sinceMs] = [rounds, performance.now()];
       await attack.until(() => rounds > before || performance.now() > sinceMs + ROUND_MS);
-      connection?.abort(new Error("once more"));
+      await connection?.close().catch(() => {});
     }
   },
   /** One action: a fetch of every domain that the victim holds; its replies are not read. */
@@ -167,6 +167,7 @@ async function answer(attack: Attack, stream: Stream, reply: Uint8Array): Promis
     }
   } catch {
     attack.outcome.refused += 1; // The victim has ended the stream.
+    await stream.close().catch(() => {}); // Else its round failed, and the next one would wait.
   }
 }
 

@@ -70,7 +70,7 @@ describe("what a trust domain may make us do", () => {
     const admission = new Admission(SELF, () => nowMs);
     admission.admit(HOSTILE, OTHERS.slice(0, 16));
     const { conduct, uselessBudget } = memberOf(admission, OTHERS[3]);
-    expect(uselessBudget.take(0, 2_560)).toBe(true);
+    expect(uselessBudget.take(0, 512)).toBe(true);
     conduct.onWork(FLOOD, 0);
     for (let message = 0; message < 9; message += 1) conduct.onInvalid(0);
     for (const nodes of lists) admission.admit(HOSTILE, nodes);

@@ -49,6 +49,8 @@ const names = (count: number): TrustDomain[] =>
     { length: count },
     (_, index) => `d${String(index).padStart(5, "0")}.test` as TrustDomain,
   );
+/** Each backoff is over. */
+const BACKOFF_MS_MAX = 5 * 60_000;
 /** As small as yamux has it: a quarter of the largest answer. */
 const WINDOW_BYTES = 256 * 1024;
 /** What fills an answer. */
@@ -304,7 +306,7 @@ async function roundsUntil(ours: RunningPeer, rogue: Rogue, isOver: () => boolea
 }
 
 describe("a member that answers", () => {
-  test("with records of no use has them looked at 2,560 times, then no more", async () => {
+  test("with records of no use has them looked at 512 times, then no more", async () => {
     const wanted = names(1_024);
     const ours = await startStill(wanted);
     for (const name of wanted) ours.peer.book.put(bookRecord(name, 1n));
@@ -315,16 +317,16 @@ describe("a member that answers", () => {
     const [address = ""] = ours.network.addresses();
     await rogue.dial(address);
     await eventually(() => ours.network.connections().length === 1, LIMIT_MS);
-    await roundsUntil(ours, rogue, () => fetches() > 40);
+    await roundsUntil(ours, rogue, () => fetches() > 8);
     const honest = await start();
     ours.network.admit("honest.test", [honest.node]);
     honest.network.admit(PEERS, [ours.node]);
     honest.network.dial(PEERS, [address]);
     await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0, LIMIT_MS);
     const looked = ours.peer.seen.filter((each) => each.startsWith("sync ")).length;
-    expect(looked).toBeGreaterThanOrEqual(2_560);
-    expect(looked).toBeLessThanOrEqual(2_560 + 64);
-    expect(fetches()).toBe(41);
+    expect(looked).toBeGreaterThanOrEqual(512);
+    expect(looked).toBeLessThanOrEqual(512 + 64);
+    expect(fetches()).toBe(9);
     expect(ours.peer.count(`synced ${rogue.id}`)).toBeLessThanOrEqual(1);
     expect(ours.network.connections()).toHaveLength(2);
   });
@@ -344,8 +346,8 @@ describe("a member that answers", () => {
     const [address = ""] = ours.network.addresses();
     await rogue.dial(address);
     await eventually(() => ours.network.connections().length === 1, LIMIT_MS);
-    await roundsUntil(ours, rogue, () => fetches() > Math.floor(2_560 / 63));
-    expect(fetches()).toBe(Math.floor(2_560 / 63) + 1);
+    await roundsUntil(ours, rogue, () => fetches() > Math.floor(512 / 63));
+    expect(fetches()).toBe(Math.floor(512 / 63) + 1);
     expect(ours.peer.book.newest(wanted[0] ?? "")?.sequence).toBe(2n ** 60n);
   });
 
@@ -370,19 +372,22 @@ describe("a member that answers", () => {
     expect(ours.network.connections()).toHaveLength(2);
   });
 
-  test("of our own lack of budget pays an eighth for what was not judged", async () => {
+  test.each([
+    ["an eighth for a usual record", 5_000, 64],
+    ["two eighths for one of 12 KB", 12_000, 32],
+  ])("what we lack the budget to judge pays %s", async (_, bytes, fetchesPaid) => {
     const wanted = names(1_024);
     const ours = await startStill(wanted);
     ours.peer.onSyncRecords = async (envelopes) => envelopes.map(() => "unjudged");
     const rogue = await rogueNode();
-    const junk = Array.from({ length: 64 }, () => randomBytes(10));
+    const junk = Array.from({ length: 64 }, () => randomBytes(bytes));
     const fetches = await answering(rogue, wanted, () => junk);
     ours.network.admit(PEERS, [rogue.node]);
     const [address = ""] = ours.network.addresses();
     await rogue.dial(address);
     await eventually(() => ours.network.connections().length === 1, LIMIT_MS);
-    await roundsUntil(ours, rogue, () => fetches() > 320);
-    expect(fetches()).toBe(321);
+    await roundsUntil(ours, rogue, () => fetches() > fetchesPaid);
+    expect(fetches()).toBe(fetchesPaid + 1);
   });
 
   test("slowly or never, on all its sixteen nodes, keeps us from no other trust domain", async () => {
@@ -449,6 +454,27 @@ describe("a member that answers", () => {
     expect(wanted.filter((name) => ours.peer.book.newest(name) === undefined)).toEqual([
       ...refused,
     ]);
+  });
+
+  test("honestly, with a thousand partners that we refuse, brings what sorts behind them", async () => {
+    const wanted = names(1_001);
+    const refused = new Set<string>(wanted.slice(0, 1_000));
+    const [last = ""] = wanted.slice(-1);
+    const ours = await startMoved(wanted);
+    const honest = await startMoved(wanted);
+    for (const name of wanted) honest.peer.book.put(bookRecord(name, 1n));
+    const put = ours.peer.book.put.bind(ours.peer.book);
+    ours.peer.book.put = (record) => !refused.has(record.trustDomain) && put(record);
+    ours.network.admit(PEERS, [honest.node]);
+    honest.network.admit(PEERS, [ours.node]);
+    ours.network.dial(PEERS, honest.network.addresses());
+    await eventually(() => ours.network.connections().length === 1, LIMIT_MS);
+    for (let round = 0; round < 3; round += 1) {
+      movedMs += BACKOFF_MS_MAX;
+      await ours.network.syncNow(honest.id);
+    }
+    expect(ours.peer.book.newest(last)?.sequence).toBe(1n);
+    expect(ours.network.connections()).toHaveLength(1);
   });
 
   test("honestly, with large records for many domains, is never stopped", async () => {

@@ -35,7 +35,9 @@ type Outcome = Result<void, string>;
 type AnswerStream = Pick<SyncStream, "ended" | "abort">;
 
 interface Answer {
-  readonly account: Account;
+  /** Of the trust domains that list the node: whose place it has, or waits for. */
+  account: Account;
+  readonly accounts: readonly Account[];
   readonly stream: AnswerStream;
   /** Settled once it has a place, or will have none. */
   readonly place: PromiseWithResolvers<Outcome>;
@@ -45,8 +47,8 @@ interface Answer {
 
 export class Answers {
   readonly #waitMs: number;
-  /** Those that have a place, the oldest first. */
-  readonly #underWay = new Map<Account, Answer>();
+  /** Those that have a place, the oldest first, each of another account. */
+  readonly #underWay = new Set<Answer>();
   /** The trust domain that had a place longest ago first. */
   readonly #waiting = new Map<Account, Set<Answer>>();
 
@@ -60,11 +62,12 @@ export class Answers {
    * no place. Rejects as `send` does, which it shall once `stream` has ended: others that wait may end it.
    */
   async run(member: Member, stream: AnswerStream, send: () => Promise<Outcome>): Promise<Outcome> {
-    const account = this.#accountOf(member);
+    const accounts = [...member.accounts.values()];
+    const account = this.#leastBusy(accounts);
     const waiting = this.#waiting.get(account) ?? new Set();
     if (waiting.size === WAITING_MAX) return no("more answers at once than it needs");
     const place = Promise.withResolvers<Outcome>();
-    const answer: Answer = { account, stream, place, isSlow: false };
+    const answer: Answer = { account, accounts, stream, place, isSlow: false };
     this.#waiting.set(account, waiting.add(answer));
     this.#begin();
     const over = setTimeout(() => this.#giveUp(answer, "no place in its time"), this.#waitMs);
@@ -83,7 +86,7 @@ export class Answers {
       return await send();
     } finally {
       clearTimeout(slow);
-      if (this.#underWay.get(account) === answer) this.#underWay.delete(account);
+      this.#underWay.delete(answer);
       this.#begin();
     }
   }
@@ -95,26 +98,42 @@ export class Answers {
   #begin(): void {
     for (const [account, waiting] of this.#waiting) {
       const [next] = waiting;
+      this.#moveAway(account);
       const before = this.#holderFor(account);
       if (next === undefined || before?.isSlow === false) continue;
       if (before !== undefined) {
-        this.#underWay.delete(before.account);
+        this.#underWay.delete(before);
         before.stream.abort("slow, and others wait");
       }
       waiting.delete(next);
       this.#waiting.delete(account);
       if (waiting.size > 0) this.#waiting.set(account, waiting);
-      this.#underWay.set(account, next);
+      this.#underWay.add(next);
       next.place.resolve(ok(undefined));
     }
   }
 
+  /**
+   * Whose place a trust domain needs may have that of another one: who lists a foreign node lends it a
+   * place, and cannot take the one it has.
+   */
+  #moveAway(account: Account): void {
+    const answer = this.#of(account);
+    const free = answer?.accounts.find((each) => this.#of(each) === undefined);
+    if (answer !== undefined && free !== undefined) answer.account = free;
+  }
+
   /** The answer whose place another one of the trust domain waits for, if any. */
   #holderFor(account: Account): Answer | undefined {
-    const own = this.#underWay.get(account);
+    const own = this.#of(account);
     if (own !== undefined || this.#underWay.size < ANSWERS_AT_ONCE) return own;
-    const [oldest] = this.#underWay.values();
+    const [oldest] = this.#underWay;
     return oldest;
+  }
+
+  /** The one under way. */
+  #of(account: Account): Answer | undefined {
+    return [...this.#underWay].find((each) => each.account === account);
   }
 
   #giveUp(answer: Answer, reason: string): void {
@@ -124,10 +143,10 @@ export class Answers {
     answer.place.resolve(no(reason));
   }
 
-  /** Of the trust domains that list the node, the one of which the fewest wait. */
-  #accountOf(member: Member): Account {
+  /** The one of which the fewest wait. */
+  #leastBusy(accounts: readonly Account[]): Account {
     const load = (account: Account): number =>
-      (this.#waiting.get(account)?.size ?? 0) + (this.#underWay.has(account) ? 1 : 0);
-    return [...member.accounts.values()].reduce((a, b) => (load(b) < load(a) ? b : a));
+      (this.#waiting.get(account)?.size ?? 0) + (this.#of(account) === undefined ? 0 : 1);
+    return accounts.reduce((a, b) => (load(b) < load(a) ? b : a));
   }
 }

@@ -220,4 +220,25 @@ describe("an answer that waits", () => {
     await nextRound();
     expect(asked.underWay.has(number)).toBe(true);
   });
+
+  test.each([
+    ["before", 0],
+    ["after", 1],
+  ])("of whoever lists a foreign node %s its own resets no answer of that one", async (_, at) => {
+    const asked = new Asked();
+    const [own, lister] = [new Account(0), new Account(0)];
+    const both = [own, own];
+    both[at] = lister;
+    const [first, second] = both;
+    const member = nodeOf(first);
+    member.accounts.set("other.test", second ?? own);
+    const honest = asked.ask(member);
+    const foreign = asked.ask(nodeOf(lister));
+    await pass(PLACE_MS);
+    expect([...asked.underWay.keys()]).toEqual([honest, foreign]);
+    const next = asked.ask(nodeOf(own));
+    await pass(0);
+    expect([...asked.underWay.keys()]).toEqual([foreign, next]); // For its own it gives way.
+    expect([...asked.outcomes]).toEqual([[honest, GAVE_WAY]]);
+  });
 });

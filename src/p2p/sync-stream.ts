@@ -16,8 +16,11 @@ export interface SyncStreamOptions {
   readonly signal: AbortSignal;
 }
 
-/** A frame that arrives while we still work on the one before waits in the buffer. */
-const FRAMES_BUFFERED = 2;
+/**
+ * What waits to be read is one frame and its length: nobody sends the next one before its answer.
+ * Above: the stream ends.
+ */
+const PREFIX_BYTES_MAX = 4;
 
 /** The stream broke, a deadline passed or a frame was too large: weather, not a fault of ours. */
 export class SyncStreamFailure extends Error {
@@ -48,7 +51,7 @@ export class SyncStream {
     });
     this.#frames = lpStream(stream, {
       maxDataLength: options.frameBytesMax,
-      maxBufferSize: options.frameBytesMax * FRAMES_BUFFERED,
+      maxBufferSize: options.frameBytesMax + PREFIX_BYTES_MAX,
     });
     const end = ({ error }: StreamCloseEvent): void =>
       this.#ended.abort(error ?? new Error("the stream ended"));

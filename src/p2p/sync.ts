@@ -24,10 +24,11 @@ import { SyncStream, SyncStreamFailure } from "./sync-stream.ts";
 
 export const SYNC_PROTOCOL = "/spire-mesh/sync/1.0.0";
 /**
- * Rounds that one peer may have open with us. It needs one; the rest are streams still closing. Above:
- * the stream is reset.
+ * Rounds that one connection may have open with us. It needs one; the rest are streams still closing.
+ * Each may hold a request that never ends, for 15 s: 26 MiB on all connections of a trust domain.
+ * Above: the stream is reset.
  */
-export const INBOUND_SYNC_STREAMS_MAX = 8;
+export const INBOUND_SYNC_STREAMS_MAX = 4;
 /** A peer stays quiet so long within a round only when it is stuck. Then: the round failed. */
 const FRAME_DEADLINE_MS = 5_000;
 /** Of frame deadlines: whoever asks us verifies 64 records before it asks again. */

@@ -13,7 +13,7 @@ import {
   encodeRequest,
 } from "../../src/p2p/sync-frames.ts";
 import type { PeerNetworkLog } from "../../src/p2p/log.ts";
-import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
+import { INBOUND_SYNC_STREAMS_MAX, SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import {
   PEERS,
   type RunningPeer,
@@ -24,7 +24,7 @@ import {
   startsPeers,
 } from "../compliance/peer-network.ts";
 import { LONG, startsRogues } from "../rogue/attacks.ts";
-import type { Rogue } from "../rogue/rogue-node.ts";
+import { type Rogue, openStream } from "../rogue/rogue-node.ts";
 import { making } from "./libp2p-peers.ts";
 import { endOf, readsOnly, startsRawPeers } from "./raw-peer.ts";
 
@@ -162,7 +162,7 @@ describe("a member that asks", () => {
     };
     const { connection } = await admitted(ours);
     const streams: Stream[] = [];
-    for (let index = 0; index < 6; index += 1) {
+    for (let index = 0; index < INBOUND_SYNC_STREAMS_MAX; index += 1) {
       streams.push(await connection.newStream(SYNC_PROTOCOL, { maxOutboundStreams: 8 }));
     }
     await Promise.all(
@@ -175,6 +175,19 @@ describe("a member that asks", () => {
       }),
     );
     expect(most).toBe(1);
+  });
+
+  test("and ends no request has four streams of a connection, until their deadline", async () => {
+    const { connection } = await admitted(await startImpatient());
+    const streams: Stream[] = [];
+    while (streams.length < INBOUND_SYNC_STREAMS_MAX) {
+      const stream = await openStream(connection, SYNC_PROTOCOL);
+      stream.send(Uint8Array.of(0x80)); // A length that goes on.
+      streams.push(stream);
+    }
+    expect(await endOf(await openStream(connection, SYNC_PROTOCOL))).toBe("reset");
+    expect(await Promise.all(streams.map(endOf))).toEqual(streams.map(() => "reset"));
+    expect(connection.status).toBe("open");
   });
 
   test("and does not read loses its stream at the deadline", async () => {

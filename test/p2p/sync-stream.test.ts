@@ -83,4 +83,17 @@ describe("a stream of sync", () => {
     await eventually(() => one.ours.ended.aborted && other.ours.ended.aborted, LIMIT_MS);
     expect(one.ours.ended.reason).toEqual(new Error("for a reason"));
   });
+
+  test("keeps one frame that is not read yet, and ends with another one behind it", async () => {
+    const { ours, stream, theirs } = await pair(LIMIT_MS);
+    const length = Uint8Array.of(0x80, 0x80, 0x40); // Of the frame, as a varint.
+    theirs.send(length);
+    theirs.send(FRAME);
+    expect(await ours.receive()).toHaveLength(FRAME.length);
+    theirs.send(length);
+    theirs.send(FRAME);
+    theirs.send(Uint8Array.of(1, 0));
+    await eventually(() => ours.ended.aborted, LIMIT_MS);
+    expect(stream.status).toBe("aborted");
+  });
 });

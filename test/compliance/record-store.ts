@@ -149,6 +149,15 @@ export function recordStoreCompliance(name: string, make: () => Promise<StoreUnd
         const changed = pinNamed("a", { awaitedRecordId: "cd".repeat(32), addressHints: [] });
         await store.accept(domainNamed("a", stored(2n), stored(1n)), changed);
         expect((await store.load()).pins).toEqual([changed]);
+        for (const pin of [changed, pinNamed("a"), pinNamed("a"), changed]) {
+          for (const sequence of [3n, 4n]) {
+            await store.accept(domainNamed("a", stored(sequence), stored(2n)), pin);
+            expect((await store.load()).pins).toEqual([pin]);
+          }
+        }
+        await store.remove("a" as TrustDomain);
+        await store.accept(domainNamed("a", stored(1n)), changed);
+        expect((await store.load()).pins).toEqual([changed]);
       });
     });
 

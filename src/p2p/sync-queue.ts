@@ -8,7 +8,7 @@
  *       └─────────── not done in its time ──────────┘
  *
  * A node that two trust domains list is served as whichever was served longest ago: who lists a
- * foreign node lends it a turn and takes none. What is remembered lives as long as the account or the
+ * foreign node lends it a round and takes none. What is remembered lives as long as the account or the
  * member (admission.ts), so a new connection changes nothing.
  *
  * Pure: the caller brings a clock that never goes backwards.
@@ -36,7 +36,7 @@ interface Chance {
 }
 
 /** A round that was wanted. */
-export interface SyncTurn extends Chance {
+export interface SyncRound extends Chance {
   /** For those who wait until it is over. */
   readonly over: PromiseWithResolvers<void>;
 }
@@ -53,11 +53,11 @@ const NO_BACKOFF: Backoff = { failures: 0, untilMs: -Infinity, wasReset: false }
 export class SyncQueue {
   /** The caller bounds it: connected members. */
   readonly #waiting = new Map<Member, PromiseWithResolvers<void>>();
-  readonly #underWay = new Set<SyncTurn>();
+  readonly #underWay = new Set<SyncRound>();
   readonly #backoffs = new WeakMap<Member, Backoff>();
   /** The number of the last round of each; 0 before the first. */
   readonly #served = new WeakMap<Account, number>();
-  #turns = 0;
+  #rounds = 0;
 
   /** Resolves when a round is over that began after this call; all who wait for it share one. */
   async want(member: Member): Promise<void> {
@@ -67,24 +67,24 @@ export class SyncQueue {
   }
 
   /** Begins the next round, which is under way until its {@link end}; undefined when none may begin. */
-  begin(nowMs: number): SyncTurn | undefined {
+  begin(nowMs: number): SyncRound | undefined {
     if (this.#underWay.size >= ROUNDS_AT_ONCE) return undefined;
     const waiting = this.#chances(this.#waiting.keys(), nowMs);
     const longestAgo = this.#servedLongestAgo(waiting);
     const next = waiting.find(({ account }) => account === longestAgo);
     const over = next && this.#waiting.get(next.member);
     if (next === undefined || over === undefined) return undefined;
-    const turn = { ...next, over };
+    const round = { ...next, over };
     this.#waiting.delete(next.member);
-    this.#underWay.add(turn);
-    this.#turns += 1;
-    this.#served.set(next.account, this.#turns);
-    return turn;
+    this.#underWay.add(round);
+    this.#rounds += 1;
+    this.#served.set(next.account, this.#rounds);
+    return round;
   }
 
-  end(turn: SyncTurn, outcome: SyncOutcome, nowMs: number): void {
-    const { member, over } = turn;
-    this.#underWay.delete(turn);
+  end(round: SyncRound, outcome: SyncOutcome, nowMs: number): void {
+    const { member, over } = round;
+    this.#underWay.delete(round);
     if (outcome === "finished") this.#backoffs.delete(member);
     if (outcome === "failed") this.#backOff(member, nowMs);
     if (outcome === "unfinished") void this.want(member);
@@ -131,7 +131,9 @@ export class SyncQueue {
   /** The rounds that may begin with these, as many as trust domains list each. */
   #chances(members: Iterable<Member>, nowMs: number): readonly Chance[] {
     const underWay = [...this.#underWay];
-    const busy = new Set<Account | Member>(underWay.flatMap((turn) => [turn.account, turn.member]));
+    const busy = new Set<Account | Member>(
+      underWay.flatMap((round) => [round.account, round.member]),
+    );
     const free = [...members].filter(
       (member) => !busy.has(member) && this.#backoffOf(member).untilMs <= nowMs,
     );

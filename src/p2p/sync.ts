@@ -12,7 +12,7 @@ import type { Admission, Member } from "./admission.ts";
 import { Answers } from "./answers.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { REQUEST_BYTES_MAX } from "./sync-frames.ts";
-import { type SyncOutcome, SyncQueue, type SyncTurn } from "./sync-queue.ts";
+import { type SyncOutcome, SyncQueue, type SyncRound } from "./sync-queue.ts";
 import {
   type AnsweringBudget,
   type AskingBudget,
@@ -174,9 +174,9 @@ export class Sync {
   #beginRounds(): void {
     const { nowMs } = this.#options;
     if (this.#stopping.signal.aborted) return;
-    for (let turn = this.#queue.begin(nowMs()); turn !== undefined;) {
-      void this.#round(turn);
-      turn = this.#queue.begin(nowMs());
+    for (let round = this.#queue.begin(nowMs()); round !== undefined;) {
+      void this.#round(round);
+      round = this.#queue.begin(nowMs());
     }
     clearTimeout(this.#backoffTimer);
     const untilMs = this.#queue.backoffUntilMs(nowMs());
@@ -184,9 +184,9 @@ export class Sync {
     this.#backoffTimer = setTimeout(() => this.#beginRounds(), Math.ceil(untilMs - nowMs()));
   }
 
-  async #round(turn: SyncTurn): Promise<void> {
-    const outcome = await this.#ask(turn.member);
-    this.#queue.end(turn, outcome, this.#options.nowMs());
+  async #round(round: SyncRound): Promise<void> {
+    const outcome = await this.#ask(round.member);
+    this.#queue.end(round, outcome, this.#options.nowMs());
     this.#beginRounds();
   }
 

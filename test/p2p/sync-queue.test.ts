@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Admission, type Member } from "../../src/p2p/admission.ts";
 import { nodePrivateKey, peerIdOfNode } from "../../src/p2p/node-identity.ts";
-import { type SyncOutcome, SyncQueue, type SyncTurn } from "../../src/p2p/sync-queue.ts";
+import { type SyncOutcome, SyncQueue, type SyncRound } from "../../src/p2p/sync-queue.ts";
 
 const NODES = await Promise.all(
   Array.from({ length: 40 }, async (_, index) => {
@@ -45,22 +45,22 @@ class Mesh {
   }
 
   /** Begins all that may begin. */
-  begin(): readonly SyncTurn[] {
-    const turns: SyncTurn[] = [];
-    for (let turn = this.queue.begin(this.nowMs); turn !== undefined;) {
-      turns.push(turn);
-      turn = this.queue.begin(this.nowMs);
+  begin(): readonly SyncRound[] {
+    const rounds: SyncRound[] = [];
+    for (let round = this.queue.begin(this.nowMs); round !== undefined;) {
+      rounds.push(round);
+      round = this.queue.begin(this.nowMs);
     }
-    return turns;
+    return rounds;
   }
 
   /** As whose rounds were begun. */
-  names(turns: readonly SyncTurn[]): readonly string[] {
-    return turns.map(({ account }) => this.#names.get(account) ?? "?");
+  names(rounds: readonly SyncRound[]): readonly string[] {
+    return rounds.map(({ account }) => this.#names.get(account) ?? "?");
   }
 
-  end(turn: SyncTurn | undefined, outcome: SyncOutcome): void {
-    if (turn !== undefined) this.queue.end(turn, outcome, this.nowMs);
+  end(round: SyncRound | undefined, outcome: SyncOutcome): void {
+    if (round !== undefined) this.queue.end(round, outcome, this.nowMs);
   }
 }
 
@@ -84,7 +84,7 @@ describe("rounds of sync under way", () => {
         fc.array(fc.tuple(fc.nat(), outcomes), { maxLength: 60 }),
         (made, ends) => {
           const mesh = new Mesh(made);
-          const underWay: SyncTurn[] = [];
+          const underWay: SyncRound[] = [];
           for (const [which, outcome] of ends) {
             mesh.want(...mesh.members);
             underWay.push(...mesh.begin());
@@ -114,9 +114,9 @@ describe("rounds of sync under way", () => {
             const served: string[] = [];
             while (served.length < sizes.length) {
               mesh.want(...mesh.members);
-              const turns = mesh.begin().slice(0, sizes.length);
-              served.push(...mesh.names(turns));
-              for (const turn of turns) mesh.end(turn, "finished");
+              const rounds = mesh.begin().slice(0, sizes.length);
+              served.push(...mesh.names(rounds));
+              for (const round of rounds) mesh.end(round, "finished");
             }
             expect(new Set(served.slice(0, sizes.length)).size).toBe(sizes.length);
           }
@@ -178,9 +178,9 @@ function fail(mesh: Mesh, outcome: SyncOutcome = "failed"): number {
   mesh.want(...mesh.members);
   mesh.nowMs = mesh.queue.backoffUntilMs(mesh.nowMs) ?? mesh.nowMs;
   const beganMs = mesh.nowMs;
-  const [turn] = mesh.begin();
-  expect(turn).toBeDefined();
-  mesh.end(turn, outcome);
+  const [round] = mesh.begin();
+  expect(round).toBeDefined();
+  mesh.end(round, outcome);
   return beganMs;
 }
 function fresh(): Mesh {
@@ -273,12 +273,12 @@ describe("a node that two trust domains list", () => {
     const [node] = mesh.of("honest.test");
     const served = range(0, 4).map(() => {
       mesh.want(node);
-      const turns = mesh.begin();
+      const rounds = mesh.begin();
       mesh.want(node);
       expect(mesh.begin()).toEqual([]);
-      mesh.end(turns[0], "finished");
+      mesh.end(rounds[0], "finished");
       mesh.queue.clear();
-      return mesh.names(turns)[0];
+      return mesh.names(rounds)[0];
     });
     expect(served).toEqual(["hostile.test", "honest.test", "hostile.test", "honest.test"]);
   });
@@ -290,9 +290,9 @@ describe("who is asked from time to time", () => {
     const asked = range(0, 9).map((time) => {
       const member = mesh.queue.pick(mesh.members, mesh.nowMs, time / 9);
       mesh.want(member);
-      const turns = mesh.begin();
-      mesh.end(turns[0], "finished");
-      return mesh.names(turns)[0];
+      const rounds = mesh.begin();
+      mesh.end(rounds[0], "finished");
+      return mesh.names(rounds)[0];
     });
     expect(
       asked.slice(0, 3).toSorted((left = "", right = "") => left.localeCompare(right)),

@@ -103,6 +103,7 @@ function startLoop(store: RecordStore): MeshLoop {
     admit: () => {},
     dial: () => {},
     connections: () => [],
+    dialFailures: () => [],
     syncNow: async () => {},
   };
   const loop = new MeshLoop({

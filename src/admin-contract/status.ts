@@ -51,6 +51,16 @@ export const TrustDomainStatus = z.object({
   /** Read back from SPIRE Server, never assumed. `unknown`: its rows cannot be read. */
   spire_row: z.enum(["equal", "different", "missing", "unknown", "tombstone", "unmanaged"]),
   applied_at: Timestamp.nullable(),
+  /** The newest failed attempt to connect to a node of it that is not connected; null without one. */
+  last_dial_error: z
+    .object({
+      at: Timestamp,
+      peer_id: z.string(),
+      /** Multiaddrs that the attempt tried. */
+      addresses: z.array(z.string()),
+      message: z.string(),
+    })
+    .nullable(),
   /** Which of our records this partner says that it holds. */
   they_hold_ours: z.object({
     known: z.boolean(),

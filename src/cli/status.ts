@@ -139,7 +139,17 @@ function renderPartners(domains: readonly TrustDomainStatus[]): string {
     paint(each.spire_row === "equal" ? "good" : "warning", each.spire_row),
     each.they_hold_ours.known ? "yes" : "not known",
   ]);
-  return table([...head, "they hold ours"], rows);
+  const lines = domains.flatMap((each) => renderDialError(each) ?? []);
+  return [table([...head, "they hold ours"], rows), ...lines].join("\n");
+}
+
+function renderDialError({ trust_domain, last_dial_error }: TrustDomainStatus): string | undefined {
+  if (last_dial_error === null) return undefined;
+  const { at, peer_id, addresses, message } = last_dial_error;
+  return withNext(
+    `${trust_domain}: node ${peer_id} was not reached at ${at}, at ${addresses.join(" ")}: ${message}`,
+    "compare with the partner's `spire-mesh status`, and let its address through",
+  );
 }
 
 function renderFinding(finding: Finding): string {

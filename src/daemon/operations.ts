@@ -20,13 +20,12 @@ import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { equalBytes, toHex } from "../core/std/bytes.ts";
 import { Fault } from "../fault.ts";
 import { readPeerAddress } from "../p2p/address.ts";
-import type { PeerNetwork } from "../ports/peer-network.ts";
 import type { SpireServer } from "../ports/spire-server.ts";
 import type { MeshLoop } from "../runtime/mesh-loop.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { writeBundleDocument, writeBundlePem } from "../x509/bundle-document.ts";
 import { REFUSAL_ADVICE } from "./refusal-advice.ts";
-import { bundleEntry, healthOf, peerList, statusOf } from "./status.ts";
+import { type StatusNetwork, bundleEntry, healthOf, peerList, statusOf } from "./status.ts";
 
 /** What is asked of SPIRE before anything new is approved. */
 type SpireReads = Pick<SpireServer, "listFederationRelationships" | "readFederatedBundle">;
@@ -40,7 +39,7 @@ const ORDER_DEADLINE_MS = 15_000;
 export interface OperationsPorts {
   readonly state: MeshState;
   readonly loop: Pick<MeshLoop, "ask">;
-  readonly network: Pick<PeerNetwork, "peerId" | "addresses" | "connections">;
+  readonly network: StatusNetwork;
   readonly spire: SpireReads;
   /** Resolves when SPIRE's rows were read after the call, or could not be, and the loop was told. */
   readonly readRows: () => Promise<void>;

@@ -19,18 +19,24 @@ import { desiredRow } from "../core/policy/row.ts";
 import type { VerifiedRecord } from "../core/record/verify.ts";
 import { toHex } from "../core/std/bytes.ts";
 import { sha256Hex } from "../core/std/sha256.ts";
-import type { PeerNetwork } from "../ports/peer-network.ts";
+import type { DialFailure, PeerNetwork } from "../ports/peer-network.ts";
 
 /** A partner is `fresh` when one of its nodes answered a sync within this time. */
 const FRESH_MS = 5 * 60_000;
 
+export type StatusNetwork = Pick<
+  PeerNetwork,
+  "peerId" | "addresses" | "connections" | "dialFailures"
+>;
+
 export function statusOf(
   state: MeshState,
-  network: Pick<PeerNetwork, "peerId" | "addresses" | "connections">,
+  network: StatusNetwork,
   stopping: boolean,
   nowMs: number,
 ): Status {
   const { own, self } = state;
+  const dialErrors = lastDialErrors(network.dialFailures());
   return {
     state: daemonState(state, stopping),
     trust_domain: self.trustDomain,
@@ -48,7 +54,9 @@ export function statusOf(
       connections: network.connections().length,
     },
     own: ownStatus(state),
-    trust_domains: [...state.partners.values()].map((each) => partnerStatus(state, each, nowMs)),
+    trust_domains: [...state.partners.values()].map((each) =>
+      partnerStatus(state, each, dialErrors.get(each.pin.trustDomain) ?? null, nowMs),
+    ),
     findings: findings(state),
   };
 }
@@ -143,7 +151,12 @@ function signedAtMs(held: VerifiedRecord | undefined): number | undefined {
   return held && Math.max(...held.blocks.map(({ block }) => block.signedAtS)) * 1_000;
 }
 
-function partnerStatus(state: MeshState, partner: Partner, nowMs: number): TrustDomainStatus {
+function partnerStatus(
+  state: MeshState,
+  partner: Partner,
+  lastDialError: TrustDomainStatus["last_dial_error"],
+  nowMs: number,
+): TrustDomainStatus {
   const { pin, slot, lastHeardAtMs, holdsOurs, row } = partner;
   const { record } = slot.held;
   const { epoch, rev, sequence } = record.state.version;
@@ -160,12 +173,31 @@ function partnerStatus(state: MeshState, partner: Partner, nowMs: number): Trust
     last_heard_at: timeOrNull(lastHeardAtMs),
     spire_row: spireRow(state, partner, nowMs),
     applied_at: timeOrNull(row.appliedAtMs),
+    last_dial_error: lastDialError,
     they_hold_ours: {
       known: holdsOurs !== undefined,
       record_id: holdsOurs?.recordId ?? null,
       at: timeOrNull(holdsOurs?.atMs),
     },
   };
+}
+
+/** By trust domain. One node out of reach is told of, whether or not another is connected. */
+function lastDialErrors(
+  failures: readonly DialFailure[],
+): ReadonlyMap<string, NonNullable<TrustDomainStatus["last_dial_error"]>> {
+  const oldestFirst = failures.toSorted((left, right) => left.atMs - right.atMs);
+  return new Map(
+    oldestFirst.flatMap(({ trustDomains, peerId, addresses, atMs, reason }) => {
+      const error = {
+        at: timestamp(atMs),
+        peer_id: peerId,
+        addresses: [...addresses],
+        message: reason,
+      };
+      return trustDomains.map((trustDomain) => [trustDomain, error] as const);
+    }),
+  );
 }
 
 function freshness(lastHeardAtMs: number | undefined, nowMs: number): "fresh" | "stale" | "never" {

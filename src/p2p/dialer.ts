@@ -15,6 +15,7 @@
 import type { Ed25519PeerId, PeerId } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { type PeerAddress, readPeerAddress } from "./address.ts";
+import type { DialFailure } from "../ports/peer-network.ts";
 import { ADDRESS_HINTS_MAX } from "../core/std/limits.ts";
 import type { PeerNetworkLog } from "./log.ts";
 
@@ -31,6 +32,8 @@ const DIAL_DEADLINE_MS = 15_000;
 const FIRST_DELAY_MS = 250;
 const RETRY_FROM_MS = 500;
 const RETRY_TO_MS = 15_000;
+/** Of what is said of a failed attempt, in characters. Above: cut off. */
+const REASON_LENGTH_MAX = 500;
 /** So many in vain, and the wait is the longest. */
 const ATTEMPTS_OF_LONGEST_WAIT = 6;
 
@@ -68,6 +71,8 @@ interface Target {
   dialing: boolean;
   /** The last attempt reached somebody who hung up on us. */
   hungUp: boolean;
+  /** Of the last attempt, if it failed. */
+  failure: Pick<DialFailure, "addresses" | "atMs" | "reason"> | undefined;
 }
 
 /**
@@ -128,6 +133,7 @@ export class Dialer {
       timer: undefined,
       dialing: false,
       hungUp: false,
+      failure: undefined,
     };
     this.#targets.set(id, target);
     this.#hurry(target, this.#ports.listedBy(peerId));
@@ -149,6 +155,15 @@ export class Dialer {
   proven(peerId: PeerId): void {
     const target = this.#targets.get(peerId.toString());
     if (target !== undefined) target.attempts = 0;
+  }
+
+  failures(): readonly DialFailure[] {
+    return [...this.#targets.values()].flatMap(({ peerId, failure }) => {
+      if (failure === undefined || !this.#ports.wants(peerId)) return [];
+      const { addresses, atMs, reason } = failure;
+      const trustDomains = this.#ports.listedBy(peerId);
+      return { peerId: peerId.toString(), trustDomains, addresses, atMs, reason };
+    });
   }
 
   stop(): void {
@@ -220,13 +235,16 @@ export class Dialer {
             reached = true;
           },
         });
+        target.failure = undefined;
       }
     } catch (error) {
+      const reason = reasonOf(error);
+      target.failure = { addresses: addresses.map(String), atMs: Date.now(), reason };
       target.hungUp = reached && this.#ports.mayHurry(this.#ports.listedBy(target.peerId));
       this.#options.log("debug", "dialer: attempt failed", {
         peer_id: target.peerId.toString(),
         attempts: target.attempts,
-        reason: String(error),
+        reason,
       });
     } finally {
       target.dialing = false;
@@ -247,6 +265,13 @@ export class Dialer {
     const start = (attempts * ADDRESSES_A_DIAL_MAX) % Math.max(all.length, 1);
     return [...all.slice(start), ...all.slice(0, start)].slice(0, ADDRESSES_A_DIAL_MAX);
   }
+}
+
+/** What went wrong at each address: libp2p's own sentence about several says nothing. */
+function reasonOf(error: unknown): string {
+  const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+  const reasons = errors.map((each) => (each instanceof Error ? each.message : String(each)));
+  return [...new Set(reasons)].join("; ").slice(0, REASON_LENGTH_MAX);
 }
 
 /** The addresses without repetition, as many as are kept of one trust domain. */

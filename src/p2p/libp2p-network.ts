@@ -114,6 +114,7 @@ interface Present {
 
 export class Libp2pNetwork implements PeerNetwork {
   readonly peerId: string;
+  readonly dialFailures: PeerNetwork["dialFailures"] = () => this.#dialer.failures();
   readonly #listen: readonly string[];
   readonly #log: PeerNetworkLog;
   readonly #parts: Parts;

@@ -25,6 +25,17 @@ export interface PeerConnection {
   readonly graylisted: boolean;
 }
 
+/** An attempt to connect that failed at each of its addresses. */
+export interface DialFailure {
+  readonly peerId: string;
+  /** Those that list the peer. */
+  readonly trustDomains: readonly string[];
+  readonly addresses: readonly string[];
+  readonly atMs: number;
+  /** In the words of the system or of Noise, which may quote the peer. At most 500 characters. */
+  readonly reason: string;
+}
+
 export interface PeerNetworkEvents {
   /** A record of at most 128 KiB from gossip. Resolves with the verdict; never rejects. */
   onGossip(envelope: Uint8Array, peerId: string): Promise<Verdict>;
@@ -70,6 +81,8 @@ export interface PeerNetwork {
    */
   dial(trustDomain: string, addresses: readonly string[]): void;
   connections(): readonly PeerConnection[];
+  /** The last attempt for each admitted peer that is not connected, where it failed. */
+  dialFailures(): readonly DialFailure[];
   /** One sync round with this peer now, besides those on connect and every 10 s. */
   syncNow(peerId: string): Promise<void>;
 }

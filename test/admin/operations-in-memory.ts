@@ -73,6 +73,7 @@ export function partner(trustDomain: string, changes: Partial<TrustDomainStatus>
     last_heard_at: NOW,
     spire_row: "equal",
     applied_at: NOW,
+    last_dial_error: null,
     they_hold_ours: { known: true, record_id: PUBLISHED.recordId, at: NOW },
     ...changes,
   } satisfies TrustDomainStatus;

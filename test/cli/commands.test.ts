@@ -83,6 +83,27 @@ describe("status", () => {
     expect(stdout).toMatch(/\n\s+([0-9a-f]{4} ){15}[0-9a-f]{4}\n/);
   });
 
+  test("says when, where and why a partner's node was not reached", async () => {
+    const address = "/ip4/10.0.0.1/tcp/7843/p2p/12D3KooWBravo";
+    const last_dial_error = {
+      at: "2026-01-31T12:00:00.000Z",
+      peer_id: "12D3KooWBravo",
+      addresses: [address],
+      message: "connect ECONNREFUSED 10.0.0.1:7843",
+    };
+    operations.partners.set("bravo.test", partner("bravo.test", { last_dial_error }));
+    const line = (await run("status")).stdout
+      .split("\n")
+      .find((each) => each.startsWith("bravo.test: "));
+    expect(line).toContain(last_dial_error.at);
+    expect(line).toContain(address);
+    expect(line).toMatch(/: connect ECONNREFUSED 10\.0\.0\.1:7843\. Next: \S/);
+    const { json } = await runJson("status");
+    expect(Status.parse(json).trust_domains).toContainEqual(
+      partner("bravo.test", { last_dial_error }),
+    );
+  });
+
   test("keeps what a partner says from steering the terminal", async () => {
     operations.problems = ["all\u001b[2Jgood\u202Edoog\u2066\u009b1m"];
     const pretty = await run("status");

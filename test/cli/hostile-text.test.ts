@@ -33,11 +33,18 @@ class HostileOperations extends OperationsInMemory {
       next: HOSTILE,
       since: status.started_at,
     } as const;
+    const dialError = {
+      at: status.started_at,
+      peer_id: HOSTILE,
+      addresses: [HOSTILE],
+      message: HOSTILE + FLOOD,
+    };
     return {
       ...status,
       version: HOSTILE,
       spire: { ...status.spire, state: "away", last_error: HOSTILE + FLOOD },
       node: { peer_id: HOSTILE, addresses: [HOSTILE, FLOOD], connections: 1 },
+      trust_domains: [partner("bravo.test", { last_dial_error: dialError })],
       findings: [finding],
     };
   }

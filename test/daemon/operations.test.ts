@@ -35,7 +35,12 @@ function operationsOf(daemon: TestDaemon, lines: unknown[] = []): Operations {
         return daemon.answerOf(daemon.lastTicket);
       },
     },
-    network: { peerId: "12D3KooWBravo", addresses: () => [], connections: () => [] },
+    network: {
+      peerId: "12D3KooWBravo",
+      addresses: () => [],
+      connections: () => [],
+      dialFailures: () => [],
+    },
     spire: {
       listFederationRelationships: async () => [],
       readFederatedBundle: async () => foreign,

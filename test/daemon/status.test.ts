@@ -13,11 +13,17 @@ import {
   makeRecord,
   untainted,
 } from "../arbitraries/record.ts";
+import type { DialFailure } from "../../src/ports/peer-network.ts";
 import { TestDaemon, TestDisk } from "../core/mesh/daemon.ts";
 
 const alpha = makePublisher("alpha.test");
 const bravo = makePublisher("bravo.test");
-const network = { peerId: "12D3KooWBravo", addresses: () => [], connections: () => [] };
+const network = {
+  peerId: "12D3KooWBravo",
+  addresses: () => [],
+  connections: () => [],
+  dialFailures: (): readonly DialFailure[] => [],
+};
 
 const statusNow = ({ state, nowMs }: TestDaemon): Status => statusOf(state, network, false, nowMs);
 const rowOf = (daemon: TestDaemon): TrustDomainStatus["spire_row"] | undefined =>
@@ -199,4 +205,36 @@ test("a peer is shown for the trust domain that it signs for, not for one that l
     (peerId) => peers[Number(peerId)]?.publicKey,
   );
   expect(shown.map((peer) => peer.trust_domain)).toEqual(["alpha.test", "aaa-eve.test", null]);
+});
+
+const failure = (atMs: number, trustDomains: readonly string[], reason: string): DialFailure => ({
+  peerId: "12D3KooWAlpha",
+  trustDomains,
+  addresses: ["/ip4/10.0.0.1/tcp/7843/p2p/12D3KooWAlpha"],
+  atMs,
+  reason,
+});
+
+describe("a partner's node that is not reached", () => {
+  test("is shown with its partner: the newest attempt, when, where and why", async () => {
+    const daemon = await ready();
+    const failures = [
+      failure(2_000, ["alpha.test"], "connect ECONNREFUSED"),
+      failure(1_000, ["alpha.test"], "connect EHOSTUNREACH"),
+      failure(3_000, ["charlie.test"], "getaddrinfo ENOTFOUND"),
+    ];
+    const { state, nowMs } = daemon;
+    const from = { ...network, dialFailures: () => failures };
+    const [alphas] = statusOf(state, from, false, nowMs).trust_domains;
+    expect(alphas?.last_dial_error).toEqual({
+      at: "1970-01-01T00:00:02.000Z",
+      peer_id: "12D3KooWAlpha",
+      addresses: ["/ip4/10.0.0.1/tcp/7843/p2p/12D3KooWAlpha"],
+      message: "connect ECONNREFUSED",
+    });
+  });
+
+  test("is not shown where none failed", async () => {
+    expect(statusNow(await ready()).trust_domains).toMatchObject([{ last_dial_error: null }]);
+  });
 });

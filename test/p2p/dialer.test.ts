@@ -389,6 +389,50 @@ describe("dialer", () => {
     dialer.stop();
   });
 
+  test("tells of the last attempt that failed, when, where and why, until one succeeds", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    peers.answer = async () => {
+      throw new AggregateError([new Error("refused"), new Error("refused"), new Error("timeout")]);
+    };
+    expect(dialer.failures()).toEqual([]);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(500);
+    const failure = {
+      peerId: id,
+      trustDomains: [PEERS],
+      addresses: [addressOf(bravo, 1)],
+      atMs: peers.attempts.at(-1)?.atMs,
+      reason: "refused; timeout",
+    };
+    expect(dialer.failures()).toEqual([failure]);
+    peers.wanted.delete(id); // It connected to us.
+    expect(dialer.failures()).toEqual([]);
+    peers.wanted.add(id);
+    peers.answer = async () => {};
+    dialer.hint(PEERS, [addressOf(bravo, 2)]);
+    await vi.advanceTimersByTimeAsync(125);
+    expect(peers.attempts.at(-1)?.atMs).toBeGreaterThan(failure.atMs ?? 0);
+    expect(dialer.failures()).toEqual([]);
+    dialer.stop();
+  });
+
+  test("keeps 500 characters of what a peer may have said, and nothing of one that is removed", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    peers.answer = async () => {
+      throw new Error("x".repeat(100_000));
+    };
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(dialer.failures()).toMatchObject([{ reason: "x".repeat(500) }]);
+    dialer.removed(bravo);
+    expect(dialer.failures()).toEqual([]);
+    dialer.stop();
+  });
+
   test("what is no address of a peer, and our own, is left out", async () => {
     const peers = new Peers();
     const dialer = peers.dialer([addressOf(peers.self, 1)]);

@@ -14,7 +14,7 @@ import {
   createPeerNetwork,
 } from "../../src/p2p/libp2p-network.ts";
 import type { PeerNetworkLog } from "../../src/p2p/log.ts";
-import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
+import { nodePrivateKey, peerIdOfNode } from "../../src/p2p/node-identity.ts";
 import {
   decodeComparison,
   encodeRecords,
@@ -75,6 +75,35 @@ function gossipsTo(raw: RawPeer, { id }: { readonly id: string }): boolean {
     )
   );
 }
+
+describe("a peer that is not reached", () => {
+  const node = randomBytes(32);
+  const id = peerIdOfNode(node).toString();
+
+  test.each<readonly [string, (alive: RunningPeer) => string, RegExp]>([
+    ["nobody listens", () => "/ip4/127.0.0.1/tcp/1", /ECONNREFUSED/],
+    [
+      "somebody else is",
+      ({ network }) => network.addresses()[0]?.replace(/\/p2p\/.*/, "") ?? "",
+      /does not match expected/,
+    ],
+  ])("is told of where %s, and why", async (_, addressIn, reason) => {
+    const [ours, alive] = [await start(), await start()];
+    const address = `${addressIn(alive)}/p2p/${id}`;
+    ours.network.admit(PEERS, [node]);
+    ours.network.dial(PEERS, [address]);
+    await eventually(() => ours.network.dialFailures().length > 0);
+    expect(ours.network.dialFailures()).toEqual([
+      {
+        peerId: id,
+        trustDomains: [PEERS],
+        addresses: [address],
+        atMs: expect.any(Number),
+        reason: expect.stringMatching(reason),
+      },
+    ]);
+  });
+});
 
 describe("strangers", () => {
   test("get identify and ping, no gossip, no sync, and are dropped", async () => {

@@ -35,6 +35,7 @@ function networkOf(change: Partial<PeerNetwork> = {}): PeerNetwork {
     admit: () => undefined,
     dial: () => undefined,
     connections: () => [],
+    dialFailures: () => [],
     syncNow: async () => undefined,
     ...change,
   };

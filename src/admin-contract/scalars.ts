@@ -6,9 +6,12 @@
 import { z } from "zod";
 
 /** A trust domain's name alone (SPIFFE-ID 2.1 and 2.3). */
-export const TrustDomainName = z
-  .string()
-  .regex(/^[a-z0-9._-]{1,255}$/, "write the trust domain's name alone, such as example.org");
+export const TrustDomainName = z.string().regex(/^[a-z0-9._-]{1,255}$/, {
+  error: ({ input }) =>
+    /^[A-Za-z0-9._-]{1,255}$/.test(String(input))
+      ? "write it in lower case"
+      : "write the trust domain's name alone, such as example.org",
+});
 
 /** An unsigned 64-bit number in decimal: JSON numbers lose digits above 2^53. */
 export const Uint64 = z.string().regex(/^(?:0|[1-9]\d{0,19})$/, "write a decimal number");

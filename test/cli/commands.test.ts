@@ -486,6 +486,17 @@ describe("import", () => {
 });
 
 describe("forget, bundle and peer", () => {
+  test.each([
+    ["Bravo.Test", /^USAGE: trust_domain: write it in lower case\. /],
+    ["spiffe://bravo.test", /^USAGE: trust_domain: write the trust domain's name alone, such as /],
+    ["", /^USAGE: trust_domain: write the trust domain's name alone, such as /],
+  ])("of the trust domain %j says what to write", async (name, says) => {
+    const { exitCode, stderr } = await run("forget", name);
+    expect(exitCode).toBe(64);
+    expect(stderr).toMatch(says);
+    expect(operations.partners.has("bravo.test")).toBe(true);
+  });
+
   test("forget undoes an import, once", async () => {
     expect((await run("forget", "bravo.test")).exitCode).toBe(0);
     const { ended, json } = await runJson("forget", "bravo.test");

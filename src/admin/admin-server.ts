@@ -23,6 +23,7 @@ import {
 import { type TrustDomain, readTrustDomain } from "../core/spiffe/trust-domain.ts";
 import { Fault } from "../fault.ts";
 import { escapeJson } from "../printable.ts";
+import { takeOneRequest } from "../telemetry/one-request.ts";
 import { Connections } from "./connections.ts";
 import { ADMIN_LIMITS, type AdminLimits } from "./limits.ts";
 import type { Operations } from "./operations.ts";
@@ -126,7 +127,7 @@ function buildApp(
   ports: AdminServerPorts,
   watchers: Watchers,
 ): FastifyInstance {
-  const { requestDeadlineMs, headerBytesMax, bodyBytesMax, requestsPerConnection } = limits;
+  const { requestDeadlineMs, headerBytesMax, bodyBytesMax } = limits;
   const app = fastify({
     http: {
       maxHeaderSize: headerBytesMax,
@@ -136,7 +137,6 @@ function buildApp(
     },
     requestTimeout: requestDeadlineMs,
     bodyLimit: bodyBytesMax,
-    maxRequestsPerSocket: requestsPerConnection,
     exposeHeadRoutes: false, // HEAD of the stream of events would hold a watcher's place.
     clientErrorHandler: refuseUnreadable,
     frameworkErrors: (error, { raw }) => refuseUnreadable(error, raw.socket), // A path such as `%`.
@@ -148,6 +148,7 @@ function buildApp(
   app.setNotFoundHandler(({ method, url }) => {
     throw new Fault("NOT_BUILT", `The admin API has no ${method} ${url.split("?", 1)[0]}.`);
   });
+  takeOneRequest(app.server, { bodies: true }); // As our client does it.
   const connections = new Connections(limits);
   connections.follow(app.server);
   app.addHook("preHandler", async ({ raw }) => connections.beginAnswer(raw.socket));

@@ -15,8 +15,6 @@ export const ADMIN_LIMITS = {
    * closed for the new one, and the new one itself when all are being answered.
    */
   connectionsMax: 256,
-  /** As our client does it: nothing is pipelined behind it. A second: 503, closed. */
-  requestsPerConnection: 1,
   /** The queue takes one at a time, and each waits for SPIRE. Above: `BUSY`. */
   changesMax: 16,
   /** Our client waits as long for all of an answer. Who has not read it by then: closed. */

@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import { Fault } from "../fault.ts";
 import type { Logger } from "./log.ts";
+import { takeOneRequest } from "./one-request.ts";
 import { WaitingConnections } from "./waiting-connections.ts";
 
 /** A scraper and a kubelet need two. Above: the oldest that has not sent its request is closed. */
@@ -16,8 +17,6 @@ const HEADER_BYTES_MAX = 8 * 1024;
 /** For a whole request, and for reading on in its answer. After that: closed. */
 const REQUEST_DEADLINE_MS = 5_000;
 const READ_DEADLINE_MS = 5_000;
-/** Nothing is piped behind it, or a megabyte of metrics would be made for each. A second: 503. */
-const REQUESTS_PER_CONNECTION = 1;
 /** How often Node looks at those deadlines. */
 const DEADLINE_CHECK_MS = 1_000;
 
@@ -53,7 +52,7 @@ export class HttpListener {
       connectionsCheckingInterval: DEADLINE_CHECK_MS,
     });
     this.#server.timeout = READ_DEADLINE_MS;
-    this.#server.maxRequestsPerSocket = REQUESTS_PER_CONNECTION;
+    takeOneRequest(this.#server, { bodies: false });
     this.#waiting.follow(this.#server);
     this.#server.on("request", (request, response) => void this.#onRequest(request, response));
   }

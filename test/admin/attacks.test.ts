@@ -2,13 +2,14 @@
  * The admin socket attacked by whoever may open it: each limit of limits.ts provoked, and an honest
  * call answered meanwhile.
  */
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { Socket, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { callAdmin } from "../../src/admin-contract/client.ts";
 import { ErrorReply } from "../../src/admin-contract/error-reply.ts";
 import { WATCH_PATH } from "../../src/admin-contract/routes.ts";
@@ -231,14 +232,28 @@ describe("a caller who is slow", () => {
 });
 
 describe("a caller who asks for much", () => {
-  test("has one request a connection; what it piped behind is not done", async () => {
-    await start();
-    const one = "GET /v1/status HTTP/1.1\r\nhost: localhost\r\n\r\n";
-    const answer = await said(one.repeat(500));
-    expect(answer.match(/HTTP\/1\.1 200/g)).toHaveLength(1);
-    expect(answer).not.toContain("HTTP/1.1 500");
-    await expectHonestCall();
-  });
+  test.each([
+    ["a read", "GET /v1/status HTTP/1.1\r\nhost: a\r\n\r\n", 1],
+    [
+      "a change",
+      "POST /v1/forget HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
+      8,
+    ],
+    ["what names no host", "GET /v1/status HTTP/1.1\r\n\r\n", 20],
+  ])(
+    "has one request a connection, as %s; what it piped behind is not parsed",
+    async (_, one, most) => {
+      await start();
+      let parsed = 0;
+      const onParsed = () => (parsed += 1);
+      subscribe("http.server.request.start", onParsed);
+      onTestFinished(() => void unsubscribe("http.server.request.start", onParsed));
+      const answer = await said(one.repeat(500));
+      expect(answer.match(/^HTTP\/1\.1 \d+/gm)).toHaveLength(1);
+      expect(parsed).toBeLessThanOrEqual(most);
+      await expectHonestCall();
+    },
+  );
 
   test("has sixteen changes under way; the next is BUSY, and reads go on", async () => {
     await start();

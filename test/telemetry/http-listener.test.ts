@@ -1,6 +1,8 @@
 /** The monitoring listeners, over real sockets. */
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { type Socket, connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { HttpListener, type Pages } from "../../src/telemetry/http-listener.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
@@ -131,16 +133,37 @@ describe("a monitoring listener", () => {
 
   test("answers one request a connection, and does nothing for those piped behind", async () => {
     let made = 0;
+    let parsed = 0;
+    const onParsed = () => (parsed += 1);
+    subscribe("http.server.request.start", onParsed);
+    onTestFinished(() => void unsubscribe("http.server.request.start", onParsed));
     const page = () => {
       made += 1;
       return { status: 200, contentType: "text/plain", body: "page" } as const;
     };
     const { port } = await started(new Map([["/metrics", page]]));
     const socket = open(port);
+    const answers = text(socket);
     socket.write("GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n".repeat(200));
-    socket.resume();
-    await once(socket, "close");
-    expect(made).toBe(1);
+    expect((await answers).match(/^HTTP\/1\.1 .*$/gm)).toEqual(["HTTP/1.1 200 OK"]);
+    expect([parsed, made]).toEqual([1, 1]);
+  });
+
+  test("answers a caller that says at once that it has no more to say", async () => {
+    const { port } = await started(health({ isLive: true, isReady: true, details: {} }));
+    const socket = open(port);
+    socket.end("GET /live HTTP/1.1\r\nhost: a\r\n\r\n");
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  });
+
+  test("reads a request that comes byte by byte", async () => {
+    const { port } = await started(health({ isLive: true, isReady: true, details: {} }));
+    const socket = open(port).setNoDelay();
+    const answer = text(socket);
+    for (const byte of "GET /live HTTP/1.1\r\nhost: a\r\n\r\nGET /") {
+      await new Promise((resolve) => socket.write(byte, resolve));
+    }
+    expect(await answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
   });
 
   test("shows what SPIRE or a peer named as JSON with escapes", async () => {

@@ -2,6 +2,7 @@
 import type { ConnectionGater, MultiaddrConnection, PeerId } from "@libp2p/interface";
 import type { Account } from "./account.ts";
 import type { Admission } from "./admission.ts";
+import { resetOnceClosed } from "./closed-socket.ts";
 import type { InboundGate } from "./inbound.ts";
 import type { Strangers } from "./strangers.ts";
 import type { Wires } from "./wire.ts";
@@ -49,7 +50,12 @@ export function createGater(ports: GaterPorts): ConnectionGater {
     denyDialPeer: (peerId) => admission.member(peerId)?.conduct.barred(nowMs()) ?? true,
     denyInboundConnection: (connection) => {
       if (!gate.begin(connection)) return true;
+      resetOnceClosed(connection);
       wires.begin(connection);
+      return false;
+    },
+    denyOutboundConnection: (_, connection) => {
+      resetOnceClosed(connection);
       return false;
     },
     denyInboundEncryptedConnection: (peerId, connection) => {

@@ -2,6 +2,7 @@
  * A member that gives its streams all the room there is, and does not read its connection: what it asks
  * for then waits below all streams.
  */
+import { readFile } from "node:fs/promises";
 import type { Connection, Stream } from "@libp2p/interface";
 import { lpStream } from "@libp2p/utils";
 import { afterEach, expect, test, vi } from "vitest";
@@ -30,11 +31,16 @@ afterEach(() => proxies.splice(0).forEach((proxy) => proxy.stop()));
 /** Against hanging, not a figure: a machine may be busy with much else. */
 const LIMIT_MS = 60_000;
 vi.setConfig({ testTimeout: 2 * LIMIT_MS });
+const TCP_LISTEN = "0A";
 const WINDOW_BYTES = 256 * 1024 * 1024;
 /** 1 MiB, the largest answer. */
 const LARGEST = Array.from({ length: 8 }, () => new Uint8Array(128 * 1024 - 10));
 /** Eight wait for the connection, the ninth is too much; the rest is in the kernel (four, measured). */
 const ANSWERS_MAX = 24;
+/** More than the kernel takes, and less than what is too much. */
+const KEPT_ANSWERS = 9;
+/** A socket that stays would stay for hours. */
+const GONE_MS = 10_000;
 const REQUEST = encodeRequest({
   kind: "fetch",
   wants: [
@@ -74,13 +80,17 @@ function giveRoom(rogue: Rogue, { id }: Stream, bytes: number): void {
   rogue.decrypted().send(yamuxHeader(YAMUX.windowUpdate, 0, Number(id), bytes));
 }
 
-/** Asks on one stream after the other, so often that some are always waiting, until it is cut off. */
-async function hoard({ proxy, rogue, streams }: Hoarder, answers: () => number): Promise<void> {
+/** Asks on one stream after the other, so often that some are always waiting, until so many have come. */
+async function hoard(
+  { proxy, rogue, streams }: Hoarder,
+  answers: () => number,
+  most = Infinity,
+): Promise<void> {
   const asking = streams.map((stream) => ({ stream, frames: lpStream(stream) }));
   let asked = 0;
   await eventually(() => {
     for (const { stream, frames } of asking) {
-      if (proxy.closed) return true;
+      if (proxy.closed || answers() >= most) return true;
       giveRoom(rogue, stream, 1);
       if (asked > answers() + 2 * asking.length) continue;
       asked += 1;
@@ -88,6 +98,18 @@ async function hoard({ proxy, rogue, streams }: Hoarder, answers: () => number):
     }
     return false;
   }, LIMIT_MS);
+}
+
+/** Sockets of this host at a port of its own (proc(5), /proc/net/tcp), but the one that listens. */
+async function socketsAt(address: string): Promise<number> {
+  const port = Number(/\/tcp\/(\d+)/.exec(address)?.[1]);
+  const at = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const rows = (await readFile("/proc/net/tcp", "utf8")).trim().split("\n").slice(1);
+  const states = rows.flatMap((row) => {
+    const [, local = "", , state = ""] = row.trim().split(/ +/);
+    return local.endsWith(at) ? [state] : [];
+  });
+  return states.filter((state) => state !== TCP_LISTEN).length;
 }
 
 async function largestAnswer(connection: Connection): Promise<void> {
@@ -112,4 +134,20 @@ test("a member that gives its streams room and reads nothing is cut off, with li
   expect(answers).toBeLessThanOrEqual(ANSWERS_MAX);
   await eventually(() => ours.network.connections().length === 1, LIMIT_MS);
   await largestAnswer(connection);
+});
+
+test("a member that closes a connection with much of ours unread leaves no socket behind", async () => {
+  const ours = await start();
+  let answers = 0;
+  ours.peer.book.records = async () => {
+    answers += 1;
+    return LARGEST;
+  };
+  const [address = ""] = ours.network.addresses();
+  const hostile = await hoarder(ours);
+  await hoard(hostile, () => answers, KEPT_ANSWERS);
+  hostile.proxy.closeUnread();
+  await eventually(() => ours.network.connections().length === 0, LIMIT_MS);
+  expect((ours.network as Libp2pNetwork).edgeCounts.cutOff).toBe(0);
+  await eventually(async () => (await socketsAt(address)) === 0, GONE_MS);
 });

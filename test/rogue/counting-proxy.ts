@@ -14,6 +14,8 @@ export interface CountingProxy {
   readonly closed: boolean;
   /** Reads no more of what the daemon sends. */
   stopReading(): void;
+  /** Closes its end towards the daemon, and keeps what the daemon sends unread. */
+  closeUnread(): void;
   stop(): void;
 }
 
@@ -51,6 +53,7 @@ export async function startCountingProxy(behind: string): Promise<CountingProxy>
   return Object.assign(counts, {
     address: `/ip4/127.0.0.1/tcp/${own}/p2p/${id}`,
     stopReading: () => daemons.forEach((daemon) => daemon.pause()),
+    closeUnread: () => daemons.forEach((daemon) => daemon.pause().end()),
     stop: () => {
       for (const socket of sockets) socket.destroy();
       server.close();

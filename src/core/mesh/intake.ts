@@ -9,15 +9,15 @@
 import assert from "node:assert/strict";
 import { ADDRESS_HINTS_MAX, PARKED_TRIES_MAX } from "../std/limits.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
+import { claimedTrustDomain } from "../record/claimed-trust-domain.ts";
 import { Effort } from "../record/effort.ts";
 import type { Proofs } from "../record/proofs.ts";
 import type { Refusal } from "../record/refusal.ts";
 import {
   type SignedRecord,
   type VerifiedRecord,
-  decodeRecord,
-  judgeNodeSignatures,
   judgeSigners,
+  readRecord,
 } from "../record/verify.ts";
 import {
   type Relation,
@@ -52,13 +52,12 @@ export function onRecordReceived(
   nowMs: number,
   proofs: Proofs,
 ): Effect[] {
-  const decoded = decodeRecord(envelope, carrier);
-  if (!decoded.ok) return refused(decoded.reason, undefined, ticket);
-  // Sync brings many of one trust domain at a time: what is left unjudged shall cost us no signature.
-  if (carrier === "sync" && !isPaid(state, decoded.value.state.trustDomain, from, nowMs)) {
+  // Sync brings many of one trust domain at a time: of what is left unjudged only the name is read.
+  const named = carrier === "sync" ? claimedTrustDomain(envelope) : undefined;
+  if (named !== undefined && !isPaid(state, named, from, nowMs)) {
     return refused(UNPAID, undefined, ticket);
   }
-  const read = judgeNodeSignatures(decoded.value, proofs);
+  const read = readRecord(envelope, carrier, proofs);
   if (!read.ok) return refused(read.reason, undefined, ticket);
   const arrival: Arrival = {
     carrier,

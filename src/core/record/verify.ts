@@ -94,7 +94,7 @@ export function decodeRecord(
 }
 
 /** Step 2: up to eight signature checks, which nobody pays for. */
-export function judgeNodeSignatures(record: UnprovenRecord, proofs: Proofs): Judged<SignedRecord> {
+function judgeNodeSignatures(record: UnprovenRecord, proofs: Proofs): Judged<SignedRecord> {
   const { claimed, ...content } = record;
   const { id } = content;
   const signed = claimed.blocks.filter((block) => {

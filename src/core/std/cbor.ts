@@ -7,7 +7,7 @@
  * any decoder runs, the library decodes, and the value is encoded again and compared. The last step
  * catches longer forms and invalid UTF-8 (the decoder turns it into U+FFFD).
  */
-import { decode, encode } from "cborg";
+import { Tokenizer, decode, encode } from "cborg";
 import { equalBytes } from "./bytes.ts";
 import { CBOR_DEPTH_MAX, CBOR_ITEMS_MAX } from "./limits.ts";
 import { type Result, no, ok } from "./result.ts";
@@ -39,6 +39,21 @@ export function decodeCbor(
     return no(error instanceof Error ? error.message : String(error));
   }
   return equalBytes(encodeCbor(value), bytes) ? ok(value) : no("not the deterministic form");
+}
+
+/**
+ * What stands at a place of the array that `bytes` begin with, when only items without parts stand
+ * before it: what `decodeCbor` finds there, if it takes the bytes. Nothing behind it is looked at.
+ */
+export function peekItem(bytes: Uint8Array, place: number): unknown {
+  try {
+    const tokens = new Tokenizer(bytes);
+    tokens.next(); // The head of the array.
+    for (let before = 0; before < place; before += 1) tokens.next();
+    return tokens.next().value;
+  } catch {
+    return undefined;
+  }
 }
 
 const MAJOR_UNSIGNED = 0;

@@ -236,6 +236,21 @@ describe("nodes that nobody lists", () => {
   });
 });
 
+describe("a record that sync brings", () => {
+  test("is not read for a trust domain that is over its budget but for its name", async () => {
+    const daemon = await holding(genesis);
+    const payload = encodeState(prepared.state).subarray(0, -1);
+    const block = signBlock(prepared.id, { node, svids: [svid] });
+    const cut = { envelope: encodeEnvelope({ kind: 1, payload, blocks: [block], recovery: [] }) };
+    const ofCharlie = { envelope: charlie.genesis.envelope.subarray(0, -1) };
+    expect(daemon.receive(cut, "sync", own)).toBe("PAYLOAD_MALFORMED");
+    spend(daemon, own);
+    expect(daemon.receive(cut, "sync", own)).toBe("OVER_BUDGET");
+    expect(daemon.receive(cut, "gossip", own)).toBe("PAYLOAD_MALFORMED");
+    expect(daemon.receive(ofCharlie, "sync", own)).toBe("ENVELOPE_MALFORMED");
+  });
+});
+
 describe("the own trust domain", () => {
   test("over its budget has no signature of its records checked that sync brings", async () => {
     const daemon = await TestDaemon.start(bravo);

@@ -148,9 +148,9 @@ function buildApp(
   app.setNotFoundHandler(({ method, url }) => {
     throw new Fault("NOT_BUILT", `The admin API has no ${method} ${url.split("?", 1)[0]}.`);
   });
-  takeOneRequest(app.server, { bodies: true }); // As our client does it.
   const connections = new Connections(limits);
-  connections.follow(app.server);
+  const onConnection = connections.add.bind(connections);
+  takeOneRequest(app.server, { bodies: true, onConnection }); // As our client does it.
   app.addHook("preHandler", async ({ raw }) => connections.beginAnswer(raw.socket));
   // The one way out of answers. They carry what peers and files named as it is, but as escapes:
   // whoever asks with curl sees it on a terminal.

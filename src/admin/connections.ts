@@ -4,7 +4,8 @@
  *     waiting for its request ── request is whole ──▶ being answered ── read ──▶ closed
  *        │ too many: the oldest goes                     │ not read in time: goes
  */
-import type { Server, Socket } from "node:net";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { Fault } from "../fault.ts";
 import { WaitingConnections } from "../telemetry/waiting-connections.ts";
 import type { AdminLimits } from "./limits.ts";
@@ -19,9 +20,8 @@ export class Connections {
     this.#waiting = new WaitingConnections(limits.connectionsMax);
   }
 
-  /** Follows the server's connections from now on. */
-  follow(server: Server): void {
-    this.#waiting.follow(server);
+  add(connection: Duplex): void {
+    this.#waiting.add(connection);
   }
 
   /** The whole request has arrived. Throws `BUSY` when too much waits to be read already. */

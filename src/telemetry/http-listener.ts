@@ -52,8 +52,8 @@ export class HttpListener {
       connectionsCheckingInterval: DEADLINE_CHECK_MS,
     });
     this.#server.timeout = READ_DEADLINE_MS;
-    takeOneRequest(this.#server, { bodies: false });
-    this.#waiting.follow(this.#server);
+    const onConnection = this.#waiting.add.bind(this.#waiting);
+    takeOneRequest(this.#server, { bodies: false, onConnection });
     this.#server.on("request", (request, response) => void this.#onRequest(request, response));
   }
 

@@ -13,26 +13,36 @@ import { Duplex } from "node:stream";
 
 /** Ends a head (RFC 9112, 2.1). Node's parser refuses other line ends. */
 const BLANK_LINE = "\r\n\r\n";
-/** A body goes on in pieces of so much: what the last one has behind its end is 20 requests at most. */
+/** A body goes on in pieces of so much: what the last one has behind its end is 28 requests at most. */
 const PIECE_BYTES = 512;
 
-/**
- * Gives the server connections that hold one request each. To be called on a new server.
- *
- * @param bodies Whether its requests may have one; else what follows a head is dropped.
- */
-export function takeOneRequest(server: Server, { bodies }: { readonly bodies: boolean }): void {
+export interface OneRequestOptions {
+  /** Whether a request may have a body; else what follows its head is dropped. */
+  readonly bodies: boolean;
+  /** Told of each connection; it is the `socket` of its request. */
+  readonly onConnection: (connection: Duplex) => void;
+}
+
+/** Gives the server connections that hold one request each. To be called on a new server. */
+export function takeOneRequest(server: Server, { bodies, onConnection }: OneRequestOptions): void {
   const [serve, ...others] = server.listeners("connection");
   assert(serve !== undefined && others.length === 0, "node:http listens once");
   server.removeAllListeners("connection");
   server.on("connection", (socket) => {
     socket.setTimeout(server.timeout, () => socket.destroy());
-    // An HTTP server takes any Duplex (node:http, Event: 'connection').
-    serve.call(server, new OneRequest(socket));
+    const connection = new OneRequest(socket);
+    serve.call(server, connection); // It takes any Duplex (node:http, Event: 'connection').
+    onConnection(connection);
   });
-  server.on("request", (request) => {
-    if (request.socket instanceof OneRequest) request.socket.begin(request, bodies);
+  server.on("request", (request) => begin(request, bodies));
+  server.on("checkExpectation", (request, response) => {
+    begin(request, false);
+    response.writeHead(417, { connection: "close" }).end(); // As Node does, but it would read on.
   });
+}
+
+function begin(request: IncomingMessage, takesBody: boolean): void {
+  if (request.socket instanceof OneRequest) request.socket.begin(request, takesBody);
 }
 
 class OneRequest extends Duplex {
@@ -42,6 +52,8 @@ class OneRequest extends Duplex {
   #headIsWhole = false;
   #request: IncomingMessage | undefined;
   #takesBody = false;
+  /** The head made no request, and the parser has what came next. */
+  #isRefused = false;
 
   constructor(socket: Socket) {
     super();
@@ -65,16 +77,17 @@ class OneRequest extends Duplex {
   #take(bytes: Buffer): void {
     const headEnd = this.#headIsWhole ? 0 : this.#endOfHead(bytes);
     let isRead = headEnd === 0 || this.push(bytes.subarray(0, headEnd));
-    for (let at = headEnd; at < bytes.length && this.#headIsWhole; at += PIECE_BYTES) {
-      if (this.#request !== undefined && !this.#wantsMore(this.#request)) break;
+    for (let at = headEnd; at < bytes.length && this.#takesMore(); at += PIECE_BYTES) {
       isRead = this.push(bytes.subarray(at, at + PIECE_BYTES));
-      if (this.#request === undefined) break; // HTTP/2's head is refused with what follows it.
     }
     if (!isRead) this.#socket.pause();
   }
 
-  #wantsMore({ complete }: IncomingMessage): boolean {
-    return this.#takesBody && !complete && !this.destroyed;
+  #takesMore(): boolean {
+    if (this.#request !== undefined) return this.#takesBody && !this.#request.complete;
+    const isFirst = !this.#isRefused;
+    this.#isRefused = true;
+    return isFirst; // HTTP/2's head is refused with what follows it.
   }
 
   #endOfHead(bytes: Buffer): number {

@@ -2,29 +2,24 @@
  * The connections of an HTTP server, so that those who hold one and say nothing keep nobody out: one
  * too many pushes out the oldest that has not sent its whole request.
  */
-import type { Server, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 
 export class WaitingConnections {
   readonly #connectionsMax: number;
   /** Oldest first. */
-  readonly #waiting = new Set<Socket>();
-  readonly #open = new Set<Socket>();
+  readonly #waiting = new Set<Duplex>();
+  readonly #open = new Set<Duplex>();
 
   constructor(connectionsMax: number) {
     this.#connectionsMax = connectionsMax;
   }
 
-  /** Follows the server's connections from now on. */
-  follow(server: Server): void {
-    server.on("connection", (socket) => this.#add(socket));
-  }
-
   /** The whole request is there, and the connection stays until it was answered. */
-  onRequest(socket: Socket): void {
+  onRequest(socket: Duplex): void {
     this.#waiting.delete(socket);
   }
 
-  #add(socket: Socket): void {
+  add(socket: Duplex): void {
     socket.once("close", () => {
       this.#waiting.delete(socket);
       this.#open.delete(socket);

@@ -232,6 +232,15 @@ describe("a caller who is slow", () => {
 });
 
 describe("a caller who asks for much", () => {
+  test("that comes often and says nothing ends no stream of events", async () => {
+    await start();
+    const watcher = caller(`GET ${WATCH_PATH} HTTP/1.1\r\nhost: localhost\r\n\r\n`).resume();
+    await vi.waitFor(() => expect(operations.watcherCount).toBe(1), SOON_MS);
+    await crowd(ADMIN_LIMITS.connectionsMax + 1);
+    await expectHonestCall();
+    expect(watcher.closed).toBe(false);
+  });
+
   test.each([
     ["a read", "GET /v1/status HTTP/1.1\r\nhost: a\r\n\r\n", 1],
     [
@@ -239,7 +248,7 @@ describe("a caller who asks for much", () => {
       "POST /v1/forget HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
       8,
     ],
-    ["what names no host", "GET /v1/status HTTP/1.1\r\n\r\n", 20],
+    ["what names no host", "GET /v1/status HTTP/1.1\r\n\r\n", 29],
   ])(
     "has one request a connection, as %s; what it piped behind is not parsed",
     async (_, one, most) => {

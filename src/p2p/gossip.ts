@@ -17,6 +17,7 @@ import {
 import type { RPC } from "@libp2p/gossipsub/message";
 import type { Connection, PeerId } from "@libp2p/interface";
 import { ENVELOPE_BYTES_MAX } from "../core/std/limits.ts";
+import { SHA256_BYTES } from "../core/std/sha256.ts";
 import type { Verdict } from "../ports/peer-network.ts";
 import type { Admission, Member } from "./admission.ts";
 import { GOSSIPSUB, GRAYLIST_THRESHOLD, STATE_TOPIC, WANTED_MAX } from "./gossip-options.ts";
@@ -35,6 +36,8 @@ const GRAYLISTED_SCORE = -100;
 /** Prices of what an RPC carries, see conduct.ts. */
 const MESSAGE_WORK = 4;
 const BYTES_A_WORK = 1024;
+
+type Control = Partial<RPC.ControlMessage>;
 
 /** Messages that were not looked at, and why, since the start. */
 export interface GossipCounts {
@@ -153,9 +156,14 @@ export class Gossip {
   #onRpc(from: PeerId, rpc: RPC): boolean {
     this.#charge(from, workOf(rpc));
     const nowMs = this.#options.nowMs();
-    const conduct = this.#admission.member(from)?.conduct;
-    if (rpc.messages.length === 0) conduct?.onControl(nowMs);
-    return conduct !== undefined && !conduct.barred(nowMs) && !conduct.graylisted(nowMs);
+    const member = this.#admission.member(from);
+    if (member === undefined) return false; // No longer admitted.
+    const { conduct } = member;
+    if (rpc.messages.length === 0) conduct.onControl(nowMs);
+    if (conduct.barred(nowMs) || conduct.graylisted(nowMs)) return false;
+    if (hasOurIds(rpc)) return true;
+    this.#reject(member);
+    return false;
   }
 
   async #onUnseen(from: PeerId, look: () => Promise<void>): Promise<void> {
@@ -223,11 +231,18 @@ export class Gossip {
 
 function workOf({ subscriptions, messages, control }: RPC): number {
   const entries = Object.values(control ?? {}).flat();
-  const ids = entries.reduce(
-    (sum, each) => sum + ("messageIDs" in each ? each.messageIDs.length : 0),
-    0,
-  );
+  const ids = idsOf(control).reduce((sum, each) => sum + each.length, 0);
   return 1 + subscriptions.length + messages.length * MESSAGE_WORK + entries.length + ids;
+}
+
+/** gossipsub bounds how many ids there are, and makes text of each, however long. */
+function hasOurIds({ control }: RPC): boolean {
+  return idsOf(control).every((ids) => ids.every(({ length }) => length === SHA256_BYTES));
+}
+
+/** Message ids, by entry. */
+function idsOf({ ihave = [], iwant = [], idontwant = [] }: Control = {}): readonly Uint8Array[][] {
+  return [...ihave, ...iwant, ...idontwant].map(({ messageIDs }) => messageIDs);
 }
 
 const VERDICTS = {

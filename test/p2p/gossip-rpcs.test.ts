@@ -1,5 +1,6 @@
 /** What one gossip RPC may carry: we send none, ask for none and take none that is too large. */
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { GOSSIPSUB } from "../../src/p2p/gossip-options.ts";
 import type { Libp2pNetwork } from "../../src/p2p/libp2p-network.ts";
 import { sha256 } from "../../src/core/std/sha256.ts";
 import {
@@ -11,7 +12,7 @@ import {
   eventually,
   startsPeers,
 } from "../compliance/peer-network.ts";
-import { graft, ihave, message, varint } from "../rogue/gossip-rpcs.ts";
+import { graft, idontwant, ihave, iwant, message, varint } from "../rogue/gossip-rpcs.ts";
 import { type Forwarder, startsForwarders } from "./gossip-forwarders.ts";
 import { making } from "./libp2p-peers.ts";
 
@@ -19,9 +20,12 @@ const start = startsPeers(making());
 const startStill = startsPeers(making({ nowMs: () => 0 })); // No budget is earned.
 const startImpatient = startsPeers(making({ gossipRpcDeadlineMs: 500 }));
 const forwardersTo = startsForwarders();
+afterEach(() => vi.restoreAllMocks());
 
 const RPC_BYTES_MAX = 1024 * 1024;
 const WANTED_MAX = 24;
+const ID_BYTES = 32;
+const LARGE_ID_BYTES = 1_000_000;
 const LARGE = "x".repeat(120 * 1024);
 const LAST = Buffer.from("the last");
 const JUNK_TD = "nobody.test";
@@ -108,6 +112,36 @@ test("half an RPC is kept no longer than its deadline, and the pair begins anew"
   const again = await member.open();
   again.send(message(encodeBookRecord(bookRecord(TD, 1n, "again"))));
   await eventually(() => ours.peer.count(`gossip ${member.rogue.id} again`) === 1);
+});
+
+describe("an RPC with a message id that is no SHA-256", () => {
+  test.each([
+    ["IHAVE", "shorter", ihave, ID_BYTES - 1],
+    ["IHAVE", "larger", ihave, LARGE_ID_BYTES],
+    ["IWANT", "empty", iwant, 0],
+    ["IWANT", "larger", iwant, LARGE_ID_BYTES],
+    ["IDONTWANT", "longer", idontwant, ID_BYTES + 1],
+    ["IDONTWANT", "larger", idontwant, LARGE_ID_BYTES],
+  ] as const)("in %s, %s, is left before the id becomes text", async (_, __, rpc, bytes) => {
+    const ids = vi.spyOn(GOSSIPSUB, "msgIdToStrFn");
+    const ours = await start();
+    const [member] = await forwardersTo(ours, 1);
+    const good = sha256(LAST);
+    member?.gossip.send(rpc([good, new Uint8Array(bytes)]));
+    await eventually(() => ours.network.connections()[0]?.rejected === 1);
+    expect(ids).not.toHaveBeenCalledWith(good);
+    member?.gossip.send(rpc([good]));
+    await eventually(() => ids.mock.calls.some(([id]) => Buffer.from(id).equals(good)));
+    expect(ours.network.connections()[0]).toMatchObject({ rejected: 1, graylisted: false });
+  });
+
+  test("graylists its member with the ninth", async () => {
+    const ours = await startStill();
+    const [member] = await forwardersTo(ours, 1);
+    for (let sent = 0; sent < 9; sent += 1) member?.gossip.send(ihave([new Uint8Array(1)]));
+    await eventually(() => ours.network.connections()[0]?.graylisted === true);
+    expect(ours.network.connections()[0]).toMatchObject({ rejected: 9 });
+  });
 });
 
 /** Answers as gossipsub does, but in RPCs of a few. Returns the ids that ours wanted. */

@@ -42,8 +42,8 @@ export const ihave = (ids: readonly Uint8Array[] | number): Uint8Array =>
   control({ ihave: [{ topicID: STATE_TOPIC, messageIDs: given(ids) }] });
 export const iwant = (ids: readonly Uint8Array[] | number): Uint8Array =>
   control({ iwant: [{ messageIDs: given(ids) }] });
-export const idontwant = (ids: number): Uint8Array =>
-  control({ idontwant: [{ messageIDs: randomIds(ids) }] });
+export const idontwant = (ids: readonly Uint8Array[] | number): Uint8Array =>
+  control({ idontwant: [{ messageIDs: given(ids) }] });
 export const graft = (): Uint8Array => control({ graft: [{ topicID: STATE_TOPIC }] });
 export const graftAndPrune = (): Uint8Array =>
   control({

@@ -5,7 +5,7 @@ import type { Admission } from "./admission.ts";
 import { resetOnceClosed } from "./closed-socket.ts";
 import type { InboundGate } from "./inbound.ts";
 import type { Strangers } from "./strangers.ts";
-import type { Wires } from "./wire.ts";
+import type { Wires } from "./wires.ts";
 
 /**
  * Of one member: one each way when both dial at once, and as many again while the old ones are not

@@ -24,7 +24,7 @@ import type { PeerNetworkLog } from "./log.ts";
 import { nodePrivateKey } from "./node-identity.ts";
 import { Strangers } from "./strangers.ts";
 import { INBOUND_SYNC_STREAMS_MAX, SYNC_PROTOCOL, Sync } from "./sync.ts";
-import { type EdgeCounts, Wires } from "./wire.ts";
+import { type EdgeCounts, Wires } from "./wires.ts";
 
 export interface PeerNetworkOptions {
   /** Ed25519 seed of the node key, 32 bytes. A function, so that whoever prints this shows no secret. */

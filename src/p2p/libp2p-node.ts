@@ -15,7 +15,8 @@ import { createLibp2p } from "libp2p";
 import { Fault } from "../fault.ts";
 import type { DialOptions } from "./dialer.ts";
 import { INBOUND_PENDING_MAX } from "./inbound.ts";
-import { STREAM_WINDOW_BYTES_MAX, type Wires } from "./wire.ts";
+import { STREAM_WINDOW_BYTES_MAX } from "./wire.ts";
+import type { Wires } from "./wires.ts";
 
 /**
  * Each costs 160 to 500 KB (measured), so this is 250 MB at the worst. Above: inbound is refused.

@@ -10,19 +10,16 @@
  * else.
  */
 import {
-  type ConnectionEncrypter,
   type MessageStream,
   type PeerId,
-  type SecuredConnection,
   StreamMessageEvent,
   type StreamMuxer,
-  type StreamMuxerFactory,
 } from "@libp2p/interface";
 import type { Admission, Member } from "./admission.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { NEGOTIATION_BYTES_MAX, watchNegotiation } from "./negotiation.ts";
 import { NOISE_PAYLOAD_BYTES_MAX, refuseShortMessages } from "./noise-messages.ts";
-import { type Turn, Turns } from "./turn.ts";
+import type { Turn, Turns } from "./turn.ts";
 import { YamuxFrames } from "./yamux-frames.ts";
 
 /**
@@ -65,14 +62,6 @@ const CONNECTION_UNSENT_BYTES_MAX = 8 * 1024 * 1024;
 /** Bytes out for each byte in until the peer is known. The handshake itself takes 3.97 (measured). */
 const STRANGER_BYTES_OUT_A_BYTE_IN = 4;
 
-/** What was done to connections at the edge since the start. */
-export interface EdgeCounts {
-  /** Refused before their handshake. */
-  readonly refused: number;
-  /** Cut off for what came over them. */
-  readonly cutOff: number;
-}
-
 export interface WireOptions {
   /** A clock that never goes backwards. */
   readonly nowMs: () => number;
@@ -83,7 +72,7 @@ export interface WireOptions {
 }
 
 /** One connection. */
-class Wire {
+export class Wire {
   readonly #raw: MessageStream;
   readonly #admission: Admission;
   readonly #options: WireOptions;
@@ -229,73 +218,5 @@ class Wire {
       peer_id: this.#peerId?.toString() ?? "unknown",
       reason,
     });
-  }
-}
-
-/** Watches every connection of a node by standing between its socket, Noise and yamux. */
-export class Wires {
-  readonly #admission: Admission;
-  readonly #options: WireOptions;
-  readonly #turns: Turns;
-  /** Connections cut off since the start. */
-  cutOff = 0;
-  /** By the connection's socket, and by what Noise makes of it. */
-  readonly #wires = new WeakMap<MessageStream, Wire>();
-
-  constructor(admission: Admission, options: Omit<WireOptions, "onCutOff">) {
-    this.#admission = admission;
-    const onCutOff = (): void => {
-      this.cutOff += 1;
-    };
-    this.#options = { ...options, onCutOff };
-    this.#turns = new Turns(options.nowMs);
-  }
-
-  /** An inbound connection, before anything was read from it. */
-  begin(raw: MessageStream): void {
-    const wire = this.#wireOf(raw);
-    wire.watchBytes();
-    this.#wires.set(raw, wire);
-  }
-
-  encrypter(inner: ConnectionEncrypter): ConnectionEncrypter {
-    return {
-      protocol: inner.protocol,
-      secureInbound: async (raw, options) => {
-        this.#options.onHandshake(raw);
-        this.#wires.get(raw)?.beginHandshake();
-        return this.#secured(raw, await inner.secureInbound(raw, options));
-      },
-      secureOutbound: async (raw, options) =>
-        this.#secured(raw, await inner.secureOutbound(raw, options)),
-    };
-  }
-
-  muxer(inner: StreamMuxerFactory): StreamMuxerFactory {
-    return {
-      protocol: inner.protocol,
-      createStreamMuxer: (decrypted) => {
-        const wire = this.#wires.get(decrypted);
-        wire?.watchFrames(decrypted);
-        const muxer = inner.createStreamMuxer(decrypted);
-        wire?.watchStreams(muxer);
-        return muxer;
-      },
-    };
-  }
-
-  /** libp2p asks for a multiplexer only after this, also when the handshake itself agreed on one. */
-  #secured(raw: MessageStream, secured: SecuredConnection): SecuredConnection {
-    // Else a protocol would be agreed on once more, by whoever has a key.
-    if (secured.streamMuxer === undefined)
-      throw new Error("no multiplexer agreed on in the handshake");
-    const wire = this.#wires.get(raw) ?? this.#wireOf(raw);
-    wire.belongsTo(secured.remotePeer, secured.connection);
-    this.#wires.set(secured.connection, wire);
-    return secured;
-  }
-
-  #wireOf(raw: MessageStream): Wire {
-    return new Wire(raw, this.#admission, this.#turns, this.#options);
   }
 }

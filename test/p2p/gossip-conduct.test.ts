@@ -7,7 +7,7 @@ import { Admission } from "../../src/p2p/admission.ts";
 import { Gossip } from "../../src/p2p/gossip.ts";
 import { type MeshNode, createMeshNode } from "../../src/p2p/libp2p-node.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
-import { Wires } from "../../src/p2p/wire.ts";
+import { Wires } from "../../src/p2p/wires.ts";
 import { eventually } from "../compliance/peer-network.ts";
 import { startsRogues } from "../rogue/attacks.ts";
 import { iwant, message, subscription, undecodable } from "../rogue/gossip-rpcs.ts";

@@ -9,7 +9,7 @@ import { multiaddrConnectionPair } from "@libp2p/utils";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Admission } from "../../src/p2p/admission.ts";
 import { peerIdOfNode } from "../../src/p2p/node-identity.ts";
-import { Wires } from "../../src/p2p/wire.ts";
+import { Wires } from "../../src/p2p/wires.ts";
 import { YAMUX, yamuxHeader } from "../rogue/yamux-header.ts";
 
 const TURN_FRAMES = 64;

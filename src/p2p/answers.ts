@@ -93,7 +93,8 @@ export class Answers {
 
   /**
    * Gives all places that there are. A trust domain of which more answers wait moves to the end of the
-   * map, so the loop meets it once more and finds its one place just taken.
+   * map, so the loop meets it once more: its one place is just taken, unless the answer there moves
+   * away to another trust domain that lists its node. Each time one answer waits less, so it ends.
    */
   #begin(): void {
     for (const [account, waiting] of this.#waiting) {

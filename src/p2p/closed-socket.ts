@@ -8,8 +8,11 @@ import assert from "node:assert/strict";
 import type { MultiaddrConnection } from "@libp2p/interface";
 import { AbstractMultiaddrConnection } from "@libp2p/utils";
 
-/** To be called before its peer may have closed it. What is unsent then is lost; sync repairs. */
+/**
+ * To be called before its peer may have closed it. What is unsent then is lost; sync repairs. After a
+ * close or an abort of ours there is nothing left to reset.
+ */
 export function resetOnceClosed(connection: MultiaddrConnection): void {
   assert(connection instanceof AbstractMultiaddrConnection, "another transport than @libp2p/tcp");
-  connection.addEventListener("close", () => connection.sendReset(new Error("closed by the peer")));
+  connection.addEventListener("close", () => connection.sendReset(new Error("closed")));
 }

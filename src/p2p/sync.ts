@@ -25,8 +25,8 @@ import { SyncStream, SyncStreamFailure } from "./sync-stream.ts";
 export const SYNC_PROTOCOL = "/spire-mesh/sync/1.0.0";
 /**
  * Rounds that one connection may have open with us. It needs one; the rest are streams still closing.
- * Each may hold a request that never ends, for 15 s: 26 MiB on all connections of a trust domain.
- * Above: the stream is reset.
+ * Each may hold a request that never ends, for 15 s: 26 MiB of frames on all connections of a trust
+ * domain, 28 measured. Above: the stream is reset.
  */
 export const INBOUND_SYNC_STREAMS_MAX = 4;
 /** A peer stays quiet so long within a round only when it is stuck. Then: the round failed. */

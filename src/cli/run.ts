@@ -18,8 +18,10 @@ export async function run(options: RunOptions): Promise<number> {
     const config = await loadConfig(path, { expandEnv });
     return logLevel === undefined ? config : { ...config, logLevel };
   };
-  const config = await load();
+  // They are asked of a daemon that runs, and end none that starts: the file is read below anyway.
+  for (const signal of ["SIGHUP", "SIGUSR2"] as const) process.on(signal, () => undefined);
   process.umask(OTHERS); // LevelDB's files, too, are this user's alone from their first moment.
-  const { runDaemon } = await import("../daemon/daemon.ts"); // A bad file is told of before it loads.
-  return await runDaemon(config, load);
+  await load(); // A bad file is told of before the daemon's code loads.
+  const { runDaemon } = await import("../daemon/daemon.ts");
+  return await runDaemon(load);
 }

@@ -48,12 +48,14 @@ const UNREADABLE_NAMES_MAX = 100;
  * Runs until SIGTERM or SIGINT. Resolves with the exit code; throws a `Fault` that ended it, or logs it
  * where the log is JSON.
  *
- * @param reload Reads the configuration again: SIGHUP takes its `peers`, the rest needs a restart.
+ * @param load Reads the configuration, and again at SIGHUP: that takes its `peers`, the rest needs a
+ * restart.
  */
-export async function runDaemon(config: Config, reload: () => Promise<Config>): Promise<number> {
+export async function runDaemon(load: () => Promise<Config>): Promise<number> {
+  const config = await load();
   const log = createLogger({ level: config.logLevel, format: config.logFormat });
   try {
-    await runUntilAsked(config, reload, log);
+    await runUntilAsked(config, load, log);
     return 0;
   } catch (error) {
     if (!(error instanceof Fault) || config.logFormat !== "json") throw error;
@@ -73,10 +75,10 @@ async function runUntilAsked(
 ): Promise<void> {
   const { promise: asked, resolve } = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve());
-  const daemon = await Daemon.open(config, log);
+  const opening = Daemon.open(config, log);
   process.on("SIGHUP", () => {
-    reload().then(
-      ({ peers }) => {
+    Promise.all([reload(), opening]).then(
+      ([{ peers }, daemon]) => {
         daemon.configurePeers(peers);
         log.info({ peers: peers.length }, "Peers read again");
       },
@@ -85,6 +87,7 @@ async function runUntilAsked(
   });
   // SPIRE's signal for a rotated log file; this log goes to stderr, so there is nothing to open.
   process.on("SIGUSR2", () => log.info({}, "The log goes to stderr"));
+  const daemon = await opening;
   try {
     await daemon.start();
     await Promise.race([asked, daemon.failed]);

@@ -1,6 +1,6 @@
 /** `run` as a real daemon on loopback, without a SPIRE Server to talk to. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -50,6 +50,13 @@ async function answers(): Promise<void> {
   );
 }
 
+/** Whether the process does anything else at the signal than to end (proc(5), SigCgt). */
+function catchesSighup(pid = 0): boolean {
+  const [, caught = ""] =
+    /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return (Number.parseInt(caught.slice(-1), 16) & 1) === 1;
+}
+
 describe("run", () => {
   test("answers, says that it is not ready, and stops in time with 0", async () => {
     daemon = startSpireMesh(["run", "-config", config]);
@@ -67,6 +74,19 @@ describe("run", () => {
     expect(await stderr).toContain("Daemon started");
     expect(await stderr).toContain("Stopped");
     expect(existsSync(join(directory, "run", "admin.sock"))).toBe(false);
+  });
+
+  test("is not ended by a reload that is asked for while it starts", async () => {
+    await appendFile(config, `\n${"# long to read\n".repeat(20_000)}`);
+    daemon = startSpireMesh(["run", "-config", config]);
+    const { pid } = daemon;
+    await vi.waitFor(() => expect(catchesSighup(pid)).toBe(true), { timeout: 60_000, interval: 1 });
+    expect(existsSync(join(directory, "data"))).toBe(false);
+    daemon.kill("SIGHUP");
+    daemon.kill("SIGUSR2");
+    await answers();
+    daemon.kill("SIGTERM");
+    expect(await exitOf(daemon)).toBe(0);
   });
 
   test("refuses an address that it could never dial, instead of passing over it", async () => {

@@ -14,15 +14,10 @@
  */
 import type { Ed25519PeerId, PeerId } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
-import { type PeerAddress, readPeerAddress } from "./address.ts";
+import { DialAddresses } from "./dial-addresses.ts";
 import type { DialFailure } from "../ports/peer-network.ts";
-import { ADDRESS_HINTS_MAX } from "../core/std/limits.ts";
 import type { PeerNetworkLog } from "./log.ts";
 
-/** Hints kept of one trust domain for one of its nodes. Above: the oldest go. */
-const HINTS_A_PEER_MAX = 8;
-/** Addresses in one attempt; the next attempt goes on with the following ones. */
-const ADDRESSES_A_DIAL_MAX = 3;
 /**
  * Three addresses at the connection manager's limit each, and time in its queue. Then: tried again
  * later.
@@ -92,28 +87,24 @@ export class Dialer {
   /** Admitted peers, by peer id text. */
   readonly #targets = new Map<string, Target>();
   readonly #stopping = new AbortController();
-  #configured: readonly PeerAddress[] = [];
-  /** By the trust domain that they came from, the newest first: none pushes out another's. */
-  readonly #hints = new Map<string, readonly PeerAddress[]>();
+  readonly #addresses: DialAddresses;
 
   constructor(options: DialerOptions, ports: DialerPorts) {
     this.#options = options;
     this.#ports = ports;
+    this.#addresses = new DialAddresses(options);
   }
 
   /** Replaces the addresses that the operator wrote down, which are for peers of any trust domain. */
   configure(addresses: readonly string[]): void {
-    const before = this.#configured;
-    this.#configured = this.#read(addresses);
-    for (const target of this.#withNew(this.#configured, before)) this.#restart(target);
+    for (const target of this.#targetsOf(this.#addresses.configure(addresses))) {
+      this.#restart(target);
+    }
   }
 
   /** Remembers addresses that came from a trust domain. What is not an address is left out. */
   hint(trustDomain: string, addresses: readonly string[]): void {
-    const before = this.#hints.get(trustDomain) ?? [];
-    const hints = newestOf([...this.#read(addresses), ...before]);
-    this.#hints.set(trustDomain, hints);
-    for (const target of this.#withNew(hints, before)) {
+    for (const target of this.#targetsOf(this.#addresses.hint(trustDomain, addresses))) {
       if (this.#ports.listedBy(target.peerId).includes(trustDomain))
         this.#hurry(target, [trustDomain]);
     }
@@ -121,7 +112,7 @@ export class Dialer {
 
   /** The trust domain lists no node any more. */
   forget(trustDomain: string): void {
-    this.#hints.delete(trustDomain);
+    this.#addresses.forget(trustDomain);
   }
 
   /** The peer was admitted: tries at once, whatever happened before, or after the longest wait. */
@@ -171,20 +162,7 @@ export class Dialer {
     for (const { timer } of this.#targets.values()) clearTimeout(timer);
   }
 
-  #read(addresses: readonly string[]): readonly PeerAddress[] {
-    return addresses.flatMap((text) => {
-      const read = readPeerAddress(text);
-      if (read.ok) return read.value.peerId.equals(this.#options.self) ? [] : read.value;
-      this.#options.log("info", "dialer: address left out", { reason: read.reason });
-      return [];
-    });
-  }
-
-  /** Peers that have an address now that they had not before. */
-  #withNew(addresses: readonly PeerAddress[], before: readonly PeerAddress[]): readonly Target[] {
-    const known = new Set(before.map(({ address }) => address.toString()));
-    const news = addresses.filter(({ address }) => !known.has(address.toString()));
-    const ids = new Set(news.map(({ peerId }) => peerId.toString()));
+  #targetsOf(ids: ReadonlySet<string>): readonly Target[] {
     return [...ids].flatMap((id) => this.#targets.get(id) ?? []);
   }
 
@@ -251,6 +229,7 @@ export class Dialer {
     }
     this.#schedule(target); // Also when connected and lost in the same breath.
   }
+
   /** Admitted, not connected, and we know where it may be. */
   #isDialable(target: Target): boolean {
     const { peerId } = target;
@@ -258,12 +237,8 @@ export class Dialer {
     return isTarget && this.#ports.wants(peerId) && this.#addressesOf(target).length > 0;
   }
 
-  /** The addresses of this attempt: all of them take turns, and so do those whom they came from. */
   #addressesOf({ peerId, attempts }: Target): readonly Multiaddr[] {
-    const hints = this.#ports.listedBy(peerId).map((name) => this.#hints.get(name) ?? []);
-    const all = interleaved([this.#configured, ...hints].map((each) => forPeer(each, peerId)));
-    const start = (attempts * ADDRESSES_A_DIAL_MAX) % Math.max(all.length, 1);
-    return [...all.slice(start), ...all.slice(0, start)].slice(0, ADDRESSES_A_DIAL_MAX);
+    return this.#addresses.forAttempt(peerId, this.#ports.listedBy(peerId), attempts);
   }
 }
 
@@ -272,31 +247,4 @@ function reasonOf(error: unknown): string {
   const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
   const reasons = errors.map((each) => (each instanceof Error ? each.message : String(each)));
   return [...new Set(reasons)].join("; ").slice(0, REASON_LENGTH_MAX);
-}
-
-/** The addresses without repetition, as many as are kept of one trust domain. */
-function newestOf(addresses: readonly PeerAddress[]): readonly PeerAddress[] {
-  const kept = new Map<string, PeerAddress>();
-  const ofPeer = new Map<string, number>();
-  for (const each of addresses) {
-    const id = each.peerId.toString();
-    const count = ofPeer.get(id) ?? 0;
-    if (kept.has(each.address.toString()) || count === HINTS_A_PEER_MAX) continue;
-    if (kept.size === ADDRESS_HINTS_MAX) break;
-    kept.set(each.address.toString(), each);
-    ofPeer.set(id, count + 1);
-  }
-  return [...kept.values()];
-}
-
-function forPeer(addresses: readonly PeerAddress[], peerId: PeerId): readonly Multiaddr[] {
-  return addresses.filter((each) => each.peerId.equals(peerId)).map(({ address }) => address);
-}
-
-/** The first of each list, then the second of each, and so on. */
-function interleaved<Item>(lists: readonly (readonly Item[])[]): readonly Item[] {
-  const longest = Math.max(0, ...lists.map(({ length }) => length));
-  return Array.from({ length: longest }, (_, index) =>
-    lists.flatMap((list) => list.slice(index, index + 1)),
-  ).flat();
 }

@@ -1,13 +1,12 @@
 /**
- * The peer network over libp2p: connects the admission, the dialer, gossip and sync.
- *
- * A peer is *present* while it is admitted and connected. Every event of libp2p and every change of
- * the admission only asks whether that is still so, hence each peer is reported once, in order.
- * No event is reported after `stop` was called.
+ * The peer network over libp2p: connects the admission, the dialer, gossip and sync. After each event of
+ * libp2p and each change of the admission it is settled who is present (presence.ts). No event is
+ * reported after `stop` was called.
  */
 import type { PeerId, Stream } from "@libp2p/interface";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import type {
+  DialFailure,
   PeerConnection,
   PeerNetwork,
   PeerNetworkEvents,
@@ -22,6 +21,7 @@ import { InboundGate } from "./inbound.ts";
 import { type MeshNode, createMeshNode, dialFrom, startMeshNode } from "./libp2p-node.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { nodePrivateKey } from "./node-identity.ts";
+import { Presence } from "./presence.ts";
 import { Strangers } from "./strangers.ts";
 import { INBOUND_SYNC_STREAMS_MAX, SYNC_PROTOCOL, Sync } from "./sync.ts";
 import { type EdgeCounts, Wires } from "./wires.ts";
@@ -103,26 +103,14 @@ interface Parts {
   readonly wires: Wires;
 }
 
-/** A peer that is admitted and connected. */
-interface Present {
-  readonly peerId: PeerId;
-  /** It asked us for a round of sync since it connected. */
-  asked: boolean;
-  /** It answered a round of sync since it connected. */
-  synced: boolean;
-}
-
 export class Libp2pNetwork implements PeerNetwork {
   readonly peerId: string;
-  readonly dialFailures: PeerNetwork["dialFailures"] = () => this.#dialer.failures();
   readonly #listen: readonly string[];
   readonly #log: PeerNetworkLog;
   readonly #parts: Parts;
-  readonly #events: PeerNetworkEvents;
+  readonly #presence: Presence;
   readonly #dialer: Dialer;
   readonly #sync: Sync;
-  /** By peer id text. */
-  readonly #present = new Map<string, Present>();
   #tendTimer: NodeJS.Timeout | undefined;
   #running = false;
 
@@ -139,13 +127,13 @@ export class Libp2pNetwork implements PeerNetwork {
     this.#listen = options.listen;
     this.#log = log;
     this.#parts = parts;
-    this.#events = events;
+    this.#presence = new Presence({ ...parts, events });
     this.#dialer = new Dialer(
       { self: node.peerId, random, log },
       {
-        wants: (peerId) => this.#running && admission.admits(peerId) && !this.#has(peerId),
+        wants: (peerId) => this.#running && admission.admits(peerId) && !this.#presence.has(peerId),
         listedBy: (peerId) => [...(admission.member(peerId)?.accounts.keys() ?? [])],
-        hasRoom: () => this.#present.size < PEERS_DIALED_MAX,
+        hasRoom: () => this.#presence.size < PEERS_DIALED_MAX,
         mayHurry: (trustDomains) => admission.take("dial", trustDomains),
         dial: async (addresses, options) => await dialFrom(node, addresses, options),
       },
@@ -157,7 +145,7 @@ export class Libp2pNetwork implements PeerNetwork {
         source,
         events,
         admission,
-        peers: () => [...this.#present.values()].map(({ peerId }) => peerId),
+        peers: () => this.#presence.peers(),
         openStream: async (peerId, signal) => await this.#openSyncStream(peerId, signal),
         onAsked: (peerId) => this.#onAsked(peerId),
         onAnswered: (peerId) => this.#onAnswered(peerId),
@@ -207,10 +195,8 @@ export class Libp2pNetwork implements PeerNetwork {
     });
     this.#sync.start();
     this.#tendTimer = setInterval(() => {
-      for (const { peerId, synced } of this.#present.values()) {
-        this.#attach(peerId);
-        if (!synced) void this.#sync.now(peerId);
-      }
+      for (const peerId of this.#presence.peers()) this.#presence.attach(peerId);
+      for (const peerId of this.#presence.unsynced()) void this.#sync.now(peerId);
     }, TEND_INTERVAL_MS);
     for (const { peerId } of admission.members()) this.#dialer.admitted(peerId);
   }
@@ -227,7 +213,7 @@ export class Libp2pNetwork implements PeerNetwork {
     }, CLOSE_DEADLINE_MS);
     await node.stop();
     clearTimeout(cut);
-    this.#present.clear();
+    this.#presence.clear();
   }
 
   async publish(envelope: Uint8Array): Promise<void> {
@@ -260,47 +246,21 @@ export class Libp2pNetwork implements PeerNetwork {
   }
 
   connections(): readonly PeerConnection[] {
-    return [...this.#present.values()].flatMap(({ peerId }) => {
-      const connections = this.#parts.node.getConnections(peerId);
-      const [first] = connections;
-      if (first === undefined) return [];
-      return {
-        peerId: peerId.toString(),
-        addresses: connections.map(({ remoteAddr }) => remoteAddr.toString()),
-        connectedSinceMs: first.timeline.open,
-        direction: first.direction,
-        latencyMs: first.rtt,
-        rejected: this.#parts.admission.member(peerId)?.rejected ?? 0,
-        overBudget: this.#parts.admission.member(peerId)?.overBudget ?? 0,
-        graylisted: this.#parts.gossip.graylists(peerId),
-      };
-    });
+    return this.#presence.connections();
+  }
+
+  dialFailures(): readonly DialFailure[] {
+    return this.#dialer.failures();
   }
 
   /** Resolves at once when the peer is not connected or not admitted. */
   async syncNow(peerId: string): Promise<void> {
-    const present = this.#present.get(peerId);
-    if (present !== undefined) await this.#sync.now(present.peerId);
+    const present = this.#presence.find(peerId);
+    if (present !== undefined) await this.#sync.now(present);
   }
 
-  #has(peerId: PeerId): boolean {
-    return this.#present.has(peerId.toString());
-  }
-
-  /** Compares what is with what was reported, and reports the difference. */
   #settle(peerId: PeerId): void {
-    if (!this.#running) return;
-    const { node, admission, gossip } = this.#parts;
-    const id = peerId.toString();
-    const present = admission.admits(peerId) && node.getConnections(peerId).length > 0;
-    if (present && !this.#present.has(id)) {
-      this.#present.set(id, { peerId, asked: false, synced: false });
-      this.#events.onPeerConnected(id);
-      this.#attach(peerId);
-    } else if (!present && this.#present.delete(id)) {
-      gossip.detach(peerId);
-      this.#events.onPeerLost(id);
-    }
+    if (this.#running) this.#presence.settle(peerId);
   }
 
   #onDisconnect(peerId: PeerId): void {
@@ -316,29 +276,18 @@ export class Libp2pNetwork implements PeerNetwork {
     }
   }
 
-  /** Sees to an outbound gossip stream. */
-  #attach(peerId: PeerId): void {
-    const [connection] = this.#parts.node.getConnections(peerId);
-    if (connection === undefined || !this.#has(peerId)) return;
-    this.#parts.gossip.attach(peerId, connection);
-  }
-
   /**
    * Who asks for the first time admits us, and wants what we publish. It may have refused us until a
    * moment ago, and published before it could reach us: whatever that was is fetched now.
    */
   #onAsked(peerId: PeerId): void {
     this.#dialer.proven(peerId);
-    const present = this.#present.get(peerId.toString());
-    if (present === undefined || present.asked) return;
-    present.asked = true;
-    void this.#sync.afresh(peerId);
+    if (this.#presence.onAsked(peerId)) void this.#sync.afresh(peerId);
   }
 
   #onAnswered(peerId: PeerId): void {
     this.#dialer.proven(peerId);
-    const present = this.#present.get(peerId.toString());
-    if (present !== undefined) present.synced = true;
+    this.#presence.onAnswered(peerId);
   }
 
   async #openSyncStream(peerId: PeerId, signal: AbortSignal): Promise<Stream> {

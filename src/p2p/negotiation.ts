@@ -3,11 +3,11 @@ import type { StreamMessageEvent, StreamMuxer } from "@libp2p/interface";
 
 /**
  * What a peer may send before a protocol is agreed on, of a connection or of a stream: an honest one
- * sends 90 bytes, and waits for the answer. Each line gets an answer, 5 µs for three bytes, and no
- * timer runs between them (measured). On a stream of ping as well, where an honest one sends 32: what
+ * sends 90 bytes, and waits for the answer. Each line gets an answer, up to 15 µs for four bytes, and
+ * no timer runs between them (measured). On a stream of ping as well, where an honest one sends 32: what
  * it echoes waits without a bound. Above: cut.
  */
-export const NEGOTIATION_BYTES_MAX = 512;
+export const NEGOTIATION_BYTES_MAX = 128;
 /** Those of libp2p's own: identify, to which nothing is sent, and ping. Gossip and sync have budgets. */
 const OWN_PROTOCOLS = "/ipfs/";
 

@@ -37,7 +37,11 @@ export class Turn {
 
   /** Nothing more is read of the trust domain until its next turn. */
   get isSpent(): boolean {
-    return this.#bytes >= TURN_BYTES_MAX || this.#frames >= TURN_FRAMES_MAX;
+    return this.#bytes >= TURN_BYTES_MAX || this.framesLeft <= 0;
+  }
+
+  get framesLeft(): number {
+    return TURN_FRAMES_MAX - this.#frames;
   }
 
   /** How many connections wait. */

@@ -8,6 +8,8 @@ import { yamuxHeader } from "../rogue/yamux-header.ts";
 const DATA = 0;
 const PING = 2;
 const SYN = 1;
+/** That opens a stream or is a ping. */
+const ASKING_FRAME_WEIGHT = 11;
 
 const frame = fc.record({
   type: fc.nat({ max: 3 }),
@@ -15,6 +17,7 @@ const frame = fc.record({
   streamId: fc.nat({ max: 2 ** 32 - 1 }),
   length: fc.nat({ max: 300 }),
 });
+type Frame = typeof frame extends fc.Arbitrary<infer Value> ? Value : never;
 const cuts = fc.array(fc.integer({ min: 1, max: 400 }), { maxLength: 50 });
 
 function pieces(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
@@ -23,16 +26,20 @@ function pieces(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
   return [...parts, bytes.subarray(at)];
 }
 
+function bytesOf(frames: readonly Frame[]): Uint8Array {
+  return Buffer.concat(
+    frames.flatMap(({ type, flags, streamId, length }) => [
+      yamuxHeader(type, flags, streamId, length),
+      Buffer.alloc(type === DATA ? length : 0, 0xff),
+    ]),
+  );
+}
+
 describe("frames on a connection", () => {
   test("are seen the same, wherever the bytes are cut", () => {
     fc.assert(
       fc.property(fc.array(frame, { maxLength: 40 }), cuts, (frames, lengths) => {
-        const bytes = Buffer.concat(
-          frames.flatMap(({ type, flags, streamId, length }) => [
-            yamuxHeader(type, flags, streamId, length),
-            Buffer.alloc(type === DATA ? length : 0, 0xff),
-          ]),
-        );
+        const bytes = bytesOf(frames);
         const reader = new YamuxFrames();
         const seen = pieces(bytes, lengths).map((piece) => reader.read(piece));
         const asking = frames.filter(({ type, flags }) => type >= PING || (flags & SYN) !== 0);
@@ -41,6 +48,31 @@ describe("frames on a connection", () => {
         expect(seen.reduce((sum, each) => sum + each.asking, 0)).toBe(asking.length);
         expect(Math.max(...seen.map(({ longest }) => longest))).toBe(Math.max(0, ...bodies));
       }),
+    );
+  });
+
+  test("are taken in parts of a weight, each from a header on", () => {
+    const weights = fc.integer({ min: 1, max: 64 });
+    fc.assert(
+      fc.property(
+        fc.array(frame, { minLength: 1, maxLength: 40 }),
+        weights,
+        (frames, weightMax) => {
+          const bytes = bytesOf(frames);
+          const reader = new YamuxFrames();
+          let seen = 0;
+          for (let at = 0; at < bytes.length;) {
+            const part = reader.read(bytes.subarray(at), weightMax);
+            const alone = new YamuxFrames().read(bytes.subarray(at, at + part.end));
+            expect(part).toEqual(alone);
+            expect(part.weight).toBeLessThan(weightMax + ASKING_FRAME_WEIGHT);
+            expect(part.weight >= weightMax || at + part.end === bytes.length).toBe(true);
+            seen += part.frames;
+            at += part.end;
+          }
+          expect(seen).toBe(frames.length);
+        },
+      ),
     );
   });
 

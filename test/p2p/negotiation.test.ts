@@ -29,7 +29,7 @@ async function besideMember() {
   return { network, seed, address };
 }
 
-test("a member that proposes protocols without end on a stream is cut off within 512 bytes", async () => {
+test("a member that proposes protocols without end on a stream is cut off within 128 bytes", async () => {
   const { network, seed, address } = await besideMember();
   begin("endless-negotiation", { address, seed, count: 1 });
   await eventually(() => (network as Libp2pNetwork).edgeCounts.cutOff === 1);
@@ -55,7 +55,7 @@ test("what a member sends on a stream that we opened for gossip ends the stream"
   expect(network.connections()).toHaveLength(1);
 });
 
-test("whoever proposes them without end instead of Noise is cut off within 512 bytes", async () => {
+test("whoever proposes them without end instead of Noise is cut off within 128 bytes", async () => {
   const { network, address } = await besideMember();
   const socket = connect({ host: "127.0.0.1", port: Number(/tcp\/(\d+)/.exec(address)?.[1]) });
   onTestFinished(() => void socket.destroy());

@@ -70,3 +70,16 @@ test.each([
   vi.advanceTimersToNextTimer();
   expect(handed).toEqual([first, second, third]);
 });
+
+test("a read of many frames is handed on as many turns as it is, in order", async () => {
+  const { read, handed } = await connected();
+  const opening = frames(14, YAMUX.data, YAMUX.syn);
+  const last = frames(1, YAMUX.data, 0);
+  read(opening);
+  read(last);
+  expect(handed.map(({ length }) => length / 12)).toEqual([6]);
+  vi.advanceTimersToNextTimer();
+  expect(handed.map(({ length }) => length / 12)).toEqual([6, 6]);
+  vi.advanceTimersToNextTimer();
+  expect(Buffer.concat(handed)).toEqual(Buffer.concat([opening, last]));
+});

@@ -27,8 +27,11 @@ const DIAL_DEADLINE_MS = 15_000;
 const FIRST_DELAY_MS = 250;
 const RETRY_FROM_MS = 500;
 const RETRY_TO_MS = 15_000;
-/** Of what is said of a failed attempt, in characters. Above: cut off. */
-const REASON_LENGTH_MAX = 500;
+/**
+ * Of what is said of a failed attempt, in characters: three addresses' worth. One is kept for each
+ * admitted node, so 10,000 partners of sixteen nodes take 32 MB at the worst. Above: cut off.
+ */
+const REASON_LENGTH_MAX = 200;
 /** So many in vain, and the wait is the longest. */
 const ATTEMPTS_OF_LONGEST_WAIT = 6;
 
@@ -36,6 +39,8 @@ export interface DialerOptions {
   readonly self: PeerId;
   /** From 0 up to 1. */
   readonly random: () => number;
+  /** The time of day, for people: milliseconds of Unix time. */
+  readonly wallClockMs: () => number;
   readonly log: PeerNetworkLog;
 }
 
@@ -58,6 +63,12 @@ export interface DialOptions {
   readonly onReached: () => void;
 }
 
+interface Failure {
+  readonly addresses: readonly Multiaddr[];
+  readonly atMs: number;
+  readonly reason: string;
+}
+
 interface Target {
   readonly peerId: Ed25519PeerId;
   /** Since the peer last proved that it admits us. */
@@ -66,8 +77,8 @@ interface Target {
   dialing: boolean;
   /** The last attempt reached somebody who hung up on us. */
   hungUp: boolean;
-  /** Of the last attempt, if it failed. */
-  failure: Pick<DialFailure, "addresses" | "atMs" | "reason"> | undefined;
+  /** Of the last attempt, if it failed and the peer has not proved since that it admits us. */
+  failure: Failure | undefined;
 }
 
 /**
@@ -145,15 +156,24 @@ export class Dialer {
   /** The peer proved that it admits us: when it is lost, it is tried again at once. */
   proven(peerId: PeerId): void {
     const target = this.#targets.get(peerId.toString());
-    if (target !== undefined) target.attempts = 0;
+    if (target === undefined) return;
+    target.attempts = 0;
+    target.failure = undefined;
   }
 
   failures(): readonly DialFailure[] {
-    return [...this.#targets.values()].flatMap(({ peerId, failure }) => {
-      if (failure === undefined || !this.#ports.wants(peerId)) return [];
-      const { addresses, atMs, reason } = failure;
-      const trustDomains = this.#ports.listedBy(peerId);
-      return { peerId: peerId.toString(), trustDomains, addresses, atMs, reason };
+    return [...this.#targets.values()].flatMap((target) => {
+      if (target.failure === undefined || !this.#isDialable(target)) return [];
+      const { atMs, reason } = target.failure;
+      const peerId = target.peerId.toString();
+      const trustDomains = this.#ports.listedBy(target.peerId);
+      return {
+        peerId,
+        trustDomains,
+        addresses: target.failure.addresses.map(String),
+        atMs,
+        reason,
+      };
     });
   }
 
@@ -217,7 +237,10 @@ export class Dialer {
       }
     } catch (error) {
       const reason = reasonOf(error);
-      target.failure = { addresses: addresses.map(String), atMs: Date.now(), reason };
+      // Who came to us meanwhile may have proved itself already.
+      target.failure = this.#ports.wants(target.peerId)
+        ? { addresses, atMs: this.#options.wallClockMs(), reason }
+        : undefined;
       target.hungUp = reached && this.#ports.mayHurry(this.#ports.listedBy(target.peerId));
       this.#options.log("debug", "dialer: attempt failed", {
         peer_id: target.peerId.toString(),
@@ -246,5 +269,6 @@ export class Dialer {
 function reasonOf(error: unknown): string {
   const errors: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
   const reasons = errors.map((each) => (each instanceof Error ? each.message : String(each)));
-  return [...new Set(reasons)].join("; ").slice(0, REASON_LENGTH_MAX);
+  const cut = [...new Set(reasons)].join("; ").slice(0, REASON_LENGTH_MAX);
+  return Buffer.from(cut).toString(); // A copy: V8 keeps the whole of what it cut this from.
 }

@@ -48,6 +48,8 @@ export interface PeerNetworkOptions {
   readonly random?: () => number;
   /** A clock that never goes backwards. */
   readonly nowMs?: () => number;
+  /** The time of day, in milliseconds of Unix time. */
+  readonly wallClockMs?: () => number;
 }
 
 /** Identify and ping are done in a second; a partner that imports us meanwhile stays. */
@@ -120,7 +122,7 @@ export class Libp2pNetwork implements PeerNetwork {
     events: PeerNetworkEvents,
     source: SyncSource,
   ) {
-    const { log, nowMs, random = Math.random } = options;
+    const { log, nowMs, random = Math.random, wallClockMs = Date.now } = options;
     const { syncIntervalMs: intervalMs = SYNC_INTERVAL_MS } = options;
     const { node, admission } = parts;
     this.peerId = node.peerId.toString();
@@ -129,7 +131,7 @@ export class Libp2pNetwork implements PeerNetwork {
     this.#parts = parts;
     this.#presence = new Presence({ ...parts, events });
     this.#dialer = new Dialer(
-      { self: node.peerId, random, log },
+      { self: node.peerId, random, wallClockMs, log },
       {
         wants: (peerId) => this.#running && admission.admits(peerId) && !this.#presence.has(peerId),
         listedBy: (peerId) => [...(admission.member(peerId)?.accounts.keys() ?? [])],

@@ -7,6 +7,8 @@ import { peerIdOfNode } from "../../src/p2p/node-identity.ts";
 
 const PEERS = "peers.test";
 const OTHERS = "others.test";
+/** What the wall clock says as the fake timers begin. */
+const EPOCH_MS = Date.UTC(2026, 0);
 
 /** Peers as the dialer sees them: who is wanted, and what comes of an attempt. */
 class Peers {
@@ -30,7 +32,12 @@ class Peers {
 
   dialer(configured: readonly string[] = []): Dialer {
     const dialer = new Dialer(
-      { self: this.self, random: () => 0.5, log: () => {} },
+      {
+        self: this.self,
+        random: () => 0.5,
+        wallClockMs: () => EPOCH_MS + Date.now(),
+        log: () => {},
+      },
       {
         wants: (peerId) => this.wanted.has(peerId.toString()),
         listedBy: (peerId) => this.listedBy.get(peerId.toString()) ?? [PEERS],
@@ -403,7 +410,7 @@ describe("dialer", () => {
       peerId: id,
       trustDomains: [PEERS],
       addresses: [addressOf(bravo, 1)],
-      atMs: peers.attempts.at(-1)?.atMs,
+      atMs: EPOCH_MS + (peers.attempts.at(-1)?.atMs ?? 0),
       reason: "refused; timeout",
     };
     expect(dialer.failures()).toEqual([failure]);
@@ -413,12 +420,57 @@ describe("dialer", () => {
     peers.answer = async () => {};
     dialer.hint(PEERS, [addressOf(bravo, 2)]);
     await vi.advanceTimersByTimeAsync(125);
-    expect(peers.attempts.at(-1)?.atMs).toBeGreaterThan(failure.atMs ?? 0);
+    expect(peers.attempts.at(-1)?.addresses).toContain(addressOf(bravo, 2));
     expect(dialer.failures()).toEqual([]);
     dialer.stop();
   });
 
-  test("keeps 500 characters of what a peer may have said, and nothing of one that is removed", async () => {
+  test("tells of no attempt from before the peer proved that it admits us", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(dialer.failures()).toHaveLength(1);
+    peers.wanted.delete(id); // It connected to us.
+    dialer.proven(bravo);
+    peers.wanted.add(id);
+    expect(dialer.failures()).toEqual([]);
+    dialer.stop();
+  });
+
+  test("tells of no attempt that fails when the peer has come to us", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    peers.answer = async () => {
+      peers.wanted.delete(id);
+      dialer.proven(bravo);
+      throw new Error("refused");
+    };
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(500);
+    peers.wanted.add(id);
+    expect(dialer.failures()).toEqual([]);
+    dialer.stop();
+  });
+
+  test("tells of no attempt to reach a peer that no address is left of", async () => {
+    const peers = new Peers();
+    const dialer = peers.dialer([addressOf(bravo, 1)]);
+    peers.wanted.add(id);
+    dialer.admitted(bravo);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(dialer.failures()).toHaveLength(1);
+    dialer.configure([]);
+    expect(dialer.failures()).toEqual([]);
+    dialer.hint(PEERS, [addressOf(bravo, 2)]);
+    await vi.advanceTimersByTimeAsync(125);
+    expect(dialer.failures()).toMatchObject([{ addresses: [addressOf(bravo, 2)] }]);
+    dialer.stop();
+  });
+
+  test("keeps 200 characters of what a peer may have said, and nothing of one that is removed", async () => {
     const peers = new Peers();
     const dialer = peers.dialer([addressOf(bravo, 1)]);
     peers.wanted.add(id);
@@ -427,7 +479,7 @@ describe("dialer", () => {
     };
     dialer.admitted(bravo);
     await vi.advanceTimersByTimeAsync(500);
-    expect(dialer.failures()).toMatchObject([{ reason: "x".repeat(500) }]);
+    expect(dialer.failures()).toMatchObject([{ reason: "x".repeat(200) }]);
     dialer.removed(bravo);
     expect(dialer.failures()).toEqual([]);
     dialer.stop();

@@ -38,11 +38,12 @@ const WANTS_ASKED_MAX = Math.min(WANTS_MAX, SYNC_REPLY_RECORDS_MAX - 1);
 const COMPARED_A_LOOKUP = 8;
 
 /**
- * What a record costs that was not judged, of one that was, of no use: 2 ms. It came all the same,
- * which takes us 0.1 ms for each of so many bytes (measured); a usual one has less.
+ * Price of a record that is of no use, for each 8 KiB of it that begin: they come and are read, which
+ * takes us 0.1 ms (measured), and more. One that was judged pays the rest of 1 besides, which is 2 ms.
  */
-const UNJUDGED_PRICE = 1 / 8;
-const UNJUDGED_BYTES = 8 * 1024;
+const PART_PRICE = 1 / 8;
+const PART_BYTES = 8 * 1024;
+const JUDGED_PRICE = 1 - PART_PRICE;
 
 /** Takes what a peer gave, in its order. Resolves with a verdict for each. */
 type OnRecords = (envelopes: readonly Uint8Array[]) => Promise<readonly Verdict[]>;
@@ -217,19 +218,23 @@ async function fetchMissing(
 }
 
 /**
- * What of a reply was of no use, in records. A want may take several steps, and one that another
- * round satisfied meanwhile is not the peer's fault; nor is what we had no budget left to judge.
+ * The price of what was of no use in a reply. A want may take several steps, and one that another
+ * round satisfied meanwhile is not the peer's fault; what we had no budget left to judge pays for its
+ * parts only.
  */
 function waste(
   envelopes: readonly Uint8Array[],
   verdicts: readonly Verdict[],
   satisfiedWants: number,
 ): number {
-  const unjudged = envelopes.filter((_, index) => verdicts[index] === "unjudged");
-  const judged = verdicts.length - unjudged.length;
   const useful = verdicts.filter((each) => each === "accept").length;
-  const parts = unjudged.reduce((sum, { length }) => sum + Math.ceil(length / UNJUDGED_BYTES), 0);
-  return Math.max(0, judged - Math.max(useful, satisfiedWants)) + parts * UNJUDGED_PRICE;
+  const excused = Math.max(0, satisfiedWants - useful);
+  const unjudged = envelopes.filter((_, index) => verdicts[index] === "unjudged");
+  const refused = envelopes
+    .filter((_, index) => verdicts[index] !== "unjudged" && verdicts[index] !== "accept")
+    .slice(excused);
+  const parts = [...unjudged, ...refused].map(({ length }) => Math.ceil(length / PART_BYTES));
+  return parts.reduce((a, b) => a + b, 0) * PART_PRICE + refused.length * JUDGED_PRICE;
 }
 
 /** How many of these wants are not as they were. */

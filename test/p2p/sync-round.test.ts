@@ -216,6 +216,16 @@ describe("one round", () => {
   });
 });
 
+test.each([
+  [1_500, 1],
+  [8 * 1024, 1],
+  [ENVELOPE_BYTES_MAX, 16 / 8 + 7 / 8],
+])("a record of %i bytes that we refuse costs %f", async (bytes, price) => {
+  const holdings = [{ steps: [bytes], isTaken: false }];
+  expect(await roundsWith(holdings).round(Infinity, price)).toMatchObject({ ok: true });
+  expect(await roundsWith(holdings).round(Infinity, price - 1 / 16)).toMatchObject({ ok: false });
+});
+
 describe("a round that ends early", () => {
   const refused: Held = { steps: [1_500], isTaken: false };
   const honest: Held = { steps: [1_500], isTaken: true };

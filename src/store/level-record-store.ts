@@ -14,9 +14,7 @@
 import assert from "node:assert/strict";
 import { type Version, compareVersions } from "../core/record/state.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
-import { BoundedMap } from "../core/std/bounded-map.ts";
 import { equalBytes } from "../core/std/bytes.ts";
-import { STEP_BYTES_MAX, STEP_RECORDS_MAX } from "../core/std/limits.ts";
 import { SHA256_BYTES } from "../core/std/sha256.ts";
 import { Fault } from "../fault.ts";
 import type {
@@ -29,6 +27,7 @@ import type {
 import { preparePrivateDirectory } from "../private-files/private-directory.ts";
 import { DirectoryLock } from "./directory-lock.ts";
 import { MarkerFollower, readMarker } from "./format-marker.ts";
+import { type Known, KnownDomains, NOTHING, addTo, readKnown, stepsWith } from "./known-domain.ts";
 import {
   type Database,
   type OpenedDatabase,
@@ -49,7 +48,6 @@ import {
 } from "./store-key.ts";
 import {
   type MetaValue,
-  type StepEntry,
   domainCodec,
   metaCodec,
   pinCodec,
@@ -65,24 +63,10 @@ interface Change {
   readonly value: Uint8Array | undefined;
 }
 
-/** What is stored of one trust domain, as far as a write has to know it. Hashes of sealed values. */
-interface Known {
-  readonly steps: readonly StepEntry[];
-  readonly domainHash: Uint8Array | undefined;
-  readonly pinHash: Uint8Array | undefined;
-}
-
-const NOTHING: Known = { steps: [], domainHash: undefined, pinHash: undefined };
-/**
- * Trust domains of which what was written last need not be read back: those of a burst, at 6 KiB.
- * Above: the one that was written the longest ago is read before its next write.
- */
-const KNOWN_MAX = 64;
-
 /** A database, and what every batch that was acknowledged since made of it. */
 interface Opened extends OpenedDatabase {
   meta: MetaValue;
-  readonly known: BoundedMap<TrustDomain, Known>;
+  readonly known: KnownDomains;
 }
 
 /**
@@ -175,11 +159,10 @@ class LevelRecordStore implements RecordStore {
       const heldKey = stepKey(trustDomain, held);
       changes.push({ key, value }, { key: heldKey, value: seal(stepCodec, heldKey, held) });
       if (pin === undefined) return { changes, after };
-      const change = changeOfPin(pin);
-      return {
-        changes: [...changes, change],
-        after: { ...after, pinHash: sealHash(change.value) },
-      };
+      const keyOfPin = pinKey(trustDomain);
+      const sealedPin = seal(pinCodec(trustDomain), keyOfPin, pin);
+      changes.push({ key: keyOfPin, value: sealedPin });
+      return { changes, after: { ...after, pinHash: sealHash(sealedPin) } };
     });
   }
 
@@ -302,44 +285,10 @@ interface WriteSet {
 }
 
 function remembering({ database, meta }: OpenedDatabase): Opened {
-  return { database, meta, known: new BoundedMap(KNOWN_MAX) };
-}
-
-async function readKnown(database: Database, trustDomain: TrustDomain): Promise<Known> {
-  const key = domainKey(trustDomain);
-  const [domain, pin] = await database.getMany([key, pinKey(trustDomain)]);
-  return {
-    steps: domain === undefined ? [] : unseal(domainCodec, key, domain).steps,
-    domainHash: domain && sealHash(domain),
-    pinHash: pin && sealHash(pin),
-  };
-}
-
-/**
- * The step records after `held` was accepted: those below it, then it. What is not below is no step
- * towards it any more. Bounded by number and bytes, the oldest go first.
- */
-function stepsWith(held: StoredRecord, steps: readonly StepEntry[]): readonly StepEntry[] {
-  const { epoch, rev, sequence, envelope } = held;
-  const kept = steps.filter((step) => compareVersions(step, held) < 0);
-  let bytes = kept.reduce((total, step) => total + step.envelopeBytes, envelope.length);
-  while (kept.length >= STEP_RECORDS_MAX || bytes > STEP_BYTES_MAX) {
-    bytes -= kept.shift()?.envelopeBytes ?? 0;
-  }
-  return [...kept, { epoch, rev, sequence, envelopeBytes: envelope.length }];
-}
-
-function changeOfPin(pin: StoredPin): Change & { readonly value: Uint8Array } {
-  const key = pinKey(pin.trustDomain);
-  return { key, value: seal(pinCodec(pin.trustDomain), key, pin) };
+  return { database, meta, known: new KnownDomains() };
 }
 
 function present(key: Uint8Array, sealed: Uint8Array | undefined): Uint8Array {
   if (sealed === undefined) throw damagedValue(key, "is gone");
   return sealed;
-}
-
-/** Adds a value's hash to a sum, or takes it out: XOR does both. */
-function addTo(sum: Uint8Array, hash: Uint8Array): void {
-  for (const [index, byte] of hash.entries()) sum[index] = (sum[index] ?? 0) ^ byte;
 }

@@ -13,7 +13,7 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { openRecordStore } from "../../src/store/level-record-store.ts";
 import { META_KEY, domainKey, stepKey } from "../../src/store/store-key.ts";
@@ -22,6 +22,7 @@ import { IMPOSTORS, STRANGE_CONTENTS } from "../private-files/impostors.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 const ALPHA = "alpha.test" as TrustDomain;
+const BRAVO = "bravo.test" as TrustDomain;
 const DAMAGED = expect.objectContaining({ code: "STORE_DAMAGED" });
 /** Waiting for a pipe takes longer; LevelDB moving 64 MiB into a table took 5 s on a busy machine. */
 const QUICK_MS = 20_000;
@@ -59,6 +60,24 @@ async function tamper(change: (database: Level<Uint8Array, Uint8Array>) => Promi
   const database = new Level<Uint8Array, Uint8Array>(join(dataDir, "store"), options);
   await change(database);
   await database.close();
+}
+
+interface Batching {
+  batch(operations: [], options: { sync: true }): Promise<void>;
+}
+
+/** The next batch is written, and fails then, as when fdatasync(2) does. */
+function failNextSync(): void {
+  const prototype: Batching = Level.prototype;
+  const spy = vi.spyOn(prototype, "batch");
+  onTestFinished(() => {
+    spy.mockRestore();
+  });
+  spy.mockImplementationOnce(async function (this: Batching, operations, options) {
+    spy.mockRestore();
+    await this.batch(operations, options);
+    throw new Error("IO error: Input/output error");
+  });
 }
 
 describe("the store", () => {
@@ -131,6 +150,29 @@ describe("the store", () => {
     expect(await readFile(join(dataDir, "FORMAT"), "utf8")).toContain(writes);
     expect(await open()).toMatchObject({ domains: [{ held: { sequence } }] });
   });
+
+  test.each([ALPHA, BRAVO])(
+    "goes on from a batch that failed in its sync but is in its log, writing of %s",
+    async (trustDomain) => {
+      const store = await openRecordStore(dataDir);
+      await store.accept(domainNamed(ALPHA, stored(2n), stored(1n)), pinNamed(ALPHA));
+      failNextSync();
+      const pin = pinNamed(ALPHA, { addressHints: [] });
+      const failed = store.accept(domainNamed(ALPHA, stored(3n), stored(1n)), pin);
+      await expect(failed).rejects.toEqual(DAMAGED);
+      await store.accept(domainNamed(trustDomain, stored(4n), stored(1n)), undefined);
+      await store.close();
+      const last = trustDomain === ALPHA ? [4n] : [3n, 4n];
+      const domains = last.map((sequence) => ({ held: { sequence } }));
+      expect(await open()).toMatchObject({ pins: [pin], domains });
+      const again = await openRecordStore(dataDir);
+      const steps = await again.stepsAbove(ALPHA, stored(1n), 9);
+      expect(steps.map(({ sequence }) => sequence)).toEqual(
+        trustDomain === ALPHA ? [2n, 3n, 4n] : [2n, 3n],
+      );
+      await again.close();
+    },
+  );
 
   test.each(["store/000099.ldb", "store/000003.log", "node.key", "svids/x.pem"])(
     "is not made anew, nor is anything deleted, where %s says that there was one",

@@ -34,7 +34,9 @@ const DIRECTORY = "svids";
 const TMPFS = 0x01_02_19_94;
 /** Of the SHA-256 of the trust domain's name, and of the leaf: enough to tell each from all others. */
 const HASH_DIGITS = 32;
-const FILE_NAME = /^[0-9a-f]{32}-[0-9a-f]{32}\.pem(?:\.new)?$/;
+const HASH = `[0-9a-f]{${HASH_DIGITS}}`;
+/** The last backslash is for the dot that UNFINISHED begins with. */
+const FILE_NAME = new RegExp(`^${HASH}-${HASH}\\.pem(?:\\${UNFINISHED})?$`);
 /** A key and the longest chain in PEM take 45 KiB. What is larger is not read, and said. */
 const FILE_BYTES_MAX = 64 * 1024;
 /** 16 SVIDs are kept, so more files than this are not ours, and not read. */
@@ -45,6 +47,10 @@ const PEM_BLOCK = /-----BEGIN (?<label>[A-Z ]+)-----[A-Za-z0-9+/=\s]+-----END \k
  * Opens the place that the policy names; undefined when SVIDs stay in memory. What another policy
  * left in the other place is removed whatever it holds, as nothing else ever would. `dataDir` is one
  * daemon's; `runtimeDir` may be shared, and what the daemon of another trust domain keeps there stays.
+ *
+ * Two daemons of one trust domain must not share it: a second one, with a `data_dir` and a policy of
+ * its own, removes what the first keeps there, and only after that ends with `ALREADY_RUNNING` at the
+ * admin socket. The first goes on with what it holds in memory; its next start mints again.
  */
 export async function openSvidFiles(
   { policy, runtimeDir, dataDir }: SvidPlaces,

@@ -5,10 +5,13 @@
  */
 import { z } from "zod";
 
-/** A trust domain's name alone (SPIFFE-ID 2.1 and 2.3). */
-export const TrustDomainName = z.string().regex(/^[a-z0-9._-]{1,255}$/, {
+/** SPIFFE-ID 2.1 and 2.3. */
+const TRUST_DOMAIN_NAME = /^[a-z0-9._-]{1,255}$/;
+
+/** A trust domain's name alone. */
+export const TrustDomainName = z.string().regex(TRUST_DOMAIN_NAME, {
   error: ({ input }) =>
-    /^[A-Za-z0-9._-]{1,255}$/.test(String(input))
+    TRUST_DOMAIN_NAME.test(String(input).toLowerCase())
       ? "write it in lower case"
       : "write the trust domain's name alone, such as example.org",
 });

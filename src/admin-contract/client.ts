@@ -5,6 +5,7 @@
  */
 import { once } from "node:events";
 import { type IncomingMessage, request as httpRequest } from "node:http";
+import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import type { z } from "zod";
 import { FAULTS, Fault, type FaultCode } from "../fault.ts";
@@ -23,6 +24,8 @@ import { WatchEvent } from "./watch-event.ts";
 const REPLY_BYTES_MAX = 64 * 1024 * 1024;
 /** One event names a few ids. Above: the stream is no stream of events. */
 const EVENT_LENGTH_MAX = 64 * 1024;
+/** Nothing in the contract has ten. Above: refused; `JSON.stringify` ends at 4,000 (measured). */
+const NESTING_MAX = 64;
 /** Until `watch` is answered; the stream itself has no end. */
 const WATCH_DEADLINE_MS = 10_000;
 
@@ -95,8 +98,13 @@ async function send(
     signal,
   });
   outgoing.end(route.method === "GET" ? undefined : JSON.stringify(request));
-  const [response] = (await once(outgoing, "response")) as [IncomingMessage];
+  const answered = Promise.race([once(outgoing, "response"), once(outgoing, "upgrade")]);
+  const [response, upgraded] = (await answered) as [IncomingMessage, Duplex?];
   outgoing.on("error", () => undefined); // From here on the response tells of what goes wrong.
+  if (upgraded !== undefined) {
+    upgraded.destroy();
+    throw strangeAnswer("it switches to another protocol");
+  }
   return response;
 }
 
@@ -148,11 +156,19 @@ function readEvent(line: string): WatchEvent {
 }
 
 function readJson(body: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(body);
+    value = JSON.parse(body);
   } catch (error) {
     throw strangeAnswer("it is not JSON", error);
   }
+  if (isDeeperThan(NESTING_MAX, value)) throw strangeAnswer("it is nested too deep");
+  return value;
+}
+
+function isDeeperThan(levels: number, value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((member) => isDeeperThan(levels - 1, member));
 }
 
 /** The daemon's fault as it was thrown there, code and advice included. */

@@ -37,6 +37,12 @@ async function answer(statusCode: number, body: string): Promise<void> {
   await once(server, "listening");
 }
 
+/** With a member that this version does not know, nested so deep. */
+function withDeep(value: object, levels: number): string {
+  const deep = "[".repeat(levels) + "]".repeat(levels);
+  return JSON.stringify(value).replace(/^\{/, `{"deep":${deep},`);
+}
+
 async function faultOf(promise: Promise<unknown>): Promise<Fault> {
   const error: unknown = await promise.then(
     () => new Error("it did not fail"),
@@ -111,6 +117,24 @@ describe("an answer that is none", () => {
   });
 });
 
+describe("an answer nested deeper than the contract", () => {
+  test.each([30, 100, 3_000, 30_000, 2_000_000])("by %i levels", async (levels) => {
+    await answer(200, withDeep(STATUS, levels));
+    const status = callAdmin(socketPath, "status", {});
+    if (levels < 64) expect(await status).toMatchObject(STATUS);
+    else expect((await faultOf(status)).code).toBe("DAEMON_FAILED");
+  });
+
+  test("in an error or an event", async () => {
+    const error = { code: "BUSY", message: "x", next: "y" };
+    await answer(503, withDeep({ error }, 30_000));
+    expect((await faultOf(callAdmin(socketPath, "status", {}))).code).toBe("DAEMON_FAILED");
+    server?.close();
+    await answer(200, `${withDeep(EVENT, 30_000)}\n`);
+    expect((await faultOf(watchAll())).code).toBe("DAEMON_FAILED");
+  });
+});
+
 describe("a daemon that is not there", () => {
   test("is not reachable", async () => {
     expect((await faultOf(callAdmin(socketPath, "status", {}))).code).toBe("DAEMON_UNREACHABLE");
@@ -127,6 +151,21 @@ describe("a daemon that is not there", () => {
       advice: expect.stringContaining("-config"),
     });
     other.close();
+  });
+
+  test("but something that switches protocols", async () => {
+    const other = createRawServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => {
+        socket.write("HTTP/1.1 101 x\r\nupgrade: x\r\nconnection: upgrade\r\n\r\nhello");
+      });
+    });
+    other.listen(socketPath);
+    await once(other, "listening");
+    expect((await faultOf(callAdmin(socketPath, "status", {}))).code).toBe("DAEMON_FAILED");
+    expect((await faultOf(watchAll())).code).toBe("DAEMON_FAILED");
+    other.close();
+    await once(other, "close"); // When every connection of it has ended.
   });
 
   test("any more when half of its answer has come", async () => {

@@ -8,9 +8,14 @@ const UNITS = [
 ] as const;
 const WORDS = new Intl.RelativeTimeFormat("en");
 
-/** `3 days ago`, `in 20 seconds`: in the largest unit of which it is one, rounded towards now. */
+/**
+ * `3 days ago`, `in 20 seconds`: in the largest unit of which it is one, rounded towards now; `now`
+ * when it is less than a second away.
+ */
 export function ageOf(timestamp: string, nowMs: number): string {
   const aheadMs = Date.parse(timestamp) - nowMs;
-  const [unit, unitMs] = UNITS.find(([, ms]) => Math.abs(aheadMs) >= ms) ?? ["second", 1_000];
+  const largest = UNITS.find(([, ms]) => Math.abs(aheadMs) >= ms);
+  if (largest === undefined) return "now";
+  const [unit, unitMs] = largest;
   return WORDS.format(Math.trunc(aheadMs / unitMs), unit);
 }

@@ -386,7 +386,7 @@ describe("import", () => {
     const { exitCode, stdout } = await run("import", path, "-fingerprint", typed(recordId));
     expect(exitCode).toBe(code);
     const grouped = recordId.replace(/.{4}(?=.)/g, "$& ");
-    const signed = /signed 2026-09-21T14:13:20\.000Z \((?:\d+ \w+ ago|in \d+ \w+)\)/;
+    const signed = /signed 2026-09-21T14:13:20\.000Z \((?:[\d,]+ \w+ ago|in [\d,]+ \w+)\)/;
     expect(stdout).toContain(grouped);
     expect(stdout).toMatch(signed);
   });

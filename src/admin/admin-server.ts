@@ -137,6 +137,7 @@ function buildApp(
     },
     requestTimeout: requestDeadlineMs,
     bodyLimit: bodyBytesMax,
+    return503OnClosing: false, // Operations say that the daemon stops, in the API's own words.
     exposeHeadRoutes: false, // HEAD of the stream of events would hold a watcher's place.
     clientErrorHandler: refuseUnreadable,
     frameworkErrors: (error, { raw }) => refuseUnreadable(error, raw.socket), // A path such as `%`.

@@ -14,7 +14,10 @@ import { TurnLoop } from "./turn-loop.ts";
 export interface BundleWatcherEvents {
   /** The first read, and each whose authorities, taint or number differ from the one before. */
   onBundleRead(bundle: TrustBundle): void;
-  /** Once when a read fails, also when SPIRE is not there at the start; reads go on with a back-off. */
+  /**
+   * When a read fails, also when SPIRE is not there at the start, and again while they fail when
+   * something else helps; reads go on with a back-off.
+   */
   onSpireAway(fault: Fault): void;
   /** Once when a read succeeds again, before its `onBundleRead`. */
   onSpireBack(): void;
@@ -35,6 +38,8 @@ export class BundleWatcher {
   #last: TrustBundle | undefined;
   /** Reads that failed in a row; 0 = SPIRE is there. */
   #failures = 0;
+  /** What helps against the failure that was told last. */
+  #toldAdvice: string | undefined;
 
   constructor(
     { pollIntervalMs, pace = realPace }: BundleWatcherOptions,
@@ -62,11 +67,13 @@ export class BundleWatcher {
     if (this.#loop.stopped) return 0;
     if (read instanceof Fault) {
       this.#failures += 1;
-      if (this.#failures === 1) this.#events.onSpireAway(read);
+      if (read.advice !== this.#toldAdvice) this.#events.onSpireAway(read);
+      this.#toldAdvice = read.advice;
       return backOffMs(this.#failures, this.#pace);
     }
     if (this.#failures > 0) this.#events.onSpireBack();
     this.#failures = 0;
+    this.#toldAdvice = undefined;
     if (!isDeepStrictEqual(read, this.#last)) {
       this.#last = read;
       this.#events.onBundleRead(read);

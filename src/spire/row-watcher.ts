@@ -17,7 +17,10 @@ type RowLists = Pick<SpireServer, "listFederatedBundles" | "listFederationRelati
 
 export interface RowWatcherEvents {
   onRowsRead(rows: readonly ListedRow[], relationships: readonly TrustDomain[]): void;
-  /** Once when the lists cannot be read, and for each demand; they are tried again with a back-off. */
+  /**
+   * When the lists cannot be read, for each demand, and when something else helps; they are tried
+   * again with a back-off.
+   */
   onRowsUnread(fault: Fault): void;
 }
 
@@ -27,6 +30,8 @@ export class RowWatcher {
   readonly #events: RowWatcherEvents;
   readonly #loop: TurnLoop;
   #failures = 0;
+  /** What helps against the failure that was told last. */
+  #toldAdvice: string | undefined;
   /** Who wants a read that begins from now on; they share one. */
   #asked: PromiseWithResolvers<void> | undefined;
 
@@ -65,7 +70,7 @@ export class RowWatcher {
   async #turn(): Promise<number> {
     const asked = this.#asked;
     this.#asked = undefined;
-    if (asked !== undefined) this.#failures = 0;
+    if (asked !== undefined) this.#forgetFailures();
     try {
       return await this.#readOnce();
     } finally {
@@ -78,12 +83,18 @@ export class RowWatcher {
     if (this.#loop.stopped) return 0;
     if (lists instanceof Fault) {
       this.#failures += 1;
-      if (this.#failures === 1) this.#events.onRowsUnread(lists);
+      if (lists.advice !== this.#toldAdvice) this.#events.onRowsUnread(lists);
+      this.#toldAdvice = lists.advice;
       return backOffMs(this.#failures, this.#pace);
     }
-    this.#failures = 0;
+    this.#forgetFailures();
     this.#events.onRowsRead(lists.rows, lists.relationships);
     return READ_INTERVAL_MS;
+  }
+
+  #forgetFailures(): void {
+    this.#failures = 0;
+    this.#toldAdvice = undefined;
   }
 
   async #read() {

@@ -395,6 +395,27 @@ describe("a stop", () => {
     await stopped;
   });
 
+  test("answers who connected before it in the API's own words", async () => {
+    await startServer();
+    const slow = Promise.withResolvers<void>();
+    operations.delay = slow.promise;
+    const exported = callAdmin(socketPath, "export", {}); // The server closes when this has ended.
+    await vi.waitFor(() => expect(operations.changesUnderWay).toBe(1));
+    const early = connect({ path: socketPath });
+    sockets.push(early);
+    await once(early, "connect");
+    await callAdmin(socketPath, "status", {}); // Both were accepted by now.
+    const stopped = servers.pop()?.stop();
+    const answer = text(early);
+    await vi.waitFor(async () => await expect(lstat(socketPath)).rejects.toThrow());
+    await new Promise((resolve) => setTimeout(resolve, 20)); // It does nothing else before it closes.
+    early.write("GET /v1/status HTTP/1.1\r\nhost: a\r\n\r\n");
+    expect(await answer).toMatch(/^HTTP\/1\.1 200 /);
+    slow.resolve();
+    await exported;
+    await stopped;
+  });
+
   test("does not wait for ever", async () => {
     await startServer();
     operations.delay = new Promise(() => undefined);

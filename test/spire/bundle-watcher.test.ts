@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { TrustBundle } from "../../src/core/spiffe/trust-bundle.ts";
+import { Fault } from "../../src/fault.ts";
 import type { SpireServer } from "../../src/ports/spire-server.ts";
 import { BundleWatcher } from "../../src/spire/bundle-watcher.ts";
 import { connectSpireServer } from "../../src/spire/spire-server.ts";
@@ -134,6 +135,23 @@ describe("SPIRE being away is told", () => {
     }
     const outages = ["SPIRE_UNREACHABLE", "back", "SPIRE_UNREACHABLE", "back"];
     expect(events).toEqual(["1:", ...outages]);
+  });
+
+  test("again when something else helps, and only then", async () => {
+    let fault = new Fault("SPIRE_UNREACHABLE", "there is no socket");
+    const away = { readBundle: async () => await Promise.reject(fault) };
+    watcher = new BundleWatcher({ pollIntervalMs: POLL_MS, pace }, away, {
+      onBundleRead: () => undefined,
+      onSpireAway: ({ message }) => events.push(message),
+      onSpireBack: () => undefined,
+    });
+    watcher.start();
+    await pace.advance(10_000);
+    fault = new Fault("SPIRE_UNREACHABLE", "nobody listens");
+    await pace.advance(10_000);
+    fault = new Fault("SPIRE_REFUSED", "may not");
+    await pace.advance(10_000);
+    expect(events).toEqual(["there is no socket", "may not"]);
   });
 
   test.for([

@@ -2,6 +2,7 @@
  * A member that gives its streams all the room there is, and does not read its connection: what it asks
  * for then waits below all streams.
  */
+import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import type { Connection, Stream } from "@libp2p/interface";
 import { lpStream } from "@libp2p/utils";
@@ -37,7 +38,7 @@ const WINDOW_BYTES = 256 * 1024 * 1024;
 const LARGEST = Array.from({ length: 8 }, () => new Uint8Array(128 * 1024 - 10));
 /** Eight wait for the connection, the ninth is too much; the rest is in the kernel (four, measured). */
 const ANSWERS_MAX = 24;
-/** More than the kernel takes, and less than what is too much. */
+/** More than Linux takes, which is asserted, and less than what is too much. */
 const KEPT_ANSWERS = 9;
 /** A socket that stays would stay for hours. */
 const GONE_MS = 10_000;
@@ -58,12 +59,33 @@ interface Hoarder {
   readonly streams: readonly Stream[];
 }
 
-async function hoarder(ours: RunningPeer): Promise<Hoarder> {
+/** A member that dialed us, by a proxy that does not read what we send. */
+async function dialingHoarder(ours: RunningPeer): Promise<Hoarder> {
   const proxy = await startCountingProxy(ours.network.addresses()[0] ?? "");
   proxies.push(proxy);
   const rogue = await rogueNode();
   ours.network.admit("hostile.test", [rogue.node]);
-  const connection = await rogue.dial(proxy.address);
+  return await hoarder(proxy, rogue, await rogue.dial(proxy.address));
+}
+
+/** The same, dialed by us. */
+async function dialedHoarder(ours: RunningPeer): Promise<Hoarder> {
+  const rogue = await rogueNode();
+  const proxy = await startCountingProxy(rogue.libp2p.getMultiaddrs().join(), "before");
+  proxies.push(proxy);
+  ours.network.dial("hostile.test", [proxy.address]);
+  ours.network.admit("hostile.test", [rogue.node]);
+  await eventually(() => rogue.libp2p.getConnections().length > 0, LIMIT_MS);
+  const [connection] = rogue.libp2p.getConnections();
+  assert(connection !== undefined);
+  return await hoarder(proxy, rogue, connection);
+}
+
+async function hoarder(
+  proxy: CountingProxy,
+  rogue: Rogue,
+  connection: Connection,
+): Promise<Hoarder> {
   const streams: Stream[] = [];
   while (streams.length < INBOUND_SYNC_STREAMS_MAX) {
     streams.push(
@@ -100,16 +122,19 @@ async function hoard(
   }, LIMIT_MS);
 }
 
-/** Sockets of this host at a port of its own (proc(5), /proc/net/tcp), but the one that listens. */
-async function socketsAt(address: string): Promise<number> {
+/**
+ * The sockets of Linux that have the address at one of their ends, but those that listen; of each how
+ * many bytes are unsent (proc(5), /proc/net/tcp).
+ */
+async function sockets(end: "local" | "remote", address: string): Promise<readonly number[]> {
   const port = Number(/\/tcp\/(\d+)/.exec(address)?.[1]);
   const at = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   const rows = (await readFile("/proc/net/tcp", "utf8")).trim().split("\n").slice(1);
-  const states = rows.flatMap((row) => {
-    const [, local = "", , state = ""] = row.trim().split(/ +/);
-    return local.endsWith(at) ? [state] : [];
+  return rows.flatMap((row) => {
+    const [, local = "", remote = "", state = "", queues = ""] = row.trim().split(/ +/);
+    if (state === TCP_LISTEN || !{ local, remote }[end].endsWith(at)) return [];
+    return Number.parseInt(queues, 16);
   });
-  return states.filter((state) => state !== TCP_LISTEN).length;
 }
 
 async function largestAnswer(connection: Connection): Promise<void> {
@@ -128,7 +153,7 @@ test("a member that gives its streams room and reads nothing is cut off, with li
   const honest = await rogueNode();
   ours.network.admit(PEERS, [honest.node]);
   const connection = await honest.dial(ours.network.addresses()[0] ?? "");
-  const hostile = await hoarder(ours);
+  const hostile = await dialingHoarder(ours);
   await Promise.all([hoard(hostile, () => answers), largestAnswer(connection)]);
   expect((ours.network as Libp2pNetwork).edgeCounts.cutOff).toBe(1);
   expect(answers).toBeLessThanOrEqual(ANSWERS_MAX);
@@ -136,18 +161,26 @@ test("a member that gives its streams room and reads nothing is cut off, with li
   await largestAnswer(connection);
 });
 
-test("a member that closes a connection with much of ours unread leaves no socket behind", async () => {
-  const ours = await start();
-  let answers = 0;
-  ours.peer.book.records = async () => {
-    answers += 1;
-    return LARGEST;
-  };
-  const [address = ""] = ours.network.addresses();
-  const hostile = await hoarder(ours);
-  await hoard(hostile, () => answers, KEPT_ANSWERS);
-  hostile.proxy.closeUnread();
-  await eventually(() => ours.network.connections().length === 0, LIMIT_MS);
-  expect((ours.network as Libp2pNetwork).edgeCounts.cutOff).toBe(0);
-  await eventually(async () => (await socketsAt(address)) === 0, GONE_MS);
-});
+test.each([
+  ["it", dialingHoarder, "local"],
+  ["we", dialedHoarder, "remote"],
+] as const)(
+  "a member that closes a connection that %s dialed, with much of ours unread, leaves no socket behind",
+  async (_, hoarderOf, end) => {
+    const ours = await start();
+    let answers = 0;
+    ours.peer.book.records = async () => {
+      answers += 1;
+      return LARGEST;
+    };
+    const hostile = await hoarderOf(ours);
+    const address = end === "local" ? ours.network.addresses()[0] : hostile.proxy.address;
+    const own = async (): Promise<readonly number[]> => await sockets(end, address ?? "");
+    await hoard(hostile, () => answers, KEPT_ANSWERS);
+    await eventually(async () => (await own()).some((bytes) => bytes > 0), LIMIT_MS);
+    hostile.proxy.closeUnread();
+    await eventually(() => ours.network.connections().length === 0, LIMIT_MS);
+    expect((ours.network as Libp2pNetwork).edgeCounts.cutOff).toBe(0);
+    await eventually(async () => (await own()).length === 0, GONE_MS);
+  },
+);

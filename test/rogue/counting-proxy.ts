@@ -19,14 +19,19 @@ export interface CountingProxy {
   stop(): void;
 }
 
-export async function startCountingProxy(behind: string): Promise<CountingProxy> {
+/** @param side Where the daemon is: behind the proxy, or the one that dials it. */
+export async function startCountingProxy(
+  behind: string,
+  side: "behind" | "before" = "behind",
+): Promise<CountingProxy> {
   const [, port = "", id = ""] = /\/tcp\/(\d+)\/p2p\/(.*)$/.exec(behind) ?? [];
   const counts = { bytesIn: 0, bytesOut: 0, worst: 0, closed: false };
   const sockets = new Set<Socket>();
   const daemons = new Set<Socket>();
-  const server = createServer((client) => {
-    const daemon = connect(Number(port), "127.0.0.1");
-    const both = [client, daemon] as const;
+  const server = createServer((accepted) => {
+    const dialed = connect(Number(port), "127.0.0.1");
+    const both = [accepted, dialed] as const;
+    const [client, daemon] = side === "behind" ? both : ([dialed, accepted] as const);
     daemons.add(daemon);
     for (const socket of both) {
       sockets.add(socket);

@@ -14,7 +14,7 @@ export interface CountingProxy {
   readonly closed: boolean;
   /** Reads no more of what the daemon sends. */
   stopReading(): void;
-  /** Closes its end towards the daemon, and keeps what the daemon sends unread. */
+  /** Closes its end towards the daemon, keeps what the daemon sends unread, and lets nobody in any more. */
   closeUnread(): void;
   stop(): void;
 }
@@ -58,7 +58,10 @@ export async function startCountingProxy(
   return Object.assign(counts, {
     address: `/ip4/127.0.0.1/tcp/${own}/p2p/${id}`,
     stopReading: () => daemons.forEach((daemon) => daemon.pause()),
-    closeUnread: () => daemons.forEach((daemon) => daemon.pause().end()),
+    closeUnread: () => {
+      server.close(); // Else a daemon that dials is back at once.
+      daemons.forEach((daemon) => daemon.pause().end());
+    },
     stop: () => {
       for (const socket of sockets) socket.destroy();
       server.close();

@@ -39,7 +39,7 @@ const LOOKUP_RATE: Rate = { perSecond: 150, burst: 16_384 };
 /** What we send in answers: the 51 MB of a cold join at once, a large one goes on slower. */
 const ANSWER_RATE: Rate = { perSecond: 2 * 1024 * 1024, burst: 128 * 1024 * 1024 };
 /**
- * Records that we are given in sync and that are of no use: 1 s of verification, then 10 a second at
+ * Records that we are given in sync and that are of no use, of usual size: 1 s of verification, then 10 a second at
  * 2 ms each, or 2 %. An honest node holds few partners that we refuse, and a round asks for each once.
  * Above: the round ends, and the next one goes on behind what was refused.
  */

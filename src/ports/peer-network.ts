@@ -32,7 +32,7 @@ export interface DialFailure {
   readonly trustDomains: readonly string[];
   readonly addresses: readonly string[];
   readonly atMs: number;
-  /** In the words of the system or of Noise, which may quote the peer. At most 500 characters. */
+  /** In the words of the system or of Noise, which may quote the peer. At most 200 characters. */
   readonly reason: string;
 }
 

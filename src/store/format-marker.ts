@@ -85,11 +85,6 @@ export class MarkerFollower {
     this.#wanted = written;
   }
 
-  /** What the file says, or says soon. */
-  get marker(): Marker {
-    return this.#wanted;
-  }
-
   /** Takes a higher count. Does not wait: being behind only means to notice less. */
   raise(writes: bigint): void {
     this.#wanted = { ...this.#wanted, writes };

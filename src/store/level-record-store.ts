@@ -2,9 +2,13 @@
  * The record store on LevelDB, in `data_dir/store`, with its FORMAT file beside it.
  *
  *     accept ─▶ read domain and pin ─▶ one synced batch: domain, pin, step, pruned steps, meta
- *               unless written lately         │ failed: open again before the next write
+ *               unless written lately         │ failed: opened again, and undone
  *                                             ▼
  *                                       FORMAT follows
+ *
+ * A batch may fail and be in LevelDB's log all the same, as when fdatasync(2) fails after write(2).
+ * Who asked for it was told that it failed, so it is undone: at once, else before the next write or
+ * at the close. Where the disk lets none of these write, the next start takes it for written.
  *
  * What LevelDB loses without a word is noticed (all measured): `CURRENT` deleted or the log's end
  * cut off → fewer batches than FORMAT says; a damaged part of the log → the sum over all values
@@ -29,11 +33,15 @@ import { DirectoryLock } from "./directory-lock.ts";
 import { MarkerFollower, readMarker } from "./format-marker.ts";
 import { type Known, KnownDomains, NOTHING, addTo, readKnown, stepsWith } from "./known-domain.ts";
 import {
+  type Change,
   type Database,
   type OpenedDatabase,
   makeDatabase,
   openDatabase,
   readValue,
+  reopenDatabase,
+  undoOf,
+  writeBatch,
 } from "./store-database.ts";
 import { damagedValue, storeFault } from "./store-fault.ts";
 import {
@@ -56,18 +64,6 @@ import {
   stepCodec,
   unseal,
 } from "./stored-value.ts";
-
-/** One key of a batch; a value of undefined deletes it. */
-interface Change {
-  readonly key: Uint8Array;
-  readonly value: Uint8Array | undefined;
-}
-
-/** A database, and what every batch that was acknowledged since made of it. */
-interface Opened extends OpenedDatabase {
-  meta: MetaValue;
-  readonly known: KnownDomains;
-}
 
 /**
  * Opens the store of a data directory, which is created when missing. Nothing in it is touched
@@ -98,20 +94,29 @@ class LevelRecordStore implements RecordStore {
   readonly #dataDir: string;
   readonly #lock: DirectoryLock;
   readonly #follower: MarkerFollower;
-  #opened: Promise<Opened>;
+  readonly #known = new KnownDomains();
+  /** What the last batch that was acknowledged made of it. */
+  #meta: MetaValue;
+  #database: Promise<Database>;
   /** Writes one after the other: each reads what it changes. The runner waits for each anyway. */
   #writing: Promise<void> = Promise.resolve();
-  #mustReopen = false;
+  /**
+   * Since a batch failed, and until the database was opened again: what takes it back. Rejects when
+   * that could not be read; then nothing is written any more.
+   */
+  #undo: Promise<readonly Change[]> | undefined;
+  #isClosed = false;
 
   constructor(
     dataDir: string,
     lock: DirectoryLock,
-    opened: OpenedDatabase,
+    { database, meta }: OpenedDatabase,
     follower: MarkerFollower,
   ) {
     this.#dataDir = dataDir;
     this.#lock = lock;
-    this.#opened = Promise.resolve(remembering(opened));
+    this.#database = Promise.resolve(database);
+    this.#meta = meta;
     this.#follower = follower;
   }
 
@@ -198,17 +203,20 @@ class LevelRecordStore implements RecordStore {
   }
 
   async close(): Promise<void> {
+    this.#writing = this.#writing.then(async () => {
+      await this.#usable().catch(() => undefined); // Takes a failed batch back, if it can by now.
+      this.#isClosed = true;
+      const database = await this.#database.catch(() => undefined);
+      await this.#follower.settled();
+      await database?.close();
+      await this.#lock.release();
+    });
     await this.#writing;
-    await this.#follower.settled();
-    const opened = await this.#opened.catch(() => undefined);
-    await opened?.database.close();
-    await this.#lock.release();
   }
 
   async #reading<Value>(read: (database: Database) => Promise<Value>): Promise<Value> {
     try {
-      const { database } = await this.#opened;
-      return await read(database);
+      return await read(await this.#database);
     } catch (error) {
       throw storeFault(this.#dataDir, error);
     }
@@ -220,21 +228,20 @@ class LevelRecordStore implements RecordStore {
     make: (before: Known, database: Database) => WriteSet | Promise<WriteSet>,
   ): Promise<void> {
     const written = this.#writing.then(async () => {
+      const database = await this.#usable();
       await this.#follower.catchUp();
-      const opened = await this.#usable();
-      const { database, meta, known } = opened;
-      const before = known.get(trustDomain) ?? (await readKnown(database, trustDomain));
+      const before = this.#known.get(trustDomain) ?? (await readKnown(database, trustDomain));
       const { changes, after } = await make(before, database);
-      const sum = meta.sum.slice();
+      const sum = this.#meta.sum.slice();
       for (const { domainHash, pinHash } of [before, after]) {
         if (domainHash !== undefined) addTo(sum, domainHash);
         if (pinHash !== undefined) addTo(sum, pinHash);
       }
-      const next: MetaValue = { ...meta, writes: meta.writes + 1n, sum };
+      const next: MetaValue = { ...this.#meta, writes: this.#meta.writes + 1n, sum };
       const metaChange = { key: META_KEY, value: seal(metaCodec, META_KEY, next) };
       await this.#commit(database, [...changes, metaChange]);
-      opened.meta = next;
-      known.set(trustDomain, after);
+      this.#meta = next;
+      this.#known.set(trustDomain, after);
       this.#follower.raise(next.writes);
     });
     this.#writing = written.catch(() => undefined);
@@ -247,14 +254,10 @@ class LevelRecordStore implements RecordStore {
 
   async #commit(database: Database, changes: readonly Change[]): Promise<void> {
     try {
-      await database.batch(
-        changes.map(({ key, value }) =>
-          value === undefined ? { type: "del", key } : { type: "put", key, value },
-        ),
-        { sync: true },
-      );
+      await writeBatch(database, changes);
     } catch (error) {
-      this.#mustReopen = database.status === "open"; // Else we closed it, and for good.
+      this.#undo = undoOf(database, changes);
+      await this.#usable().catch(() => undefined); // The next write tries again, and tells why not.
       throw error;
     }
   }
@@ -263,18 +266,20 @@ class LevelRecordStore implements RecordStore {
    * The database, opened again after a failed write: LevelDB would go on behind a half-written log
    * record, and lose what it acknowledges from there at the next start (read in its log_writer).
    */
-  async #usable(): Promise<Opened> {
-    if (!this.#mustReopen) return await this.#opened;
-    const old = await this.#opened.catch(() => undefined);
-    this.#opened = this.#reopen(old?.database);
-    const opened = await this.#opened;
-    this.#mustReopen = false;
-    return opened;
+  async #usable(): Promise<Database> {
+    if (this.#isClosed) throw new Fault("NOT_READY", `The store in ${this.#dataDir} is closed`);
+    if (this.#undo === undefined) return await this.#database;
+    const undo = await this.#undo;
+    const old = await this.#database.catch(() => undefined);
+    this.#database = this.#reopen(old, undo);
+    const database = await this.#database;
+    this.#undo = undefined;
+    return database;
   }
 
-  async #reopen(old: Database | undefined): Promise<Opened> {
+  async #reopen(old: Database | undefined, undo: readonly Change[]): Promise<Database> {
     await old?.close();
-    return remembering(await openDatabase(this.#dataDir, this.#follower.marker));
+    return await reopenDatabase(this.#dataDir, this.#meta, undo);
   }
 }
 
@@ -282,10 +287,6 @@ interface WriteSet {
   readonly changes: readonly Change[];
   /** What is stored of the trust domain once they are written. */
   readonly after: Known;
-}
-
-function remembering({ database, meta }: OpenedDatabase): Opened {
-  return { database, meta, known: new KnownDomains() };
 }
 
 function present(key: Uint8Array, sealed: Uint8Array | undefined): Uint8Array {

@@ -19,6 +19,12 @@ export interface OpenedDatabase {
   readonly meta: MetaValue;
 }
 
+/** One key of a batch; a value of undefined deletes it. */
+export interface Change {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | undefined;
+}
+
 /** The store itself, the fallback directory for sockets, a FORMAT cut short, and what mkfs leaves. */
 const KNOWN_AT_FIRST_START = new Set(["store", "run", `${MARKER_NAME}.new`, "lost+found"]);
 /** What a crash leaves of LevelDB's directory before it has ever held a value. */
@@ -49,6 +55,51 @@ export async function openDatabase(dataDir: string, marker: Marker): Promise<Ope
     }
     return { database, meta };
   });
+}
+
+/**
+ * Opens it again behind a batch that failed, and takes that back where LevelDB replayed it from its
+ * log. Throws as `openDatabase` does; what was acknowledged is all there, or it is `STORE_DAMAGED`.
+ *
+ * @param acknowledged What the store said about itself before that batch.
+ */
+export async function reopenDatabase(
+  dataDir: string,
+  acknowledged: MetaValue,
+  undo: readonly Change[],
+): Promise<Database> {
+  const { database, meta } = await openDatabase(dataDir, asMarker(acknowledged));
+  if (meta.writes === acknowledged.writes) return database;
+  try {
+    await writeBatch(database, undo);
+    return database;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+/**
+ * What takes a failed batch back: the values that stood at its keys. LevelDB reads as if a batch that
+ * failed had never been, until it is opened again (read in its db_impl, `Write`).
+ */
+export async function undoOf(
+  database: Database,
+  changes: readonly Change[],
+): Promise<readonly Change[]> {
+  const keys = changes.map(({ key }) => key);
+  const values = await database.getMany(keys);
+  return keys.map((key, index) => ({ key, value: values[index] }));
+}
+
+/** One batch, which is on disk when this resolves. */
+export async function writeBatch(database: Database, changes: readonly Change[]): Promise<void> {
+  await database.batch(
+    changes.map(({ key, value }) =>
+      value === undefined ? { type: "del", key } : { type: "put", key, value },
+    ),
+    { sync: true },
+  );
 }
 
 /**

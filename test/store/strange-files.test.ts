@@ -1,6 +1,7 @@
 /** What else than the daemon's own files may lie in data_dir, and values that it never wrote. */
 import { createHash, randomBytes } from "node:crypto";
 import {
+  cp,
   mkdir,
   readFile,
   readdir,
@@ -13,8 +14,9 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
-import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import type { RecordStore } from "../../src/ports/record-store.ts";
 import { openRecordStore } from "../../src/store/level-record-store.ts";
 import { META_KEY, domainKey, stepKey } from "../../src/store/store-key.ts";
 import { domainNamed, pinNamed, stored } from "../compliance/record-store.ts";
@@ -23,6 +25,8 @@ import { temporaryDirectory } from "./temporary-directory.ts";
 
 const ALPHA = "alpha.test" as TrustDomain;
 const BRAVO = "bravo.test" as TrustDomain;
+const ZERO = { epoch: 0, rev: 0, sequence: 0n };
+const FULL = expect.objectContaining({ code: "STORE_FULL" });
 const DAMAGED = expect.objectContaining({ code: "STORE_DAMAGED" });
 /** Waiting for a pipe takes longer; LevelDB moving 64 MiB into a table took 5 s on a busy machine. */
 const QUICK_MS = 20_000;
@@ -38,11 +42,15 @@ beforeEach(async () => {
   await store.close();
 });
 
+/** The file without which LevelDB opens nothing, and where a test puts it meanwhile. */
+const current = () => join(dataDir, "store", "CURRENT");
+const aside = () => join(dataDir, "store", "CURRENT.aside");
+
 /** Opens and loads, as a start does. */
-async function open(): Promise<unknown> {
+async function open(path = dataDir): Promise<unknown> {
   const startMs = performance.now();
   try {
-    const store = await openRecordStore(dataDir);
+    const store = await openRecordStore(path);
     try {
       return await store.load();
     } finally {
@@ -54,6 +62,13 @@ async function open(): Promise<unknown> {
   }
 }
 
+/** Opens and loads what a crash at this moment would leave. */
+async function afterCrash(): Promise<unknown> {
+  const copy = await temporaryDirectory();
+  await cp(dataDir, copy, { recursive: true });
+  return await open(copy);
+}
+
 /** LevelDB itself, past all checks. */
 async function tamper(change: (database: Level<Uint8Array, Uint8Array>) => Promise<void>) {
   const options = { keyEncoding: "view", valueEncoding: "view" } as const;
@@ -62,12 +77,15 @@ async function tamper(change: (database: Level<Uint8Array, Uint8Array>) => Promi
   await database.close();
 }
 
-interface Batching {
+interface Batching extends Pick<Level<Uint8Array, Uint8Array>, "getMany" | "snapshot"> {
   batch(operations: [], options: { sync: true }): Promise<void>;
 }
 
-/** The next batch is written, and fails then, as when fdatasync(2) does. */
-function failNextSync(): void {
+/**
+ * The next batch is in the log when it fails, as when fdatasync(2) does after write(2), and is not
+ * among what is read before LevelDB is opened again.
+ */
+function failNextSync(then = async () => {}): void {
   const prototype: Batching = Level.prototype;
   const spy = vi.spyOn(prototype, "batch");
   onTestFinished(() => {
@@ -75,8 +93,12 @@ function failNextSync(): void {
   });
   spy.mockImplementationOnce(async function (this: Batching, operations, options) {
     spy.mockRestore();
+    const snapshot = this.snapshot();
+    const getMany = this.getMany.bind(this);
+    vi.spyOn(this, "getMany").mockImplementation(async (keys) => await getMany(keys, { snapshot }));
     await this.batch(operations, options);
-    throw new Error("IO error: Input/output error");
+    await then();
+    throw new Error("IO error: No space left on device");
   });
 }
 
@@ -151,28 +173,71 @@ describe("the store", () => {
     expect(await open()).toMatchObject({ domains: [{ held: { sequence } }] });
   });
 
-  test.each([ALPHA, BRAVO])(
-    "goes on from a batch that failed in its sync but is in its log, writing of %s",
-    async (trustDomain) => {
-      const store = await openRecordStore(dataDir);
+  describe("whose write failed in its sync, but is in its log", () => {
+    const before = { pins: [pinNamed(ALPHA)], domains: [{ held: { sequence: 2n } }] };
+    const change = pinNamed(ALPHA, { addressHints: [] });
+    const writes: [string, (store: RecordStore) => Promise<void>][] = [
+      ["forget a trust domain", async (store) => await store.remove(ALPHA)],
+      [
+        "accept a record and a pin",
+        async (store) => await store.accept(domainNamed(ALPHA, stored(3n), stored(1n)), change),
+      ],
+      [
+        "accept a first record",
+        async (store) => await store.accept(domainNamed(BRAVO, stored(1n)), undefined),
+      ],
+    ];
+    let store: RecordStore;
+
+    beforeEach(async () => {
+      store = await openRecordStore(dataDir);
       await store.accept(domainNamed(ALPHA, stored(2n), stored(1n)), pinNamed(ALPHA));
+    });
+    afterEach(async () => await store.close());
+
+    test.each(writes)("holds at once what it held, asked to %s", async (_, write) => {
       failNextSync();
-      const pin = pinNamed(ALPHA, { addressHints: [] });
-      const failed = store.accept(domainNamed(ALPHA, stored(3n), stored(1n)), pin);
-      await expect(failed).rejects.toEqual(DAMAGED);
-      await store.accept(domainNamed(trustDomain, stored(4n), stored(1n)), undefined);
+      await expect(write(store)).rejects.toEqual(FULL);
+      expect(await store.load()).toMatchObject(before);
+      expect(await store.stepsAbove(ALPHA, ZERO, 9)).toEqual([stored(1n), stored(2n)]);
+      expect(await afterCrash()).toMatchObject(before);
+      await store.accept(domainNamed(ALPHA, stored(4n), stored(1n)), undefined);
       await store.close();
-      const last = trustDomain === ALPHA ? [4n] : [3n, 4n];
-      const domains = last.map((sequence) => ({ held: { sequence } }));
-      expect(await open()).toMatchObject({ pins: [pin], domains });
-      const again = await openRecordStore(dataDir);
-      const steps = await again.stepsAbove(ALPHA, stored(1n), 9);
-      expect(steps.map(({ sequence }) => sequence)).toEqual(
-        trustDomain === ALPHA ? [2n, 3n, 4n] : [2n, 3n],
-      );
-      await again.close();
-    },
-  );
+      const after = { pins: [pinNamed(ALPHA)], domains: [{ held: { sequence: 4n } }] };
+      expect(await open()).toMatchObject(after);
+    });
+
+    describe("and that cannot be opened again", () => {
+      beforeEach(() => failNextSync(async () => await rename(current(), aside())));
+
+      test.each(writes)("holds what it held once it can, asked to %s", async (_, write) => {
+        await expect(write(store)).rejects.toEqual(FULL);
+        await expect(write(store)).rejects.toEqual(DAMAGED);
+        await rename(aside(), current());
+        await store.accept(domainNamed("charlie.test", stored(1n)), undefined);
+        await store.remove("charlie.test" as TrustDomain);
+        expect(await store.load()).toMatchObject(before);
+        await store.close();
+        expect(await open()).toMatchObject(before);
+      });
+
+      test.each(writes)("holds what it held after its close, asked to %s", async (_, write) => {
+        await expect(write(store)).rejects.toEqual(FULL);
+        await rename(aside(), current());
+        await store.close();
+        expect(await open()).toMatchObject(before);
+      });
+
+      test("is not opened by a write after its close", async () => {
+        await expect(store.remove(ALPHA)).rejects.toEqual(FULL);
+        await store.close();
+        await rename(aside(), current());
+        await expect(store.remove(ALPHA)).rejects.toMatchObject({ code: "NOT_READY" });
+        const other = await openRecordStore(dataDir); // LevelDB's own lock is free.
+        await other.close();
+      });
+    });
+  });
 
   test.each(["store/000099.ldb", "store/000003.log", "node.key", "svids/x.pem"])(
     "is not made anew, nor is anything deleted, where %s says that there was one",

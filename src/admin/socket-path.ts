@@ -29,6 +29,19 @@ const PROBE_DEADLINE_MS = 1_000;
 /** A socket is born 0600: whoever can open it may change trust. */
 const UMASK = 0o177;
 
+/**
+ * For what must not be touched while another daemon runs, long before this one can `listen`. Throws
+ * what that would: `ALREADY_RUNNING` when somebody listens there, `CANNOT_CREATE`. Two that start in
+ * the same moment both pass; `listen` decides between them.
+ */
+export async function checkNobodyListens(path: string): Promise<void> {
+  try {
+    await isStale(path);
+  } catch (error) {
+    throw error instanceof Fault ? error : cannotCreate(path, error);
+  }
+}
+
 export class SocketPath {
   readonly #path: string;
   /** Tells the socket that was put there from anything that took its place. */

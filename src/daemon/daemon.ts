@@ -10,6 +10,7 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AdminServer } from "../admin/admin-server.ts";
 import type { MeshEvent as WatchedEvent } from "../admin/operations.ts";
+import { checkNobodyListens } from "../admin/socket-path.ts";
 import type { Config } from "../config/config.ts";
 import { resolveRuntimeDirectory } from "../config/runtime-directory.ts";
 import type { MeshEvent } from "../core/mesh/effect.ts";
@@ -165,6 +166,7 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
   const nodeKey = await openNodeKey(config.dataDir, stored.own !== undefined);
   const runtime = await resolveRuntimeDirectory(config);
   for (const notice of runtime.notices) log.warn({}, notice);
+  await checkNobodyListens(runtime.adminSocketPath); // Before the keyring tidies runtime_dir.
   const unreadable = new Set<string>();
   const spire = connectSpireServer({
     socketPath: config.spire.socketPath,

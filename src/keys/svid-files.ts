@@ -48,9 +48,10 @@ const PEM_BLOCK = /-----BEGIN (?<label>[A-Z ]+)-----[A-Za-z0-9+/=\s]+-----END \k
  * left in the other place is removed whatever it holds, as nothing else ever would. `dataDir` is one
  * daemon's; `runtimeDir` may be shared, and what the daemon of another trust domain keeps there stays.
  *
- * Two daemons of one trust domain must not share it: a second one, with a `data_dir` and a policy of
- * its own, removes what the first keeps there, and only after that ends with `ALREADY_RUNNING` at the
- * admin socket. The first goes on with what it holds in memory; its next start mints again.
+ * Two daemons of one trust domain must not share it. The daemon looks first whether one listens on
+ * its admin socket, which by default lies there; so this removes what another running daemon keeps
+ * only where their `admin.socket_path` differ, or they start in the same moment. That one goes on
+ * with what it holds in memory; its next start mints again.
  */
 export async function openSvidFiles(
   { policy, runtimeDir, dataDir }: SvidPlaces,

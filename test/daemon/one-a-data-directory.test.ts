@@ -1,9 +1,11 @@
-/** Two real daemons on one data directory: the second does nothing but say so. */
+/** Two real daemons on one data or runtime directory: the second does nothing but say so. */
 import type { ChildProcess } from "node:child_process";
-import { readFile, readdir, rm } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { sha256Hex } from "../../src/core/std/sha256.ts";
+import { toUtf8 } from "../../src/core/std/bytes.ts";
 import { exitOf, spireMesh, startSpireMesh } from "../cli/spire-mesh.ts";
 import { type LoneDaemon, answers, configuredIn, newLoneDaemon } from "./lone-daemon.ts";
 
@@ -48,6 +50,29 @@ describe("a second daemon", () => {
       child.kill("SIGTERM");
       expect(await exitOf(child)).toBe(0);
       await running(first); // What the first one wrote is all there, or this would not start.
+    },
+  );
+
+  test.each(["memory", "disk"])(
+    "leaves the first one's kept X509-SVIDs in their runtime_dir, though its own go to %s",
+    async (policy) => {
+      const first = await newLoneDaemon();
+      await running(first);
+      const kept = join(first.runtimeDir, "svids");
+      const name = `${sha256Hex(toUtf8("alpha.test")).slice(0, 32)}-${"0".repeat(32)}.pem`;
+      await mkdir(kept, { recursive: true, mode: 0o700 });
+      await writeFile(join(kept, name), "kept", { mode: 0o600 });
+      const second = await newLoneDaemon();
+      const settings = (await readFile(second.config, "utf8")).replace(
+        "runtime_dir: run",
+        `runtime_dir: ${first.runtimeDir}\nsvid_cache: ${policy}`,
+      );
+      await writeFile(second.config, settings);
+      const { exitCode, stderr } = await spireMesh(["run", "-config", second.config]);
+      expect(stderr).toMatch(/^ALREADY_RUNNING: .* Next: /m);
+      expect(exitCode).toBe(73);
+      expect(await readFile(join(kept, name), "utf8")).toBe("kept");
+      await answers(first);
     },
   );
 });

@@ -3,10 +3,10 @@
  * an RPC passes them. What is decided there is gossip.ts; what happens without each, which test shows
  * it and when it may go is docs/decisions/0010-around-gossipsub-and-yamux.md.
  *
- *     stream ──▶ lengths ──▶ RPC ──┬──▶ message ──▶ seen ──▶ validator
- *     admitted?  not too     may   │    look at it?
- *                large?      it?   └──▶ IHAVE ──▶ IWANT    RPC ──▶ split ──▶ stream
- *                                       how many?
+ *     stream ──▶ lengths ──▶ fields ──▶ RPC ──┬──▶ message ──▶ seen ──▶ validator
+ *     admitted?  not too     not too    may   │    look at it?
+ *                large?      many?      it?   └──▶ IHAVE ──▶ IWANT    RPC ──▶ split ──▶ stream
+ *                                                  how many?
  *
  * Its class is not exported, so each method is replaced on the one object that there is, by one that
  * calls it.
@@ -19,6 +19,7 @@ import { toHex } from "../core/std/bytes.ts";
 import { sha256 } from "../core/std/sha256.ts";
 import { MESSAGES_BYTES_MAX, MESSAGE_FRAME_BYTES, RPC_BYTES_MAX } from "./gossip-options.ts";
 import { watchMessages } from "./length-prefixes.ts";
+import { RPC_FIELDS_MAX, countRpcFields } from "./rpc-fields.ts";
 
 /** The version that was read for this. An update is read again, place by place. */
 export const GOSSIPSUB_VERSION = "17.1.1";
@@ -35,8 +36,8 @@ export interface GossipRules {
   admits(peerId: PeerId): boolean;
   /** An admitted peer sent so many bytes, which nobody has read yet. */
   onBytes(from: PeerId, bytes: number): void;
-  /** Whether anything of the RPC is looked at. */
-  onRpc(from: PeerId, rpc: RPC): boolean;
+  /** Whether anything of the RPC is looked at; undefined is one that cannot be. `fields`: at all depths. */
+  onRpc(from: PeerId, fields: number, rpc: RPC | undefined): boolean;
   /** A message came that was not seen. Does `look`, or leaves it to come again. */
   onUnseen(from: PeerId, look: () => Promise<void>): Promise<void>;
   /** How many more of the messages that it has we want of a peer; `asked` since the heartbeat. */
@@ -51,6 +52,7 @@ type Registrar = GossipSubComponents["registrar"];
 
 /** With what the type of its factory does not declare. */
 interface Inside extends GossipSub {
+  decodeRpc(bytes: Uint8Array): RPC;
   handleReceivedRpc(from: PeerId, rpc: RPC): Promise<void>;
   handleReceivedMessage(from: PeerId, message: RPC.Message): Promise<void>;
   /** Returns one entry or none. */
@@ -67,6 +69,7 @@ interface Inside extends GossipSub {
 }
 
 const INSIDES = [
+  "decodeRpc",
   "handleReceivedRpc",
   "handleReceivedMessage",
   "handleIHave",
@@ -83,6 +86,8 @@ export class GossipsubInside {
   readonly #rpcDeadlineMs: number;
   /** What gossipsub wants to be told about peers. The same object for each of its protocols. */
   readonly #topologies = new Set<Topology>();
+  /** Of what was decoded, or stands for what could not be. */
+  readonly #fields = new WeakMap<RPC, { readonly count: number; readonly isRefused: boolean }>();
 
   constructor(
     options: Parameters<typeof gossipsub>[0],
@@ -96,6 +101,7 @@ export class GossipsubInside {
     const registrar = this.#admittedOnly(components.registrar);
     const parts = { privateKey, peerId, peerStore, registrar, connectionManager, logger };
     this.pubsub = withInsides(gossipsub(options)(parts));
+    this.#countFields();
     this.#askForRpcs();
     this.#askForMessages();
     this.#askForWants();
@@ -118,12 +124,32 @@ export class GossipsubInside {
     this.pubsub.seenCache.entries.delete(messageId(data));
   }
 
+  /** It would decode whatever comes, and leave it unseen when that fails. */
+  #countFields(): void {
+    const { pubsub } = this;
+    const decode = pubsub.decodeRpc.bind(pubsub);
+    pubsub.decodeRpc = (bytes) => {
+      const fields = countRpcFields(bytes);
+      const count = fields.ok ? fields.value : RPC_FIELDS_MAX;
+      let rpc: RPC = { subscriptions: [], messages: [] };
+      let isRefused = !fields.ok || count > RPC_FIELDS_MAX;
+      try {
+        if (!isRefused) rpc = decode(bytes);
+      } catch {
+        isRefused = true; // More entries of a kind than it takes.
+      }
+      this.#fields.set(rpc, { count, isRefused });
+      return rpc;
+    };
+  }
+
   /** It would ask the validator for messages only: not for copies of them, not for control. */
   #askForRpcs(): void {
     const { pubsub } = this;
     const handle = pubsub.handleReceivedRpc.bind(pubsub);
     pubsub.handleReceivedRpc = async (from, rpc) => {
-      if (this.#rules.onRpc(from, rpc)) await handle(from, rpc);
+      const { count = 0, isRefused = false } = this.#fields.get(rpc) ?? {};
+      if (this.#rules.onRpc(from, count, isRefused ? undefined : rpc)) await handle(from, rpc);
     };
   }
 

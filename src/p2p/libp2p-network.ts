@@ -24,6 +24,7 @@ import { nodePrivateKey } from "./node-identity.ts";
 import { Presence } from "./presence.ts";
 import { Strangers } from "./strangers.ts";
 import { INBOUND_SYNC_STREAMS_MAX, SYNC_PROTOCOL, Sync } from "./sync.ts";
+import { Turns } from "./turn.ts";
 import { type EdgeCounts, Wires } from "./wires.ts";
 
 export interface PeerNetworkOptions {
@@ -74,9 +75,11 @@ export async function createPeerNetwork(
   const admission = new Admission(peerIdFromPrivateKey(privateKey), nowMs);
   const strangers = new Strangers(options.strangerMs ?? STRANGER_MS);
   const gossipOptions = { nowMs, log, rpcDeadlineMs: options.gossipRpcDeadlineMs };
-  const gossip = new Gossip(gossipOptions, admission, events.onGossip.bind(events));
+  const turns = new Turns(nowMs);
+  const gossip = new Gossip(gossipOptions, admission, turns, events.onGossip.bind(events));
   const gate = new InboundGate(nowMs);
-  const wires = new Wires(admission, { nowMs, log, onHandshake: gate.onHandshake.bind(gate) });
+  const onHandshake = gate.onHandshake.bind(gate);
+  const wires = new Wires(admission, turns, { nowMs, log, onHandshake });
   const node = await createMeshNode({
     privateKey,
     listen,

@@ -9,7 +9,7 @@ import type {
   StreamMuxerFactory,
 } from "@libp2p/interface";
 import type { Admission } from "./admission.ts";
-import { Turns } from "./turn.ts";
+import type { Turns } from "./turn.ts";
 import { Wire, type WireOptions } from "./wire.ts";
 
 /** What was done to connections at the edge since the start. */
@@ -29,13 +29,13 @@ export class Wires {
   /** By the connection's socket, and by what Noise makes of it. */
   readonly #wires = new WeakMap<MessageStream, Wire>();
 
-  constructor(admission: Admission, options: Omit<WireOptions, "onCutOff">) {
+  constructor(admission: Admission, turns: Turns, options: Omit<WireOptions, "onCutOff">) {
     this.#admission = admission;
+    this.#turns = turns;
     const onCutOff = (): void => {
       this.cutOff += 1;
     };
     this.#options = { ...options, onCutOff };
-    this.#turns = new Turns(options.nowMs);
   }
 
   /** An inbound connection, before anything was read from it. */

@@ -7,6 +7,7 @@ import { Admission } from "../../src/p2p/admission.ts";
 import { Gossip } from "../../src/p2p/gossip.ts";
 import { type MeshNode, createMeshNode } from "../../src/p2p/libp2p-node.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
+import { Turns } from "../../src/p2p/turn.ts";
 import { Wires } from "../../src/p2p/wires.ts";
 import { eventually } from "../compliance/peer-network.ts";
 import { startsRogues } from "../rogue/attacks.ts";
@@ -36,13 +37,14 @@ async function startGossip(): Promise<{
 }> {
   const privateKey = await nodePrivateKey(randomBytes(32));
   const admission = new Admission(peerIdFromPrivateKey(privateKey), nowMs);
-  const gossip = new Gossip({ nowMs, log }, admission, async () => "ignore");
+  const turns = new Turns(nowMs);
+  const gossip = new Gossip({ nowMs, log }, admission, turns, async () => "ignore");
   const node = await createMeshNode({
     privateKey,
     listen: OPTIONS.listen,
     announce: [],
     gater: {},
-    wires: new Wires(admission, { nowMs, log, onHandshake: () => {} }),
+    wires: new Wires(admission, turns, { nowMs, log, onHandshake: () => {} }),
     gossip: (components) => gossip.create(components),
   });
   await node.start();

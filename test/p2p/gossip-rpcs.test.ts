@@ -1,4 +1,5 @@
 /** What one gossip RPC may carry: we send none, ask for none and take none that is too large. */
+import { RPC } from "@libp2p/gossipsub/message";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { GOSSIPSUB } from "../../src/p2p/gossip-options.ts";
 import type { Libp2pNetwork } from "../../src/p2p/libp2p-network.ts";
@@ -12,7 +13,7 @@ import {
   eventually,
   startsPeers,
 } from "../compliance/peer-network.ts";
-import { graft, idontwant, ihave, iwant, message, varint } from "../rogue/gossip-rpcs.ts";
+import { graft, idontwant, ihave, iwant, message, topics, varint } from "../rogue/gossip-rpcs.ts";
 import { type Forwarder, startsForwarders } from "./gossip-forwarders.ts";
 import { making } from "./libp2p-peers.ts";
 
@@ -112,6 +113,19 @@ test("half an RPC is kept no longer than its deadline, and the pair begins anew"
   const again = await member.open();
   again.send(message(encodeBookRecord(bookRecord(TD, 1n, "again"))));
   await eventually(() => ours.peer.count(`gossip ${member.rogue.id} again`) === 1);
+});
+
+test("an RPC with more fields than any honest one is left before it is decoded", async () => {
+  const decoded = vi.spyOn(RPC, "decode");
+  const ours = await start();
+  const [member] = await forwardersTo(ours, 1);
+  member?.gossip.send(topics(16_384));
+  await eventually(() => ours.network.connections()[0]?.rejected === 1);
+  const longest = Math.max(...decoded.mock.calls.map(([bytes]) => bytes.byteLength));
+  expect(longest).toBeLessThan(16_384);
+  member?.gossip.send(topics(16_000));
+  await eventually(() => decoded.mock.calls.some(([bytes]) => bytes.byteLength > 32_000));
+  expect(ours.network.connections()[0]).toMatchObject({ rejected: 1, graylisted: false });
 });
 
 describe("an RPC with a message id that is no SHA-256", () => {

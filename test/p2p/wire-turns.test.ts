@@ -9,6 +9,7 @@ import { multiaddrConnectionPair } from "@libp2p/utils";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Admission } from "../../src/p2p/admission.ts";
 import { peerIdOfNode } from "../../src/p2p/node-identity.ts";
+import { Turns } from "../../src/p2p/turn.ts";
 import { Wires } from "../../src/p2p/wires.ts";
 import { YAMUX, yamuxHeader } from "../rogue/yamux-header.ts";
 
@@ -23,7 +24,11 @@ afterEach(() => void vi.useRealTimers());
 async function connected(): Promise<{ read: (bytes: Uint8Array) => void; handed: Uint8Array[] }> {
   const admission = new Admission(OURS, () => 0);
   admission.admit("some.test", [NODE]);
-  const wires = new Wires(admission, { nowMs: () => 0, log: () => {}, onHandshake: () => {} });
+  const wires = new Wires(admission, new Turns(() => 0), {
+    nowMs: () => 0,
+    log: () => {},
+    onHandshake: () => {},
+  });
   const handed: Uint8Array[] = [];
   const yamux: StreamMuxerFactory = {
     protocol: "yamux",

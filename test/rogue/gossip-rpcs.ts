@@ -36,6 +36,11 @@ const given = (ids: readonly Uint8Array[] | number): Uint8Array[] =>
 
 export const subscription = (topic = STATE_TOPIC): Uint8Array =>
   rpc({ subscriptions: [{ subscribe: true, topic }] });
+/** One subscription, of which the last topic counts. */
+export const topics = (count: number): Uint8Array => {
+  const empty = Buffer.alloc(2 * count, Uint8Array.of((2 << 3) | 2, 0));
+  return framed(Buffer.concat([Uint8Array.of((1 << 3) | 2), framed(empty)]));
+};
 export const message = (...data: readonly Uint8Array[]): Uint8Array =>
   rpc({ messages: data.map((each) => ({ topic: STATE_TOPIC, data: each })) });
 export const ihave = (ids: readonly Uint8Array[] | number): Uint8Array =>

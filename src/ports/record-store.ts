@@ -1,6 +1,7 @@
 /**
  * What survives a restart. One call is one batch that is on disk when its promise resolves; a batch
- * is whole or absent after a crash. Rejects with `STORE_DAMAGED` when a value does not match its
+ * is whole or absent after a crash. One that rejects has changed nothing: the store takes it back
+ * before it writes or closes again, if the disk lets it. Rejects with `STORE_DAMAGED` when a value does not match its
  * hash, and `STORE_FULL` when the disk is.
  */
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";

@@ -11,7 +11,7 @@ import { Turns } from "../../src/p2p/turn.ts";
 import { Wires } from "../../src/p2p/wires.ts";
 import { eventually } from "../compliance/peer-network.ts";
 import { startsRogues } from "../rogue/attacks.ts";
-import { iwant, message, subscription, undecodable } from "../rogue/gossip-rpcs.ts";
+import { iwant, message, prunes, subscription, undecodable } from "../rogue/gossip-rpcs.ts";
 import { GOSSIP_PROTOCOL, openStream } from "../rogue/rogue-node.ts";
 import { hear } from "./gossip-forwarders.ts";
 import { OPTIONS } from "./libp2p-peers.ts";
@@ -93,6 +93,25 @@ test("what it asks for again is sent within its budget of bytes, and no further"
     return heard.length > large();
   });
   expect(large()).toBe(2);
+});
+
+test("a PRUNE that says what one before it said is not handled", async () => {
+  const { node, admission, met, left } = await startGossip();
+  const rogue = await rogueNode();
+  admission.admit("first.test", [rogue.node]);
+  const [address] = node.getMultiaddrs();
+  const stream = await openStream(await rogue.dial(String(address)), GOSSIP_PROTOCOL);
+  stream.send(subscription());
+  await eventually(met);
+  const { gossip: pubsub } = node.services;
+  let handled = 0;
+  pubsub.addEventListener("gossipsub:prune", ({ detail }) => {
+    if (detail.direction === "inbound") handled += 1;
+  });
+  for (let sent = 0; sent < 4; sent += 1) stream.send(prunes(1_000));
+  stream.send(message(...Array.from({ length: GOSSIP_BURST + 1 }, () => randomBytes(64))));
+  await eventually(() => left() === 1); // All before it was handled by then.
+  expect(handled).toBe(1);
 });
 
 test("the one whose conduct is better now, not when the stream was opened", async () => {

@@ -8,6 +8,9 @@ import type { StreamMessageEvent, StreamMuxer } from "@libp2p/interface";
  * it echoes waits without a bound. Above: cut.
  */
 export const NEGOTIATION_BYTES_MAX = 128;
+/** And lines of it on a stream: its own name, and as many protocols as gossip has versions. Above: cut. */
+const NEGOTIATION_LINES_MAX = 6;
+const LINE_END = 0x0a;
 /** Those of libp2p's own: identify, to which nothing is sent, and ping. Gossip and sync have budgets. */
 const OWN_PROTOCOLS = "/ipfs/";
 
@@ -22,15 +25,20 @@ export function watchNegotiation(
     if (type === "stream") {
       muxer.addEventListener = listen;
       listen("stream", ({ detail: stream }) => {
-        let bytes = 0;
+        let [bytes, lines] = [0, 0];
         stream.addEventListener("message", (event) => {
           const { protocol } = stream;
           if (protocol !== "" && !protocol.startsWith(OWN_PROTOCOLS)) return;
           bytes += event.data.byteLength;
-          if (bytes > NEGOTIATION_BYTES_MAX) onExcess(event);
+          if (protocol === "") lines += linesIn(event.data.subarray());
+          if (bytes > NEGOTIATION_BYTES_MAX || lines > NEGOTIATION_LINES_MAX) onExcess(event);
         });
       });
     }
     listen(type, ...others);
   };
+}
+
+function linesIn(bytes: Uint8Array): number {
+  return bytes.reduce((count, byte) => count + (byte === LINE_END ? 1 : 0), 0);
 }

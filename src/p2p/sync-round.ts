@@ -3,6 +3,7 @@
  * with what the other holds, then fetches what it is missing, and gives nothing away but the names
  * it wants and a root over them.
  */
+import { setImmediate } from "node:timers/promises";
 import type { SyncEntry, SyncWant } from "../core/mesh/sync-entry.ts";
 import { compareBytes, equalBytes, toHex, toUtf8 } from "../core/std/bytes.ts";
 import { SYNC_REPLY_RECORDS_MAX } from "../core/std/limits.ts";
@@ -124,6 +125,7 @@ export async function answerPeer(
       async () => await answer(stream, source, budget, frame),
     );
     if (!answered.ok) return answered;
+    await setImmediate(); // All else has its turn between requests that came in one read.
   }
   await stream.finish();
   return ok(undefined);

@@ -14,8 +14,11 @@ import { PEERS, eventually, startsPeers } from "../compliance/peer-network.ts";
 import { beginsAttacks, startsRogues } from "../rogue/attacks.ts";
 import { framed } from "../rogue/gossip-rpcs.ts";
 import { GOSSIP_PROTOCOL, openStream } from "../rogue/rogue-node.ts";
+import { YAMUX, yamuxHeader } from "../rogue/yamux-header.ts";
 import { making } from "./libp2p-peers.ts";
 
+/** Of a dialer, odd, and far from those that it opens itself. */
+const STREAM_ID = 1_001;
 const start = startsPeers(making());
 const begin = beginsAttacks();
 const rogueNode = startsRogues();
@@ -33,6 +36,23 @@ test("a member that proposes protocols without end on a stream is cut off within
   const { network, seed, address } = await besideMember();
   begin("endless-negotiation", { address, seed, count: 1 });
   await eventually(() => (network as Libp2pNetwork).edgeCounts.cutOff === 1);
+});
+
+test.each([
+  ["five protocols in few bytes goes on", 5],
+  ["six is cut off", 6],
+])("a member that proposes %s", async (_, proposals) => {
+  const { network, seed, address } = await besideMember();
+  const rogue = await rogueNode({ seed });
+  const connection = await rogue.dial(address);
+  const lines = Array.from({ length: proposals }, () => framed(Buffer.from("x\n")));
+  const body = Buffer.concat([framed(Buffer.from("/multistream/1.0.0\n")), ...lines]);
+  const header = yamuxHeader(YAMUX.data, YAMUX.syn, STREAM_ID, body.length);
+  rogue.decrypted().send(Buffer.concat([header, body]));
+  const next = openStream(connection, "/ipfs/ping/1.0.0");
+  if (proposals > 5) await expect(next).rejects.toThrow();
+  else await next;
+  expect((network as Libp2pNetwork).edgeCounts.cutOff).toBe(proposals > 5 ? 1 : 0);
 });
 
 test("a member that has more echoed by ping than a ping is cut off", async () => {

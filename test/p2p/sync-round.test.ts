@@ -12,7 +12,7 @@ import {
   SYNC_REPLY_RECORDS_MAX,
 } from "../../src/core/std/limits.ts";
 import { ok } from "../../src/core/std/result.ts";
-import { COMPARED_DOMAINS_MAX, WANTS_MAX } from "../../src/p2p/sync-frames.ts";
+import { COMPARED_DOMAINS_MAX, WANTS_MAX, encodeRequest } from "../../src/p2p/sync-frames.ts";
 import { type SyncProgress, answerPeer, askPeer } from "../../src/p2p/sync-round.ts";
 import type { SyncFrames } from "../../src/p2p/sync-stream.ts";
 import type { SyncSource, Verdict } from "../../src/ports/peer-network.ts";
@@ -39,6 +39,13 @@ function recordOf(index: number, sequence: number, bytes: number): Uint8Array {
   new DataView(envelope.buffer).setUint32(4, sequence);
   return envelope;
 }
+
+const unlimited = {
+  mayAsk: () => true,
+  mayLookUp: () => true,
+  maySend: () => true,
+  withPlace: async <Value>(answer: () => Promise<Value>) => await answer(),
+};
 
 interface Channel {
   put(frame: Uint8Array | undefined): void;
@@ -137,12 +144,6 @@ function roundsWith(holdings: Holdings): Rounds {
       held[index] = sequence;
       return "accept";
     });
-  const unlimited = {
-    mayAsk: () => true,
-    mayLookUp: () => true,
-    maySend: () => true,
-    withPlace: async <Value>(answer: () => Promise<Value>) => await answer(),
-  };
   return {
     held,
     get fetches() {
@@ -176,6 +177,25 @@ const entriesIn = (holdings: Holdings): readonly SyncEntry[] =>
   peerWith(holdings).entries(holdings.map((_, index) => nameOf(index)));
 const byName = (left: SyncEntry, right: SyncEntry): number =>
   indexOf(left.trustDomain) - indexOf(right.trustDomain);
+
+test("all else has its turn between the answers to requests that came at once", async () => {
+  const [there, back] = [makeChannel(), makeChannel()];
+  const request = encodeRequest({ kind: "compare", wanted: [nameOf(0)], root: new Uint8Array(32) });
+  for (const each of [request, request, request, undefined]) there.put(each);
+  let turns = 0;
+  const turn = (): void => {
+    turns += 1;
+    if (turns < 10) setImmediate(turn);
+  };
+  setImmediate(turn);
+  const turnsAtAnswers: number[] = [];
+  const frames: SyncFrames = {
+    ...endOf(back, there),
+    send: async () => void turnsAtAnswers.push(turns),
+  };
+  await answerPeer(frames, peerWith([{ steps: [1_500], isTaken: true }]), unlimited);
+  expect(new Set(turnsAtAnswers).size).toBe(3);
+});
 
 describe("one round", () => {
   test("brings all that we take, whatever the peer holds besides", async () => {

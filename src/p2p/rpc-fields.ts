@@ -19,8 +19,8 @@ const FIXED_64 = 1;
 const DELIMITED = 2;
 const FIXED_32 = 5;
 /** Bytes of a varint that is a tag or a length, and of one that is a value. */
-const SHORT_VARINT_MAX = 5;
-const VARINT_MAX = 10;
+const SHORT_VARINT_BYTES = 5;
+const VARINT_BYTES = 10;
 const VARINT_MORE = 0x80;
 
 /** By number: the fields of a message, or the wire type of a field that is none. */
@@ -68,13 +68,13 @@ class Reader {
   read(fields: Fields, end: number): void {
     while (this.#at < end && this.count <= RPC_FIELDS_MAX && !this.isMalformed) {
       this.count += 1;
-      const tag = this.#varint(SHORT_VARINT_MAX);
+      const tag = this.#varint(SHORT_VARINT_BYTES);
       const [number, wireType] = [tag >>> 3, tag & 7];
       const field = fields[number];
       const known = typeof field === "object" ? DELIMITED : field;
       if (known !== undefined && known !== wireType) this.isMalformed = true;
       else if (wireType === DELIMITED) this.#delimited(field, end);
-      else if (wireType === VARINT) this.#varint(VARINT_MAX);
+      else if (wireType === VARINT) this.#varint(VARINT_BYTES);
       else if (wireType === FIXED_64) this.#at += 8;
       else if (wireType === FIXED_32) this.#at += 4;
       else this.isMalformed = true;
@@ -83,7 +83,7 @@ class Reader {
   }
 
   #delimited(field: Fields[number] | undefined, end: number): void {
-    const length = this.#varint(SHORT_VARINT_MAX);
+    const length = this.#varint(SHORT_VARINT_BYTES);
     if (this.#at + length > end) this.isMalformed = true;
     else if (typeof field === "object") this.read(field, this.#at + length);
     else this.#at += length;
@@ -95,7 +95,7 @@ class Reader {
     for (let index = 0; index < bytesMax; index += 1) {
       const byte = this.#bytes[this.#at] ?? 0;
       this.#at += 1;
-      if (index < SHORT_VARINT_MAX) value |= (byte % VARINT_MORE) << (7 * index);
+      if (index < SHORT_VARINT_BYTES) value |= (byte % VARINT_MORE) << (7 * index);
       if (byte < VARINT_MORE) return value >>> 0;
     }
     this.isMalformed = true;

@@ -45,7 +45,7 @@ describe("options", () => {
     expect(show.exitCode).toBe(0);
     const dashed = await spireMesh(["bundle", "show", ...socket, "--", "-socketPath"]);
     expect(dashed.exitCode).toBe(64);
-    expect(dashed.stderr).toContain("trust domain's name"); // An operand, though no good one.
+    expect(dashed.stderr).toContain("write it in lower case"); // An operand, though no good one.
   });
 
   test.each([

@@ -16,6 +16,8 @@ import type { Outcome, Target, TargetSource } from "./target.ts";
 
 /** CPU time of this thread, not wall time: a machine may be busy with much else. */
 const INPUT_CPU_MS_MAX = 100;
+/** What takes that long takes it each time. */
+const TRIES_MAX = 4;
 /** Failures that one run keeps of one target: the next ones say the same. */
 const FAILURES_MAX = 20;
 const RAW = "raw";
@@ -122,12 +124,13 @@ interface Judged {
 }
 
 async function judged(target: Target, input: Input): Promise<Judged> {
-  const once = await measured(target, input);
-  if (once.cpuMs <= INPUT_CPU_MS_MAX) return once;
-  // The garbage of the inputs before may have fallen into this one.
-  const again = await measured(target, input);
-  if (again.cpuMs <= INPUT_CPU_MS_MAX) return again;
-  return { ...again, problem: again.problem ?? `takes ${again.cpuMs.toFixed(0)} ms of CPU time` };
+  let last = await measured(target, input);
+  // The garbage of the inputs before may have fallen into this one, more so while it waits for a second.
+  for (let tries = 1; tries < TRIES_MAX && last.cpuMs > INPUT_CPU_MS_MAX; tries += 1) {
+    last = await measured(target, input);
+  }
+  if (last.cpuMs <= INPUT_CPU_MS_MAX) return last;
+  return { ...last, problem: last.problem ?? `takes ${last.cpuMs.toFixed(0)} ms of CPU time` };
 }
 
 async function measured(target: Target, { bytes, expected }: Input): Promise<Judged> {

@@ -211,13 +211,13 @@ export const LIMITS = {
     value: 64,
     why: "records kept of a trust domain, to lead a partner forward who was away",
     beyond: "the oldest go",
-    file: "store/level-record-store.ts",
+    file: "store/known-domain.ts",
   },
   STEP_BYTES_MAX: {
     value: 4 * MIB,
     why: "32 of the largest, more than 64 of the usual ones",
     beyond: "the oldest go",
-    file: "store/level-record-store.ts",
+    file: "store/known-domain.ts",
   },
   REMOTE_INPUTS_MAX: {
     value: 1_024,

@@ -77,15 +77,17 @@ async function runUntilAsked(
   const { promise: asked, resolve } = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => resolve());
   const opening = Daemon.open(config, log);
-  process.on("SIGHUP", () => {
-    Promise.all([reload(), opening]).then(
-      ([{ peers }, daemon]) => {
-        daemon.configurePeers(peers);
-        log.info({ peers: peers.length }, "Peers read again");
-      },
-      (error: unknown) => log.error({ error }, "The configuration stays as it was"),
-    );
-  });
+  const readPeers = async (daemon: Daemon): Promise<void> => {
+    try {
+      const { peers } = await reload();
+      daemon.configurePeers(peers);
+      log.info({ peers: peers.length }, "Peers read again");
+    } catch (error) {
+      log.error({ error }, "The configuration stays as it was");
+    }
+  };
+  // Asked while it starts, they are read when it has; a start that fails has its own last words.
+  process.on("SIGHUP", () => void opening.then(readPeers).catch(() => undefined));
   // SPIRE's signal for a rotated log file; this log goes to stderr, so there is nothing to open.
   process.on("SIGUSR2", () => log.info({}, "The log goes to stderr"));
   const daemon = await opening;

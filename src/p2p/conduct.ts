@@ -28,8 +28,8 @@ const OVER_BUDGET_FADES_MS = 10_000;
 /** Above either: nothing that it gossips is looked at for so long. Sync repairs what that costs. */
 const GRAYLISTED_MS = 60_000;
 /**
- * Work in units of 1 to 10 µs of our time (measured): a frame, an RPC, a control entry, a KiB of
- * gossip are 1, a message 4, a new stream or a ping 200. The mass rotation above makes 150,000 for
+ * Work in units of 1 to 10 µs of our time (measured): a frame, a field of an RPC, a KiB of gossip are
+ * 1, a message 2 besides, a new stream or a ping 200. The mass rotation above makes 150,000 for
  * each node that forwards it to us: four in a mesh of four, when all we know is one trust domain.
  * Above: the trust domain is barred, its connections are cut.
  */

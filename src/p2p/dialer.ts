@@ -29,7 +29,7 @@ const RETRY_FROM_MS = 500;
 const RETRY_TO_MS = 15_000;
 /**
  * Of what is said of a failed attempt, in characters: three addresses' worth. One is kept for each
- * admitted node, so 10,000 partners of sixteen nodes take 32 MB at the worst. Above: cut off.
+ * admitted node, so 10,000 partners of sixteen nodes take 32 MB of Latin letters at the worst. Above: cut off.
  */
 const REASON_LENGTH_MAX = 200;
 /** So many in vain, and the wait is the longest. */

@@ -30,6 +30,8 @@ export const GOSSIPSUB_VERSION = "17.1.1";
 const RPC_BYTES_MIN = 8;
 /** For a whole RPC: 1 MiB at 1 Mbit/s. Above: the stream ends, so that nobody keeps half of one with us. */
 const RPC_DEADLINE_MS = 10_000;
+/** For which a peer may want to be left out of our mesh: ten times what ours say. Above: for that long. */
+const PRUNE_BACKOFF_S_MAX = 600;
 
 /** What we decide where gossipsub asks nobody. */
 export interface GossipRules {
@@ -59,6 +61,7 @@ interface Inside extends GossipSub {
   handleIHave(peerId: string, ihave: readonly RPC.ControlIHave[]): RPC.ControlIWant[];
   /** Returns the messages that the peer gets. */
   handleIWant(peerId: string, iwant: readonly RPC.ControlIWant[]): RPC.Message[];
+  handleGraft(peerId: string, graft: readonly RPC.ControlGraft[]): Promise<RPC.ControlPrune[]>;
   handlePrune(peerId: string, prune: readonly RPC.ControlPrune[]): Promise<void>;
   /** Whether it was sent. */
   sendRpc(peerId: string, rpc: RPC): boolean;
@@ -66,8 +69,8 @@ interface Inside extends GossipSub {
   /** How many messages a peer was asked for since the heartbeat, by its id. */
   readonly iasked: Map<string, number>;
   /** By topic, the ids of peers; and until when each is not grafted, in milliseconds since 1970. */
-  readonly mesh: Map<string, { has(peerId: string): boolean }>;
-  readonly backoff: Map<string, { has(peerId: string): boolean }>;
+  readonly mesh: Map<string, Set<string>>;
+  readonly backoff: Map<string, Map<string, number>>;
   /** By message id as text. */
   readonly seenCache: { has(id: string): boolean; readonly entries: Map<string, unknown> };
 }
@@ -78,6 +81,7 @@ const INSIDES = [
   "handleReceivedMessage",
   "handleIHave",
   "handleIWant",
+  "handleGraft",
   "handlePrune",
   "sendRpc",
   "getScore",
@@ -113,6 +117,7 @@ export class GossipsubInside {
     this.#askForMessages();
     this.#askForWants();
     this.#askForAnswers();
+    this.#askForGrafts();
     this.#askForPrunes();
     this.#splitRpcs();
   }
@@ -137,10 +142,9 @@ export class GossipsubInside {
     const { pubsub } = this;
     const decode = pubsub.decodeRpc.bind(pubsub);
     pubsub.decodeRpc = (bytes) => {
-      const fields = countRpcFields(bytes);
-      const count = fields.ok ? fields.value : RPC_FIELDS_MAX;
+      const { count, isMalformed } = countRpcFields(bytes);
       let rpc: RPC = { subscriptions: [], messages: [] };
-      let isRefused = !fields.ok || count > RPC_FIELDS_MAX;
+      let isRefused = isMalformed || count > RPC_FIELDS_MAX;
       try {
         if (!isRefused) rpc = decode(bytes);
       } catch {
@@ -196,18 +200,31 @@ export class GossipsubInside {
       handle(peerId, iwant).filter(({ data }) => this.#rules.maySend(peerId, data?.length ?? 0));
   }
 
-  /** It would do all again for each that says the same, 80 µs (measured). We have one topic. */
+  /** It would answer each, though we have one topic. */
+  #askForGrafts(): void {
+    const { pubsub } = this;
+    const handle = pubsub.handleGraft.bind(pubsub);
+    pubsub.handleGraft = async (peerId, graft) => {
+      const ours = graft.filter(({ topicID = "" }) => pubsub.mesh.has(topicID));
+      return await handle(peerId, ours.slice(0, 1));
+    };
+  }
+
+  /**
+   * It would do all again for each that says the same, 80 µs (measured), and keep for as long as the
+   * peer says that it is not to be grafted.
+   */
   #askForPrunes(): void {
     const { pubsub } = this;
     const handle = pubsub.handlePrune.bind(pubsub);
     const isNews = (peerId: string, topic = ""): boolean =>
       pubsub.mesh.get(topic)?.has(peerId) === true ||
-      pubsub.backoff.get(topic)?.has(peerId) !== true;
+      (pubsub.backoff.get(topic)?.get(peerId) ?? 0) <= Date.now();
     pubsub.handlePrune = async (peerId, prune) => {
-      await handle(
-        peerId,
-        prune.slice(0, 1).filter(({ topicID }) => isNews(peerId, topicID)),
-      );
+      const news = prune.find(({ topicID }) => isNews(peerId, topicID));
+      if (news === undefined) return;
+      const backoff = Math.min(news.backoff ?? 0, PRUNE_BACKOFF_S_MAX);
+      await handle(peerId, [{ ...news, peers: [], backoff }]);
     };
   }
 

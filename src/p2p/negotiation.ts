@@ -8,7 +8,7 @@ import type { StreamMessageEvent, StreamMuxer } from "@libp2p/interface";
  * it echoes waits without a bound. Above: cut.
  */
 export const NEGOTIATION_BYTES_MAX = 128;
-/** And lines of it on a stream: its own name, and as many protocols as gossip has versions. Above: cut. */
+/** And lines of it on a stream: its own name and gossip's three are four. Above: cut. */
 const NEGOTIATION_LINES_MAX = 6;
 const LINE_END = 0x0a;
 /** Those of libp2p's own: identify, to which nothing is sent, and ping. Gossip and sync have budgets. */

@@ -6,8 +6,6 @@
  * Law: the decoder reads no field that was not counted. It does not compare wire types, so whatever
  * has another one than rpc.proto says is malformed here, and so is what ends outside of what holds it.
  */
-import { type Result, no, ok } from "../core/std/result.ts";
-
 /**
  * 5,000 ids each of IHAVE and of IWANT, 512 of IDONTWANT, 1 MiB of the smallest records. As many are
  * decoded in 7 to 20 ms (measured). Above: not decoded.
@@ -47,11 +45,17 @@ const MESSAGE: Fields = {
 };
 const RPC: Fields = { 1: { 1: VARINT, 2: DELIMITED }, 2: MESSAGE, 3: CONTROL };
 
-/** Counts at all depths, until there are more than {@link RPC_FIELDS_MAX} and no further. */
-export function countRpcFields(bytes: Uint8Array): Result<number, string> {
+export interface CountedFields {
+  /** Above {@link RPC_FIELDS_MAX} by one at most: it is counted no further. Of what is malformed, so far. */
+  readonly count: number;
+  readonly isMalformed: boolean;
+}
+
+/** Counts at all depths. */
+export function countRpcFields(bytes: Uint8Array): CountedFields {
   const reader = new Reader(bytes);
   reader.read(RPC, bytes.length);
-  return reader.isMalformed ? no("no gossip RPC") : ok(reader.count);
+  return { count: reader.count, isMalformed: reader.isMalformed };
 }
 
 class Reader {

@@ -84,7 +84,10 @@ export class Wire {
   #strangerFrames = 0;
   /** The turn of its trust domain is spent, and all else comes first. */
   #waits = false;
-  /** What Noise decrypts after the turn is spent: the rest of one read, 64 KiB. */
+  /**
+   * What Noise decrypts after the turn is spent: the rest of one read, 64 KiB. What its peer sent right
+   * before it closed is lost with it; sync repairs.
+   */
   readonly #held: StreamMessageEvent["data"][] = [];
 
   constructor(raw: MessageStream, admission: Admission, turns: Turns, options: WireOptions) {
@@ -149,7 +152,9 @@ export class Wire {
         return;
       }
       const bytes = event.data.subarray();
-      const { end, frames, asking, weight, longest } = this.#frames.read(bytes, turn?.framesLeft);
+      // While we close it nothing waits for a turn, which would never come.
+      const weightMax = this.#raw.status === "open" ? turn?.framesLeft : undefined;
+      const { end, frames, asking, weight, longest } = this.#frames.read(bytes, weightMax);
       if (longest > STREAM_WINDOW_BYTES_MAX) this.#cut("a frame longer than its window", event);
       if (turn === undefined) {
         this.#strangerFrames += weight;

@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { TrustBundle } from "../core/spiffe/trust-bundle.ts";
 import { Fault } from "../fault.ts";
 import type { SpireServer } from "../ports/spire-server.ts";
+import { Outage } from "./outage.ts";
 import { type Pace, backOffMs, realPace } from "./pace.ts";
 import { orFault } from "./spire-fault.ts";
 import { TurnLoop } from "./turn-loop.ts";
@@ -36,10 +37,7 @@ export class BundleWatcher {
   readonly #events: BundleWatcherEvents;
   readonly #loop: TurnLoop;
   #last: TrustBundle | undefined;
-  /** Reads that failed in a row; 0 = SPIRE is there. */
-  #failures = 0;
-  /** What helps against the failure that was told last. */
-  #toldAdvice: string | undefined;
+  readonly #outage = new Outage();
 
   constructor(
     { pollIntervalMs, pace = realPace }: BundleWatcherOptions,
@@ -66,14 +64,11 @@ export class BundleWatcher {
     const read = await orFault(this.#server.readBundle());
     if (this.#loop.stopped) return 0;
     if (read instanceof Fault) {
-      this.#failures += 1;
-      if (read.advice !== this.#toldAdvice) this.#events.onSpireAway(read);
-      this.#toldAdvice = read.advice;
-      return backOffMs(this.#failures, this.#pace);
+      if (this.#outage.fail(read)) this.#events.onSpireAway(read);
+      return backOffMs(this.#outage.failures, this.#pace);
     }
-    if (this.#failures > 0) this.#events.onSpireBack();
-    this.#failures = 0;
-    this.#toldAdvice = undefined;
+    if (this.#outage.failures > 0) this.#events.onSpireBack();
+    this.#outage.end();
     if (!isDeepStrictEqual(read, this.#last)) {
       this.#last = read;
       this.#events.onBundleRead(read);

@@ -6,6 +6,7 @@ import type { ListedRow } from "../core/mesh/row-order.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { Fault } from "../fault.ts";
 import type { SpireServer } from "../ports/spire-server.ts";
+import { Outage } from "./outage.ts";
 import { type Pace, backOffMs, realPace } from "./pace.ts";
 import { orFault } from "./spire-fault.ts";
 import { TurnLoop } from "./turn-loop.ts";
@@ -29,9 +30,7 @@ export class RowWatcher {
   readonly #server: RowLists;
   readonly #events: RowWatcherEvents;
   readonly #loop: TurnLoop;
-  #failures = 0;
-  /** What helps against the failure that was told last. */
-  #toldAdvice: string | undefined;
+  readonly #outage = new Outage();
   /** Who wants a read that begins from now on; they share one. */
   #asked: PromiseWithResolvers<void> | undefined;
 
@@ -70,7 +69,7 @@ export class RowWatcher {
   async #turn(): Promise<number> {
     const asked = this.#asked;
     this.#asked = undefined;
-    if (asked !== undefined) this.#forgetFailures();
+    if (asked !== undefined) this.#outage.end();
     try {
       return await this.#readOnce();
     } finally {
@@ -82,19 +81,12 @@ export class RowWatcher {
     const lists = await orFault(this.#read());
     if (this.#loop.stopped) return 0;
     if (lists instanceof Fault) {
-      this.#failures += 1;
-      if (lists.advice !== this.#toldAdvice) this.#events.onRowsUnread(lists);
-      this.#toldAdvice = lists.advice;
-      return backOffMs(this.#failures, this.#pace);
+      if (this.#outage.fail(lists)) this.#events.onRowsUnread(lists);
+      return backOffMs(this.#outage.failures, this.#pace);
     }
-    this.#forgetFailures();
+    this.#outage.end();
     this.#events.onRowsRead(lists.rows, lists.relationships);
     return READ_INTERVAL_MS;
-  }
-
-  #forgetFailures(): void {
-    this.#failures = 0;
-    this.#toldAdvice = undefined;
   }
 
   async #read() {

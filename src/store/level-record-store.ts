@@ -100,11 +100,10 @@ class LevelRecordStore implements RecordStore {
   #database: Promise<Database>;
   /** Writes one after the other: each reads what it changes. The runner waits for each anyway. */
   #writing: Promise<void> = Promise.resolve();
-  /**
-   * Since a batch failed, and until the database was opened again: what takes it back. Rejects when
-   * that could not be read; then nothing is written any more.
-   */
-  #undo: Promise<readonly Change[]> | undefined;
+  /** The batch that failed, until the database was opened again and is as it was. */
+  #failed: readonly Change[] | undefined;
+  /** What takes that batch back, read before the database is closed. */
+  #undo: readonly Change[] | undefined;
   #isClosed = false;
 
   constructor(
@@ -256,7 +255,7 @@ class LevelRecordStore implements RecordStore {
     try {
       await writeBatch(database, changes);
     } catch (error) {
-      this.#undo = undoOf(database, changes);
+      this.#failed = changes;
       await this.#usable().catch(() => undefined); // The next write tries again, and tells why not.
       throw error;
     }
@@ -268,11 +267,12 @@ class LevelRecordStore implements RecordStore {
    */
   async #usable(): Promise<Database> {
     if (this.#isClosed) throw new Fault("NOT_READY", `The store in ${this.#dataDir} is closed`);
-    if (this.#undo === undefined) return await this.#database;
-    const undo = await this.#undo;
-    const old = await this.#database.catch(() => undefined);
-    this.#database = this.#reopen(old, undo);
+    if (this.#failed === undefined) return await this.#database;
+    this.#undo ??= await undoOf(await this.#database, this.#failed);
+    const old = await this.#database.catch(() => undefined); // Closed when it was opened in vain.
+    this.#database = this.#reopen(old, this.#undo);
     const database = await this.#database;
+    this.#failed = undefined;
     this.#undo = undefined;
     return database;
   }

@@ -15,6 +15,8 @@ import { Duplex } from "node:stream";
 const BLANK_LINE = "\r\n\r\n";
 /** A body goes on in pieces of so much: what the last one has behind its end is 28 requests at most. */
 const PIECE_BYTES = 512;
+/** So many listeners of each kind are no leak yet. */
+const LISTENERS = 64;
 
 export interface OneRequestOptions {
   /** Whether a request may have a body; else what follows its head is dropped. */
@@ -57,6 +59,7 @@ class OneRequest extends Duplex {
 
   constructor(socket: Socket) {
     super();
+    this.setMaxListeners(LISTENERS); // Node's server adds some for each.
     this.#socket = socket;
     socket.on("data", (bytes: Buffer) => this.#take(bytes));
     socket.on("end", () => this.push(null));

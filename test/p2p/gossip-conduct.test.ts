@@ -11,7 +11,7 @@ import { Turns } from "../../src/p2p/turn.ts";
 import { Wires } from "../../src/p2p/wires.ts";
 import { eventually } from "../compliance/peer-network.ts";
 import { startsRogues } from "../rogue/attacks.ts";
-import { iwant, message, prunes, subscription, undecodable } from "../rogue/gossip-rpcs.ts";
+import { grafts, iwant, message, prunes, subscription, undecodable } from "../rogue/gossip-rpcs.ts";
 import { GOSSIP_PROTOCOL, openStream } from "../rogue/rogue-node.ts";
 import { hear } from "./gossip-forwarders.ts";
 import { OPTIONS } from "./libp2p-peers.ts";
@@ -112,6 +112,25 @@ test("a PRUNE that says what one before it said is not handled", async () => {
   stream.send(message(...Array.from({ length: GOSSIP_BURST + 1 }, () => randomBytes(64))));
   await eventually(() => left() === 1); // All before it was handled by then.
   expect(handled).toBe(1);
+});
+
+test("of many GRAFTs in one RPC one is answered", async () => {
+  const { node, admission, met, left } = await startGossip();
+  const rogue = await rogueNode();
+  admission.admit("first.test", [rogue.node]);
+  let pruned = 0;
+  await rogue.onStream(GOSSIP_PROTOCOL, (stream) => {
+    void hear(stream, ({ control }) => (pruned += control?.prune.length ?? 0));
+  });
+  const [address] = node.getMultiaddrs();
+  const stream = await openStream(await rogue.dial(String(address)), GOSSIP_PROTOCOL);
+  await eventually(met);
+  stream.send(prunes(1)); // It is not to be grafted now.
+  stream.send(grafts(1_000));
+  await eventually(() => pruned > 0);
+  stream.send(message(...Array.from({ length: GOSSIP_BURST + 1 }, () => randomBytes(64))));
+  await eventually(() => left() === 1); // All before it was handled by then.
+  expect(pruned).toBe(1);
 });
 
 test("the one whose conduct is better now, not when the stream was opened", async () => {

@@ -50,6 +50,8 @@ export const iwant = (ids: readonly Uint8Array[] | number): Uint8Array =>
 export const idontwant = (ids: readonly Uint8Array[] | number): Uint8Array =>
   control({ idontwant: [{ messageIDs: given(ids) }] });
 export const graft = (): Uint8Array => control({ graft: [{ topicID: STATE_TOPIC }] });
+export const grafts = (count: number): Uint8Array =>
+  control({ graft: Array.from({ length: count }, () => ({ topicID: STATE_TOPIC })) });
 export const prunes = (count: number): Uint8Array =>
   control({ prune: Array.from({ length: count }, () => ({ topicID: STATE_TOPIC, peers: [] })) });
 export const graftAndPrune = (): Uint8Array =>

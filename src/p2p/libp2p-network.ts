@@ -203,7 +203,10 @@ export class Libp2pNetwork implements PeerNetwork {
       for (const peerId of this.#presence.peers()) this.#presence.attach(peerId);
       for (const peerId of this.#presence.unsynced()) void this.#sync.now(peerId);
     }, TEND_INTERVAL_MS);
-    for (const { peerId } of admission.members()) this.#dialer.admitted(peerId);
+    for (const { peerId } of admission.members()) {
+      this.#settle(peerId); // It may have come while the node began to listen.
+      this.#dialer.admitted(peerId);
+    }
   }
 
   async stop(): Promise<void> {

@@ -1,17 +1,17 @@
 /** What a node's gossip costs, and whose account pays for it. */
 import { randomBytes } from "node:crypto";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { sha256 } from "../../src/core/std/sha256.ts";
 import { Admission } from "../../src/p2p/admission.ts";
 import { Gossip } from "../../src/p2p/gossip.ts";
 import { type MeshNode, createMeshNode } from "../../src/p2p/libp2p-node.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
-import { Turns } from "../../src/p2p/turn.ts";
+import { Turn, Turns } from "../../src/p2p/turn.ts";
 import { Wires } from "../../src/p2p/wires.ts";
 import { eventually } from "../compliance/peer-network.ts";
 import { startsRogues } from "../rogue/attacks.ts";
-import { grafts, iwant, message, prunes, subscription, undecodable } from "../rogue/gossip-rpcs.ts";
+import { grafts, ihave, iwant, message, prunes, subscription, undecodable } from "../rogue/gossip-rpcs.ts";
 import { GOSSIP_PROTOCOL, openStream } from "../rogue/rogue-node.ts";
 import { hear } from "./gossip-forwarders.ts";
 import { OPTIONS } from "./libp2p-peers.ts";
@@ -112,6 +112,18 @@ test("a PRUNE that says what one before it said is not handled", async () => {
   stream.send(message(...Array.from({ length: GOSSIP_BURST + 1 }, () => randomBytes(64))));
   await eventually(() => left() === 1); // All before it was handled by then.
   expect(handled).toBe(1);
+});
+
+test("an RPC takes of the turn as many frames as its fields take time", async () => {
+  const spend = vi.spyOn(Turn.prototype, "spend");
+  const { node, admission, met } = await startGossip();
+  const rogue = await rogueNode();
+  admission.admit("first.test", [rogue.node]);
+  const [address] = node.getMultiaddrs();
+  const stream = await openStream(await rogue.dial(String(address)), GOSSIP_PROTOCOL);
+  await eventually(met);
+  stream.send(ihave(4_093)); // And its topic, its entry and what holds it.
+  await eventually(() => spend.mock.calls.some(([bytes, frames]) => bytes === 0 && frames === 32));
 });
 
 test("of many GRAFTs in one RPC one is answered", async () => {

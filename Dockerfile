@@ -47,5 +47,5 @@ VOLUME /var/lib/spire-mesh
 EXPOSE 7843
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
   CMD ["/opt/spire-mesh/node", "/opt/spire-mesh/dist/main.js", "healthcheck", "-config", "/etc/spire-mesh/spire-mesh.yaml"]
-ENTRYPOINT ["/opt/spire-mesh/node", "--max-semi-space-size=4", "--no-sparkplug", "--disable-sigusr1", "/opt/spire-mesh/dist/main.js"]
+ENTRYPOINT ["/opt/spire-mesh/node", "--max-semi-space-size=4", "--disable-sigusr1", "/opt/spire-mesh/dist/main.js"]
 CMD ["run", "-config", "/etc/spire-mesh/spire-mesh.yaml"]

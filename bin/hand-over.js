@@ -13,12 +13,10 @@ const endWithLauncher = fileURLToPath(new URL("end-with-launcher.js", import.met
 
 /**
  * Node's options for our own programs. The young generation is kept at 4 MB: at V8's own 16 MB and
- * more an idle daemon holds 44 MB of garbage, and takes no less CPU (measured). Sparkplug's code takes
- * 4 MB, grows with hundreds of rotations, and makes none of them cheaper (measured). SIGUSR1 would open a
+ * more an idle daemon holds 44 MB of garbage, and takes no less CPU (measured). SIGUSR1 would open a
  * debugger on a port that asks nobody who they are: any local user could read the node key with it.
  */
-const engineOptions = ["--max-semi-space-size=4", "--no-sparkplug", "--disable-sigusr1"];
-const nodeOptions = [...engineOptions, "--import", endWithLauncher];
+const nodeOptions = ["--max-semi-space-size=4", "--disable-sigusr1", "--import", endWithLauncher];
 
 /**
  * What glibc's malloc (mallopt(3)) is told where nobody told it otherwise. With an arena for each thread,

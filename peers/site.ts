@@ -26,7 +26,6 @@ const EMBEDDED_SPIRE = join(ROOT, "peers/embedded-spire/main.ts");
 /** As bin/hand-over.js starts our programs. */
 const NODE_OPTIONS = [
   "--max-semi-space-size=4",
-  "--no-sparkplug",
   "--disable-sigusr1",
   "--import",
   join(ROOT, "bin/end-with-launcher.js"),

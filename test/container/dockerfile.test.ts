@@ -89,8 +89,8 @@ describe("the Dockerfile", () => {
 
   test("needs no shell: every start is in exec form, by the carried Node and the launcher's options", async () => {
     const handOver = await readFile(join(ROOT, "bin/hand-over.js"), "utf8");
-    const [, list = ""] = /engineOptions = (\[.+?\]);/.exec(handOver) ?? [];
-    const options: unknown[] = JSON.parse(list);
+    const [, list = ""] = /nodeOptions = (\[.+?), "--import"/.exec(handOver) ?? [];
+    const options: unknown[] = JSON.parse(`${list}]`);
     const main = "/opt/spire-mesh/dist/main.js";
     expect(entrypoint).toEqual(["/opt/spire-mesh/node", ...options, main]);
     expect(healthcheck?.slice(0, 3)).toEqual(["/opt/spire-mesh/node", main, "healthcheck"]);

@@ -11,7 +11,15 @@ import { Turn, Turns } from "../../src/p2p/turn.ts";
 import { Wires } from "../../src/p2p/wires.ts";
 import { eventually } from "../compliance/peer-network.ts";
 import { startsRogues } from "../rogue/attacks.ts";
-import { grafts, ihave, iwant, message, prunes, subscription, undecodable } from "../rogue/gossip-rpcs.ts";
+import {
+  grafts,
+  ihave,
+  iwant,
+  message,
+  prunes,
+  subscription,
+  undecodable,
+} from "../rogue/gossip-rpcs.ts";
 import { GOSSIP_PROTOCOL, openStream } from "../rogue/rogue-node.ts";
 import { hear } from "./gossip-forwarders.ts";
 import { OPTIONS } from "./libp2p-peers.ts";

@@ -1,5 +1,6 @@
 /** What a node's gossip costs, and whose account pays for it. */
 import { randomBytes } from "node:crypto";
+import type { Stream } from "@libp2p/interface";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { sha256 } from "../../src/core/std/sha256.ts";
@@ -20,7 +21,7 @@ import {
   subscription,
   undecodable,
 } from "../rogue/gossip-rpcs.ts";
-import { GOSSIP_PROTOCOL, openStream } from "../rogue/rogue-node.ts";
+import { GOSSIP_PROTOCOL, type Rogue, openStream } from "../rogue/rogue-node.ts";
 import { hear } from "./gossip-forwarders.ts";
 import { OPTIONS } from "./libp2p-peers.ts";
 
@@ -34,15 +35,17 @@ const KIB = 1024;
 const GOSSIP_BURST = 100;
 const IWANT_BURST = 8 * 1024 * KIB;
 
-/** A node with gossip alone, and whom it admits. */
-async function startGossip(): Promise<{
-  node: MeshNode;
-  gossip: Gossip;
-  admission: Admission;
-  met: () => boolean;
+interface Started {
+  readonly node: MeshNode;
+  readonly gossip: Gossip;
+  readonly admission: Admission;
+  readonly met: () => boolean;
   /** How often the forwarder of what was left is asked for a round of sync. */
-  left: () => number;
-}> {
+  readonly left: () => number;
+}
+
+/** A node with gossip alone, and whom it admits. */
+async function startGossip(): Promise<Started> {
   const privateKey = await nodePrivateKey(randomBytes(32));
   const admission = new Admission(peerIdFromPrivateKey(privateKey), nowMs);
   const turns = new Turns(nowMs);
@@ -63,106 +66,106 @@ async function startGossip(): Promise<{
   return { node, gossip, admission, met: () => met, left: () => left };
 }
 
-test("what is beyond the budget is left, and its forwarder asked for a round", async () => {
-  const { node, admission, met, left } = await startGossip();
-  const rogue = await rogueNode();
-  admission.admit("first.test", [rogue.node]);
+/** The stream on which a node gossips to ours, which has met it. */
+async function gossipFrom(rogue: Rogue, { node, met }: Started): Promise<Stream> {
   const [address] = node.getMultiaddrs();
   const stream = await openStream(await rogue.dial(String(address)), GOSSIP_PROTOCOL);
-  stream.send(subscription());
   await eventually(met);
+  return stream;
+}
+
+/** Sends more than is looked at, and waits until that is known: all that came before was handled. */
+async function untilHandled(stream: Stream, { left }: Started): Promise<void> {
+  stream.send(message(...Array.from({ length: GOSSIP_BURST + 1 }, () => randomBytes(64))));
+  await eventually(() => left() === 1);
+}
+
+test("what is beyond the budget is left, and its forwarder asked for a round", async () => {
+  const ours = await startGossip();
+  const rogue = await rogueNode();
+  ours.admission.admit("first.test", [rogue.node]);
+  const stream = await gossipFrom(rogue, ours);
+  stream.send(subscription());
   const records = Array.from({ length: GOSSIP_BURST + 1 }, () => randomBytes(64));
   stream.send(message(...records.slice(1)));
   stream.send(message(...records.slice(0, 1)));
-  await eventually(() => left() === 1);
+  await eventually(() => ours.left() === 1);
 });
 
 test("what it asks for again is sent within its budget of bytes, and no further", async () => {
-  const { node, gossip, admission, met } = await startGossip();
+  const ours = await startGossip();
   const rogue = await rogueNode();
-  admission.admit("first.test", [rogue.node]);
+  ours.admission.admit("first.test", [rogue.node]);
   const heard: Uint8Array[] = [];
   await rogue.onStream(GOSSIP_PROTOCOL, (stream) => {
     void hear(stream, ({ messages }) => heard.push(...messages.flatMap(({ data }) => data ?? [])));
   });
-  const [address] = node.getMultiaddrs();
-  const stream = await openStream(await rogue.dial(String(address)), GOSSIP_PROTOCOL);
-  await eventually(met);
+  const stream = await gossipFrom(rogue, ours);
   const records = Array.from({ length: 4 }, () => randomBytes(100 * KIB));
-  for (const each of records) await gossip.publish(each); // It did not subscribe.
-  admission.member(rogue.libp2p.peerId)?.iwantBudget.take(0, IWANT_BURST - 200 * KIB);
+  for (const each of records) await ours.gossip.publish(each); // It did not subscribe.
+  ours.admission.member(rogue.libp2p.peerId)?.iwantBudget.take(0, IWANT_BURST - 200 * KIB);
   stream.send(iwant(records.map(sha256)));
   await eventually(() => heard.length === 2);
   stream.send(iwant(records.map(sha256)));
   stream.send(subscription());
   const large = (): number => heard.filter(({ length }) => length > KIB).length;
   await eventually(async () => {
-    await gossip.publish(randomBytes(64));
+    await ours.gossip.publish(randomBytes(64));
     return heard.length > large();
   });
   expect(large()).toBe(2);
 });
 
 test("a PRUNE that says what one before it said is not handled", async () => {
-  const { node, admission, met, left } = await startGossip();
+  const ours = await startGossip();
   const rogue = await rogueNode();
-  admission.admit("first.test", [rogue.node]);
-  const [address] = node.getMultiaddrs();
-  const stream = await openStream(await rogue.dial(String(address)), GOSSIP_PROTOCOL);
+  ours.admission.admit("first.test", [rogue.node]);
+  const stream = await gossipFrom(rogue, ours);
   stream.send(subscription());
-  await eventually(met);
-  const { gossip: pubsub } = node.services;
+  const { gossip: pubsub } = ours.node.services;
   let handled = 0;
   pubsub.addEventListener("gossipsub:prune", ({ detail }) => {
     if (detail.direction === "inbound") handled += 1;
   });
   for (let sent = 0; sent < 4; sent += 1) stream.send(prunes(1_000));
-  stream.send(message(...Array.from({ length: GOSSIP_BURST + 1 }, () => randomBytes(64))));
-  await eventually(() => left() === 1); // All before it was handled by then.
+  await untilHandled(stream, ours);
   expect(handled).toBe(1);
 });
 
 test("an RPC takes of the turn as many frames as its fields take time", async () => {
   const spend = vi.spyOn(Turn.prototype, "spend");
-  const { node, admission, met } = await startGossip();
+  const ours = await startGossip();
   const rogue = await rogueNode();
-  admission.admit("first.test", [rogue.node]);
-  const [address] = node.getMultiaddrs();
-  const stream = await openStream(await rogue.dial(String(address)), GOSSIP_PROTOCOL);
-  await eventually(met);
+  ours.admission.admit("first.test", [rogue.node]);
+  const stream = await gossipFrom(rogue, ours);
   stream.send(ihave(4_093)); // And its topic, its entry and what holds it.
   await eventually(() => spend.mock.calls.some(([bytes, frames]) => bytes === 0 && frames === 32));
 });
 
 test("of many GRAFTs in one RPC one is answered", async () => {
-  const { node, admission, met, left } = await startGossip();
+  const ours = await startGossip();
   const rogue = await rogueNode();
-  admission.admit("first.test", [rogue.node]);
+  ours.admission.admit("first.test", [rogue.node]);
   let pruned = 0;
   await rogue.onStream(GOSSIP_PROTOCOL, (stream) => {
     void hear(stream, ({ control }) => (pruned += control?.prune.length ?? 0));
   });
-  const [address] = node.getMultiaddrs();
-  const stream = await openStream(await rogue.dial(String(address)), GOSSIP_PROTOCOL);
-  await eventually(met);
+  const stream = await gossipFrom(rogue, ours);
   stream.send(prunes(1)); // It is not to be grafted now.
   stream.send(grafts(1_000));
   await eventually(() => pruned > 0);
-  stream.send(message(...Array.from({ length: GOSSIP_BURST + 1 }, () => randomBytes(64))));
-  await eventually(() => left() === 1); // All before it was handled by then.
+  await untilHandled(stream, ours);
   expect(pruned).toBe(1);
 });
 
 test("the one whose conduct is better now, not when the stream was opened", async () => {
-  const { node, admission, met } = await startGossip();
+  const ours = await startGossip();
   const rogue = await rogueNode();
   for (const trustDomain of ["first.test", "second.test"])
-    admission.admit(trustDomain, [rogue.node]);
-  const [address] = node.getMultiaddrs();
-  const stream = await openStream(await rogue.dial(String(address)), GOSSIP_PROTOCOL);
+    ours.admission.admit(trustDomain, [rogue.node]);
+  const stream = await gossipFrom(rogue, ours);
   stream.send(subscription());
-  await eventually(met);
-  const accounts = admission.member(rogue.libp2p.peerId)?.accounts;
+  const accounts = ours.admission.member(rogue.libp2p.peerId)?.accounts;
   const [first, second] = [accounts?.get("first.test"), accounts?.get("second.test")];
   first?.conduct.onWork(WORK + 1, 0);
   second?.conduct.onWork(WORK - 200, 0);

@@ -22,8 +22,6 @@ const REST_MS = 5_000;
  * rest. What they add is a figure; the slope begins after them.
  */
 const WARM_UP_ROUNDS = 400;
-/** Of the warm-up, one round in so many is a whole one; the others rotate only, which takes a second. */
-const WHOLE_ROUND_EVERY = 10;
 const STRANGERS_A_ROUND = 20;
 const KNOCK_DEADLINE_MS = 2_000;
 const RSS_MIB_AN_HOUR_MAX = 1;
@@ -56,7 +54,8 @@ export async function measureSoak({ minutes }: { readonly minutes: number }): Pr
     };
     await takeSamples();
     const startMs = performance.now();
-    await warmUp(alpha, bravo, charlie);
+    for (let round = 0; round < WARM_UP_ROUNDS; round += 1)
+      await churn(round, alpha, bravo, charlie);
     const warmUpMin = Math.round((performance.now() - startMs) / 60_000);
     await sleep(REST_MS);
     await takeSamples();
@@ -76,17 +75,6 @@ export async function measureSoak({ minutes }: { readonly minutes: number }): Pr
       ],
     };
   });
-}
-
-async function warmUp(alpha: Bench, bravo: Bench, charlie: Bench): Promise<void> {
-  for (let round = 0; round < WARM_UP_ROUNDS; round += 1) {
-    if (round % WHOLE_ROUND_EVERY === 0) {
-      await churn(round / WHOLE_ROUND_EVERY, alpha, bravo, charlie);
-    } else {
-      for (const bench of [alpha, charlie]) await rotateAtOnce(bench.api);
-      await untilEqual([alpha, bravo, charlie]);
-    }
-  }
 }
 
 /** Rotates, then one of: restarts charlie's daemon, forgets and imports it, lets strangers knock. */

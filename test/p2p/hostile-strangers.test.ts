@@ -1,8 +1,10 @@
 /** What somebody can do to us whom nobody admitted: it reaches our port, and has addresses. */
 import { randomBytes } from "node:crypto";
-import { type Socket, connect } from "node:net";
+import { once } from "node:events";
+import { type AddressInfo, type Socket, connect, createServer } from "node:net";
 import type { Connection } from "@libp2p/interface";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { peerIdOfNode } from "../../src/p2p/node-identity.ts";
 import {
   PEERS,
   type RunningPeer,
@@ -131,6 +133,9 @@ const MEETINGS: [string, (socket: Socket) => void][] = [
   ],
 ];
 
+/** One attempt in seven comes through, so how long it takes has a long tail: 11 s were seen. */
+const TURN_LIMIT_MS = 60_000;
+
 describe("150 strangers a second from the address of two members, at both ends", () => {
   test.each(MEETINGS)(
     "%s: the members find each other",
@@ -142,11 +147,29 @@ describe("150 strangers a second from the address of two members, at both ends",
       theirs.network.admit(PEERS, [ours.node]);
       ours.network.dial(PEERS, theirs.network.addresses());
       theirs.network.dial(PEERS, ours.network.addresses());
-      await eventually(() => ours.peer.count(`synced ${theirs.id}`) > 0, LIMIT_MS);
+      await eventually(() => ours.peer.count(`synced ${theirs.id}`) > 0, TURN_LIMIT_MS);
     },
-    60_000,
+    TURN_LIMIT_MS + 60_000,
   );
 });
+
+test("whoever resets our connections, sooner than we see them open or later, is tried again soon", async () => {
+  let met = 0;
+  const server = createServer((socket) => {
+    met += 1;
+    socket.on("error", () => {});
+    socket.resetAndDestroy();
+  }).listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const ours = await start();
+  const node = randomBytes(32);
+  ours.network.admit(PEERS, [node]);
+  ours.network.dial(PEERS, [`/ip4/127.0.0.1/tcp/${port}/p2p/${peerIdOfNode(node).toString()}`]);
+  // With the wait of who is not there, twelve would take more than a minute.
+  await eventually(() => met >= 12, LIMIT_MS);
+}, 60_000);
 
 describe("strangers", () => {
   test.each(["strangers", "yamux-pings", "stream-churn", "endless-frame", "many-streams"] as const)(

@@ -21,7 +21,7 @@ const REST_MS = 5_000;
  * and malloc has met its largest day, which is rounds and not time. As many as 100 minutes have, without
  * rest. What they add is a figure; the slope begins after them.
  */
-const WARM_UP_ROUNDS = 400;
+const WARM_UP_ROUNDS = 600;
 const STRANGERS_A_ROUND = 20;
 const KNOCK_DEADLINE_MS = 2_000;
 const RSS_MIB_AN_HOUR_MAX = 1;
@@ -102,17 +102,18 @@ async function approve(at: Bench, from: Bench): Promise<void> {
   });
 }
 
-/** Connections that say nothing, or what no libp2p node says, and go. */
+/** Connections at once that say nothing, or what no libp2p node says, and go. */
 async function knock({ site }: Bench, times: number): Promise<void> {
   const { node } = await callAdmin(site.adminSocket, "status", {});
   const port = Number(/\/tcp\/(\d+)/.exec(node.addresses.join(" "))?.[1]);
-  for (let index = 0; index < times; index += 1) {
+  const visits = Array.from({ length: times }, async (_, index) => {
     const socket = createConnection({ host: "127.0.0.1", port });
     socket.on("error", () => socket.destroy());
     socket.setTimeout(KNOCK_DEADLINE_MS, () => socket.destroy());
     if (index % 2 === 0) socket.write(Buffer.alloc(1_024, index));
     await new Promise((resolve) => socket.once("close", resolve));
-  }
+  });
+  await Promise.all(visits);
 }
 
 async function sampleOf(at: Watched): Promise<Sample> {

@@ -47,7 +47,7 @@ export function decodeCbor(
  */
 export function peekItem(bytes: Uint8Array, place: number): unknown {
   try {
-    const tokens = new Tokenizer(bytes);
+    const tokens = new Tokenizer(bytes, { allowBigInt: true }); // As `decode` does.
     tokens.next(); // The head of the array.
     for (let before = 0; before < place; before += 1) tokens.next();
     return tokens.next().value;

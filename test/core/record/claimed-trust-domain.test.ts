@@ -73,6 +73,7 @@ describe("the trust domain that bytes claim", () => {
     ["a payload that is cut", "84014a8b01"],
     ["a payload that is text", "84016a8b0161612020202020"],
     ["a payload without a name", "840142820102"],
+    ["a name that is a number", "8401438b0105"],
     ["a name that none may have", "8401448b016141"],
     ["a name that is cut", "8401438b0162"],
     ["an item that CBOR does not have", "84011c"],

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fromHex, toHex } from "../../../src/core/std/bytes.ts";
-import { type CborValue, decodeCbor, encodeCbor } from "../../../src/core/std/cbor.ts";
+import { type CborValue, decodeCbor, encodeCbor, peekItem } from "../../../src/core/std/cbor.ts";
 import { CBOR_DEPTH_MAX } from "../../../src/core/std/limits.ts";
 
 const leaf = fc.oneof(
@@ -186,5 +186,26 @@ describe("a value of many items", () => {
       const bytes = encodeCbor(Array.from({ length: zeros }, () => 0));
       expect(decodeCbor(bytes).ok).toBe(isTaken);
     }
+  });
+});
+
+describe("what stands at a place of an array", () => {
+  test("is what is read there, as far as what stands before it has no parts", () => {
+    fc.assert(
+      fc.property(fc.array(leaf, { minLength: 1, maxLength: 30 }), fc.nat(), (items, number) => {
+        const place = number % items.length;
+        expect(peekItem(encodeCbor(items), place)).toEqual(items[place]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test.each([
+    ["in no bytes at all", ""],
+    ["behind what is no item", "821c01"],
+    ["where the bytes end", "8201"],
+    ["in a text that is cut", "820162"],
+  ])("is nothing %s", (_, hex) => {
+    expect(peekItem(fromHex(hex), 1)).toBeUndefined();
   });
 });

@@ -1,5 +1,6 @@
 /** Sites whose daemons tell Prometheus what they do. */
-import { freePort } from "../peers/site.ts";
+import { fileURLToPath } from "node:url";
+import { type SiteOptions, freePort } from "../peers/site.ts";
 import { type Bench, type Sites, startPartners } from "./sites.ts";
 
 export interface Watched extends Bench {
@@ -8,11 +9,24 @@ export interface Watched extends Bench {
   readonly pid: number;
 }
 
+/** For a daemon that is asked to collect its garbage: collecting.ts. */
+export const COLLECTING: Partial<SiteOptions> = {
+  nodeOptions: [
+    "--expose-gc",
+    "--import",
+    fileURLToPath(new URL("collecting.ts", import.meta.url)),
+  ],
+};
+
 /** Starts a SPIRE Server and a daemon that knows nobody yet. */
-export async function startWatched(sites: Sites, name: string): Promise<Watched> {
+export async function startWatched(
+  sites: Sites,
+  name: string,
+  options: Partial<SiteOptions> = {},
+): Promise<Watched> {
   const metricsPort = await freePort();
   const extraConfig = `telemetry: { prometheus: { host: 127.0.0.1, port: ${metricsPort} } }\n`;
-  const [bench] = await startPartners(sites, [name], { extraConfig });
+  const [bench] = await startPartners(sites, [name], { ...options, extraConfig });
   const pid = bench?.site.daemon?.pid;
   if (bench === undefined || pid === undefined) throw new Error("no site");
   return { ...bench, metricsPort, pid };

@@ -9,6 +9,8 @@ import process from "node:process";
 const COMMAND_DEADLINE_MS = 60_000;
 /** A daemon stops within 5 s; then it is killed. */
 const STOP_DEADLINE_MS = 8_000;
+/** What is asked is done in a second; then it hangs. */
+const ANSWER_DEADLINE_MS = 60_000;
 const LOG_TAIL_CHARACTERS = 4_000;
 
 export interface Ended {
@@ -24,6 +26,8 @@ export interface Child {
   readonly ended: { readonly code: number } | undefined;
   /** The end of what it wrote, and where the rest is. */
   log(): Promise<string>;
+  /** Sends a message to a process that listens to its parent, and waits for the answer. */
+  ask(message: string): Promise<unknown>;
   /** Sends the signal and waits; kills it when it does not end in time. */
   end(signal: "SIGTERM" | "SIGKILL"): Promise<Ended>;
 }
@@ -51,6 +55,11 @@ export function startChild(program: string, args: readonly string[], logFile: st
       return ended;
     },
     log: async () => `The end of ${logFile}:\n${lastLines(await readFile(logFile, "utf8"))}`,
+    async ask(message) {
+      const answer = once(child, "message", { signal: AbortSignal.timeout(ANSWER_DEADLINE_MS) });
+      child.send(message);
+      return (await answer)[0];
+    },
     async end(signal) {
       child.kill(signal);
       const timer = setTimeout(() => child.kill("SIGKILL"), STOP_DEADLINE_MS);

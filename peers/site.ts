@@ -22,8 +22,7 @@ import { type Child, type Ended, runToEnd, startChild } from "./child.ts";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MAIN = join(ROOT, "src/main.ts");
 const EMBEDDED_SPIRE = join(ROOT, "peers/embedded-spire/main.ts");
-/** Stops the daemon when this process is gone, however it went. */
-/** As bin/hand-over.js starts our programs. */
+/** As bin/hand-over.js starts our programs: they stop when this process is gone, however it went. */
 const NODE_OPTIONS = [
   "--max-semi-space-size=4",
   "--disable-sigusr1",
@@ -53,6 +52,8 @@ export interface SiteOptions {
   readonly extraConfig?: string;
   /** Lines added to the server block of SPIRE's configuration. */
   readonly extraSpireConfig?: string;
+  /** Options of Node for the daemon, besides those that every one has. */
+  readonly nodeOptions?: readonly string[];
 }
 
 /** Where a real SPIRE program is: in the directory SPIRE_BIN, else on PATH. */
@@ -126,7 +127,8 @@ export class Site {
   }
 
   async startDaemon(): Promise<void> {
-    const args = [...NODE_OPTIONS, MAIN, "run", "-config", this.daemonConfig];
+    const { nodeOptions = [] } = this.#options;
+    const args = [...NODE_OPTIONS, ...nodeOptions, MAIN, "run", "-config", this.daemonConfig];
     this.#daemon = startChild(process.execPath, args, join(this.directory, "daemon.log"));
     await this.#until("the daemon", this.#daemon, async () => {
       return (await callAdmin(this.adminSocket, "healthcheck", {})).ready;

@@ -18,7 +18,13 @@ import { Dialer } from "./dialer.ts";
 import { createGater } from "./gater.ts";
 import { Gossip, type GossipCounts } from "./gossip.ts";
 import { InboundGate } from "./inbound.ts";
-import { type MeshNode, createMeshNode, dialFrom, startMeshNode } from "./libp2p-node.ts";
+import {
+  type MeshNode,
+  createMeshNode,
+  dialFrom,
+  hasRoomToDial,
+  startMeshNode,
+} from "./libp2p-node.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { nodePrivateKey } from "./node-identity.ts";
 import { Presence } from "./presence.ts";
@@ -58,8 +64,6 @@ const STRANGER_MS = 10_000;
 const SYNC_INTERVAL_MS = 10_000;
 /** How often a gossip stream that broke is opened again, and a first sync that failed is repeated. */
 const TEND_INTERVAL_MS = 5_000;
-/** Half of all connections: the other half is for those who dial us. Above: the next attempt waits. */
-const PEERS_DIALED_MAX = 256;
 /** A connection that is not closed by then is cut, so that `stop` keeps its 2 s. */
 const CLOSE_DEADLINE_MS = 1_000;
 
@@ -138,7 +142,7 @@ export class Libp2pNetwork implements PeerNetwork {
       {
         wants: (peerId) => this.#running && admission.admits(peerId) && !this.#presence.has(peerId),
         listedBy: (peerId) => [...(admission.member(peerId)?.accounts.keys() ?? [])],
-        hasRoom: () => this.#presence.size < PEERS_DIALED_MAX,
+        hasRoom: () => hasRoomToDial(node.getConnections()),
         mayHurry: (trustDomains) => admission.take("dial", trustDomains),
         dial: async (addresses, options) => await dialFrom(node, addresses, options),
       },

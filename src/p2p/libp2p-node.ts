@@ -5,7 +5,7 @@
  */
 import type { GossipSub, GossipSubComponents } from "@libp2p/gossipsub";
 import { type Identify, identify } from "@libp2p/identify";
-import type { ConnectionGater, Libp2p, PrivateKey } from "@libp2p/interface";
+import type { Connection, ConnectionGater, Libp2p, PrivateKey } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
 import { type Ping, ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
@@ -23,6 +23,11 @@ import type { Wires } from "./wires.ts";
  * Strangers take at most 32 and one member 4 of them, so there is room for 120 members at the least.
  */
 const CONNECTIONS_MAX = 512;
+/**
+ * Half of all: who dials us, hostile or not, leaves it to those whom we dial. Above: the next attempt
+ * waits.
+ */
+const PEERS_DIALED_MAX = 256;
 /** Inbound connections of one address in a second: a cluster may be behind one. Above: refused. */
 const INBOUND_A_SECOND_MAX = 100;
 /**
@@ -86,6 +91,12 @@ export async function createMeshNode(options: MeshNodeOptions): Promise<MeshNode
     connectionMonitor: { pingInterval: PING_INTERVAL_MS },
     services: { identify: identify({ runOnConnectionOpen: false }), ping: ping(), gossip },
   });
+}
+
+/** Whether one more connection of our own making is within bounds; those on their way do not count. */
+export function hasRoomToDial(connections: readonly Pick<Connection, "direction">[]): boolean {
+  const dialed = connections.filter(({ direction }) => direction === "outbound");
+  return connections.length < CONNECTIONS_MAX && dialed.length < PEERS_DIALED_MAX;
 }
 
 /** Starts the node. Throws `CANNOT_CREATE` when an address cannot be listened on. */

@@ -32,10 +32,6 @@ export class Presence {
     this.#ports = ports;
   }
 
-  get size(): number {
-    return this.#present.size;
-  }
-
   has(peerId: PeerId): boolean {
     return this.#present.has(peerId.toString());
   }

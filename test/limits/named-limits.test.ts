@@ -49,7 +49,6 @@ const EXPLAINED_BY_NAME: ReadonlySet<string> = new Set([
   "src/runtime/mesh-loop.ts TICK_MS",
   "src/spire/pace.ts BACK_OFF_FIRST_MS",
   "src/x509/public-key.ts RSA_BITS_MIN",
-  "src/x509/bundle-document.ts U64_MAX",
 ]);
 
 /** A bound or a deadline, not how often something is done. */

@@ -10,7 +10,6 @@ const TEXT_ARGUMENT = {
   mismatch: 1,
   no: 0,
   DerProblem: 0,
-  DocumentProblem: 0,
   RangeError: 0,
   assert: 1,
 };

@@ -1,6 +1,6 @@
 /**
- * The strict readers of certificates, keys, chains and bundle documents. Their judge is held against
- * OpenSSL, by way of node:crypto: what we take it reads too, and reads the same.
+ * The strict readers of certificates, keys and chains. Their judge is held against OpenSSL, by way of
+ * node:crypto: what we take it reads too, and reads the same.
  */
 import { X509Certificate, createPublicKey, sign } from "node:crypto";
 import * as fc from "fast-check";
@@ -9,7 +9,6 @@ import type { CertificateFacts } from "../../../src/core/record/proofs.ts";
 import { type TrustDomain, publisherId } from "../../../src/core/spiffe/trust-domain.ts";
 import { equalBytes } from "../../../src/core/std/bytes.ts";
 import { decodeCbor, encodeCbor } from "../../../src/core/std/cbor.ts";
-import { readBundleDocument, writeBundleDocument } from "../../../src/x509/bundle-document.ts";
 import { DerCursor, DerProblem, TAG, readDer } from "../../../src/x509/der.ts";
 import { x509Proofs } from "../../../src/x509/proofs.ts";
 import { type Authority, makeAuthority } from "../../arbitraries/authority.ts";
@@ -80,7 +79,7 @@ const longKeys = makeKeyPair();
 
 const certificateTarget: TargetSource = {
   name: "certificate",
-  inputs: 14_000,
+  inputs: 18_000,
   open: () => {
     const accepted = Object.values(ACCEPTED).map(bytesOf);
     return {
@@ -130,7 +129,7 @@ const REFUSED_KEY_TYPES = ["ec-p224", "ec-secp256k1", "rsa-1024"] as const;
 
 const keyTarget: TargetSource = {
   name: "key",
-  inputs: 8_000,
+  inputs: 10_000,
   open: () => {
     const accepted = KEY_TYPES.map((type) => bytesOf(spkiOf(makeKeyPair(type).publicKey)));
     const refused = REFUSED_KEY_TYPES.map((type) => bytesOf(spkiOf(makeKeyPair(type).publicKey)));
@@ -273,118 +272,4 @@ function expectAuthentic(chain: readonly Uint8Array[], anchor: CertificateFacts)
   }
 }
 
-const U64_MAX = 2n ** 64n - 1n;
-const NESTING_MAX = 100_000;
-
-/** Values that no member of a key may have. */
-const odd = (random: Random): unknown =>
-  random.pick<() => unknown>([
-    () => null,
-    () => 1,
-    () => "",
-    () => [],
-    () => ({}),
-    () => "A".repeat(20_000),
-    () => ["!", "?"],
-    () => [""],
-    () => true,
-  ])();
-
-const bundleDocumentTarget: TargetSource = {
-  name: "bundle-document",
-  inputs: 6_000,
-  open: () => {
-    const ca = bytesOf(makeAuthority({ trustDomain: TRUST_DOMAIN }).der);
-    const document = writeBundleDocument({
-      trustDomain: TRUST_DOMAIN,
-      sequenceNumber: U64_MAX,
-      x509Authorities: [{ der: ca, tainted: false }],
-      jwtAuthorities: KEY_TYPES.slice(0, 4).map((type) => ({
-        keyId: type,
-        spki: bytesOf(spkiOf(makeKeyPair(type).publicKey)),
-        expiresAtS: 0,
-        tainted: false,
-      })),
-    });
-    const utf8 = (text: string): Uint8Array => bytesOf(Buffer.from(text));
-    const edit =
-      (change: (keys: Record<string, unknown>[], random: Random) => unknown) =>
-      (random: Random) => {
-        const { keys } = JSON.parse(document) as { keys: Record<string, unknown>[] };
-        return utf8(JSON.stringify({ keys: change(keys, random), spiffe_sequence: 1 }));
-      };
-    const replaced = edit((keys, random) => {
-      const key = random.pick(keys);
-      const name = random.pick(Object.keys(key).filter((each) => each !== "use"));
-      return keys.map((each) => (each === key ? { ...each, [name]: odd(random) } : each));
-    });
-    return {
-      setting: {},
-      valid: [utf8(document)],
-      makers: [
-        { name: "right", expected: ["taken"], make: () => utf8(document) },
-        {
-          name: "with keys of another use",
-          expected: ["taken"],
-          make: edit((keys) => [...keys, { use: "sig" }, {}]),
-        },
-        { name: "with a member replaced", expected: EITHER, make: replaced },
-        {
-          name: "with a key twice",
-          expected: ["refused"],
-          make: edit((keys) => [...keys, ...keys]),
-        },
-        {
-          name: "with odd keys",
-          expected: ["refused"],
-          make: edit((_, random) => [random.pick([1, null, "x", []])]),
-        },
-        {
-          name: "with no list of keys",
-          expected: ["refused"],
-          make: edit((_, random) => random.pick([1, null, "x", {}])),
-        },
-        {
-          name: "with an odd sequence",
-          expected: ["refused"],
-          make: (random) => {
-            const odds = ["-1", "1.5", "1e3", "18446744073709551616", '"1"', "null", "[1]", "{}"];
-            return utf8(`{"keys": [], "spiffe_sequence": ${random.pick(odds)}}`);
-          },
-        },
-        {
-          name: "that nests deep",
-          expected: ["refused"],
-          make: (random) => {
-            const depth = random.pick([10, 100, NESTING_MAX]);
-            const [open, close] = random.pick([
-              ["[", "]"],
-              ['{"keys":', "}"],
-            ] as const);
-            return utf8(`${open.repeat(depth)}1${close.repeat(depth)}`);
-          },
-        },
-      ],
-      judge: (input) => {
-        const read = readBundleDocument(Buffer.from(input).toString(), TRUST_DOMAIN);
-        if (!read.ok) return "refused";
-        const { sequenceNumber, x509Authorities, jwtAuthorities } = read.value;
-        hold(sequenceNumber >= 0n && sequenceNumber <= U64_MAX, "the sequence is unsigned, 64-bit");
-        for (const { der } of x509Authorities)
-          hold(!("malformed" in x509Proofs.readCertificate(der)), "each authority reads");
-        for (const { spki } of jwtAuthorities)
-          hold(!("malformed" in x509Proofs.readKey(spki)), "each key reads");
-        const again = readBundleDocument(writeBundleDocument(read.value), TRUST_DOMAIN);
-        hold(again.ok, "what is taken can be written");
-        return "taken";
-      },
-    };
-  },
-};
-
-export const x509Targets: readonly TargetSource[] = [
-  certificateTarget,
-  keyTarget,
-  chainTarget,
-  bundleDocumentTarget,
-];
+export const x509Targets: readonly TargetSource[] = [certificateTarget, keyTarget, chainTarget];

@@ -4,7 +4,8 @@
  *     order ─▶ waiting ─▶ read ─┬─ as ordered ──────────────────────────▶ equal
  *      (the newest of           └─ write ─▶ read ─┬─ as ordered ────────▶ equal ─ 1 s ─▶ read
  *       a domain stands)           │              └─ somebody else's ──▶ different ◀───────┘
- *                                  └─ SPIRE says no ───────────────────▶ refused
+ *                                  ├─ SPIRE says no ───────────────────▶ refused
+ *                                  └─ SPIRE is away ─▶ waiting; a deletion: away
  *
  * Every write of a row is pushed to every workload (read in SPIRE), so nothing is written that is
  * there already. SPIRE has no compare-and-swap, so a second look follows after a second.
@@ -211,7 +212,7 @@ export class RowWriter {
     this.#failures += 1;
     this.#pausedUntilMs = this.#pace.nowMs() + backOffMs(this.#failures, this.#pace);
     if (this.#failures === 1 && !this.#loop.stopped) this.#events.onWritesDelayed(fault);
-    if (order.kind === "delete") this.#tell(order, refusedBy(fault));
+    if (order.kind === "delete") this.#tell(order, { kind: "away", message: fault.message });
     else if (this.#waiting.has(order.trustDomain)) this.#tell(order, { kind: "superseded" });
     else this.#waiting.set(order.trustDomain, waiting);
   }

@@ -60,8 +60,9 @@ function outcomeText(outcome: RowOutcome): string {
       return `different ${contentOf(outcome.found?.x509Authorities[0]?.der)}`;
     case "refused":
       return `refused ${outcome.status}`;
+    case "away":
     case "superseded":
-      return "superseded";
+      return outcome.kind;
   }
 }
 
@@ -132,8 +133,7 @@ describe("laws", () => {
         expect(writer.waiting).toBe(0);
         expect(told.filter((line) => line !== "SPIRE_UNREACHABLE")).toHaveLength(orders);
         for (const [name, content] of last) {
-          const givenUp =
-            content === "none" && told.includes(`${name} - refused ${Code.Unavailable}`);
+          const givenUp = content === "none" && told.includes(`${name} - away`);
           if (!givenUp) expect(row(name), name).toBe(content);
         }
       }),
@@ -343,10 +343,23 @@ describe("while SPIRE is away", () => {
     putRow("bravo.test", "one");
     writer.order(remove("bravo.test"));
     await pace.advance(10_000);
-    expect(told).toEqual(["SPIRE_UNREACHABLE", `bravo.test - refused ${Code.Internal}`]);
+    expect(told).toEqual(["SPIRE_UNREACHABLE", "bravo.test - away"]);
     await spire.start();
     await pace.advance(60_000);
     expect(row("bravo.test")).toBe("one");
+  });
+
+  test("a deletion that a server which hangs does not answer in time is given up alike", async () => {
+    await spire.start();
+    writer.start();
+    putRow("bravo.test", "one");
+    spire.before = ({ method }) => {
+      if (!method.startsWith("Batch")) return;
+      throw new ConnectError("hangs", Code.DeadlineExceeded);
+    };
+    writer.order(remove("bravo.test"));
+    await pace.advance(10_000);
+    expect(told).toEqual(["SPIRE_UNREACHABLE", "bravo.test - away"]);
   });
 
   test("a write whose answer was lost counts as written once it is read back", async () => {

@@ -18,8 +18,6 @@ import { NO_ROW, endContest, reconcileRow, rowDigest } from "./rows.ts";
 
 /** gRPC status FAILED_PRECONDITION: registration entries name the trust domain (read in SPIRE). */
 const STATUS_FAILED_PRECONDITION = 9;
-/** Canceled, Aborted, Internal, Unavailable: SPIRE Server or its datastore is away (measured). */
-const STATUSES_AWAY: ReadonlySet<number> = new Set([1, 10, 13, 14]);
 
 type ImportAsked = Extract<Input, { kind: "import-asked" }>;
 
@@ -200,10 +198,8 @@ export function onRowDeleted(
 
 function notDeleted(ticket: Ticket, outcome: RowOutcome): Effect[] {
   if (outcome.kind !== "refused") {
-    return failed(ticket, "SPIRE_UNREACHABLE", "the row was not deleted");
-  }
-  if (STATUSES_AWAY.has(outcome.status)) {
-    return failed(ticket, "SPIRE_UNREACHABLE", outcome.message);
+    const message = outcome.kind === "away" ? outcome.message : "the row was not deleted";
+    return failed(ticket, "SPIRE_UNREACHABLE", message);
   }
   const inUse = outcome.status === STATUS_FAILED_PRECONDITION;
   return failed(ticket, inUse ? "ROW_IN_USE" : "SPIRE_REFUSED", outcome.message);

@@ -23,6 +23,8 @@ export type RowOutcome =
   | { readonly kind: "equal"; readonly wrote: boolean; readonly over?: TrustBundle | undefined }
   /** Somebody else wrote it meanwhile. */
   | { readonly kind: "different"; readonly found: TrustBundle | undefined }
-  /** SPIRE's item status; not tried again with the same content. */
+  /** SPIRE's item status. What happens next is rows.ts's to say. */
   | { readonly kind: "refused"; readonly status: number; readonly message: string }
+  /** SPIRE is away, and the order was given up: only a deletion, as somebody waits for its answer. */
+  | { readonly kind: "away"; readonly message: string }
   | { readonly kind: "superseded" };

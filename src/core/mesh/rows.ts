@@ -32,7 +32,7 @@ const REWRITES_MAX = 3;
  */
 const CONTESTED_REWRITES_MAX = 1;
 const REWRITES_WINDOW_MS = 10 * 60_000;
-/** gRPC status INVALID_ARGUMENT: SPIRE cannot read an authority (docs/protocol.md 6). */
+/** gRPC status INVALID_ARGUMENT: SPIRE cannot read an authority. */
 const STATUS_INVALID_ARGUMENT = 3;
 /** Our guess at what is read at once: foreign authorities of a row that are told of. Above: left out. */
 const FOREIGN_MAX = 8;
@@ -141,6 +141,7 @@ export function onRowEnded(
     row.seen = outcome.found === undefined ? NO_ROW : rowDigest(outcome.found);
     return reconcileRow(state, partner, nowMs);
   }
+  if (outcome.kind === "away") return []; // Tried at the next read.
   if (outcome.kind === "refused") {
     // What SPIRE finds wrong with the content mostly stays wrong; the rest is tried at the next read.
     if (outcome.status === STATUS_INVALID_ARGUMENT) row.refused = { digest, atMs: nowMs };

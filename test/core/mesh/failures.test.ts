@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Failure } from "../../../src/core/mesh/effect.ts";
 import type { FindingCode } from "../../../src/core/mesh/finding.ts";
+import type { RowOutcome } from "../../../src/core/mesh/row-order.ts";
 import { bundleOf, untainted } from "../../arbitraries/record.ts";
 import { TestDaemon } from "./daemon.ts";
 import { alpha, bravo, charlie, following, held, holding } from "./refusal-scenarios.ts";
@@ -19,10 +20,10 @@ interface Scenario {
   readonly passes: (daemon: TestDaemon) => string;
 }
 
-function forget(daemon: TestDaemon, status?: number): string {
+function forget(daemon: TestDaemon, outcome?: RowOutcome): string {
   const said = daemon.forget(trustDomain);
   if (daemon.orders.length === 0) return said;
-  daemon.endRow(status === undefined ? undefined : { kind: "refused", status, message: "no" });
+  daemon.endRow(outcome);
   return lastAnswer(daemon);
 }
 
@@ -61,17 +62,17 @@ const SCENARIOS: Readonly<Record<Failure, Scenario>> = {
   },
   ROW_IN_USE: {
     daemon: holding,
-    fails: (daemon) => forget(daemon, 9),
+    fails: (daemon) => forget(daemon, { kind: "refused", status: 9, message: "in use" }),
     passes: (daemon) => forget(daemon),
   },
   SPIRE_REFUSED: {
     daemon: holding,
-    fails: (daemon) => forget(daemon, 7),
+    fails: (daemon) => forget(daemon, { kind: "refused", status: 7, message: "denied" }),
     passes: (daemon) => forget(daemon),
   },
   SPIRE_UNREACHABLE: {
     daemon: holding,
-    fails: (daemon) => forget(daemon, 14),
+    fails: (daemon) => forget(daemon, { kind: "away", message: "no answer in time" }),
     passes: (daemon) => forget(daemon),
   },
   STORE_FULL: {

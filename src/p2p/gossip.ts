@@ -16,22 +16,16 @@ import {
 } from "@libp2p/gossipsub";
 import type { RPC } from "@libp2p/gossipsub/message";
 import type { Connection, PeerId } from "@libp2p/interface";
-import { ENVELOPE_BYTES_MAX } from "../core/std/limits.ts";
+import { ENVELOPE_BYTES_MAX, VALIDATIONS_MAX, WANTED_MAX } from "../core/std/limits.ts";
 import { SHA256_BYTES } from "../core/std/sha256.ts";
 import type { Verdict } from "../ports/peer-network.ts";
 import type { Admission, Member } from "./admission.ts";
-import { GOSSIPSUB, GRAYLIST_THRESHOLD, STATE_TOPIC, WANTED_MAX } from "./gossip-options.ts";
+import { GOSSIPSUB, GRAYLIST_THRESHOLD, STATE_TOPIC } from "./gossip-options.ts";
 import { type GossipRules, GossipsubInside } from "./gossipsub-inside.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { readPeerId } from "./node-identity.ts";
 import type { Turns } from "./turn.ts";
 
-/**
- * Validations waiting for the core: a quarter of the room that it has for peers' inputs, so that a
- * flood of gossip leaves most of it to sync. Above: left unseen, so that another's copy is taken, and
- * the forwarder is asked for a round of sync.
- */
-const VALIDATIONS_MAX = 256;
 /** Of score, on the scale where gossipsub stops to listen at −80 and to publish at −50. */
 const GRAYLISTED_SCORE = -100;
 /** Prices of what an RPC carries, see conduct.ts. */

@@ -16,8 +16,9 @@ import { type GossipSub, type GossipSubComponents, gossipsub } from "@libp2p/gos
 import type { RPC } from "@libp2p/gossipsub/message";
 import type { Connection, PeerId, Stream, Topology } from "@libp2p/interface";
 import { toHex } from "../core/std/bytes.ts";
+import { RPC_BYTES_MAX } from "../core/std/limits.ts";
 import { sha256 } from "../core/std/sha256.ts";
-import { MESSAGES_BYTES_MAX, MESSAGE_FRAME_BYTES, RPC_BYTES_MAX } from "./gossip-options.ts";
+import { MESSAGES_BYTES_MAX, MESSAGE_FRAME_BYTES } from "./gossip-options.ts";
 import { watchMessages } from "./length-prefixes.ts";
 import { RPC_FIELDS_MAX, countRpcFields } from "./rpc-fields.ts";
 

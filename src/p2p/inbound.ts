@@ -13,21 +13,18 @@
 import type { MessageStream, MultiaddrConnection } from "@libp2p/interface";
 import { BoundedMap } from "../core/std/bounded-map.ts";
 import { FadingCount } from "../core/std/fading-count.ts";
+import { PENDING_A_SUBNET_MAX } from "../core/std/limits.ts";
 import { type Rate, TokenBucket } from "../core/std/token-bucket.ts";
 import { subnetOf } from "./subnet.ts";
 
-/** Inbound connections that have not proved a key yet; for libp2p. Above: refused at once. */
-export const INBOUND_PENDING_MAX = 100;
-/** Of these, how many may come from one subnet: at 20 to 200 ms each, 160 members a second still do. */
-const PENDING_A_SUBNET_MAX = 32;
 /**
  * An honest peer asks for Noise after one round trip. Who has not by then is closed as soon as
  * somebody else of its subnet needs the place.
  */
 const SILENT_MS = 500;
 /**
- * Of these, how many may come from where no member ever connected from. Above: refused, members
- * find room.
+ * Connections that have not proved a key yet, from where no member ever connected from. Above: refused,
+ * members find room.
  */
 const PENDING_UNKNOWN_MAX = 64;
 /**
@@ -55,7 +52,7 @@ interface Pending {
 
 export class InboundGate {
   readonly #nowMs: () => number;
-  /** At most {@link INBOUND_PENDING_MAX}, as libp2p asks us only below that. */
+  /** Connections that have not proved a key yet: INBOUND_PENDING_MAX, as libp2p asks us only below. */
   readonly #pending = new Map<MessageStream, Pending>();
   readonly #failed = new BoundedMap<string, FadingCount>(SUBNETS_MAX);
   /** Subnets where a member proved its key, whoever dialed. */

@@ -12,28 +12,24 @@ import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import type { Multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
+import {
+  CONNECTIONS_MAX,
+  INBOUND_PENDING_MAX,
+  STREAMS_A_CONNECTION_MAX,
+  UPGRADE_TIMEOUT_MS,
+} from "../core/std/limits.ts";
 import { Fault } from "../fault.ts";
 import type { DialOptions } from "./dialer.ts";
-import { INBOUND_PENDING_MAX } from "./inbound.ts";
 import { STREAM_WINDOW_BYTES_MAX } from "./wire.ts";
 import type { Wires } from "./wires.ts";
 
 /**
- * Each costs 160 to 500 KB (measured), so this is 250 MB at the worst. Above: inbound is refused.
- * Strangers take at most 32 and one member 4 of them, so there is room for 120 members at the least.
- */
-const CONNECTIONS_MAX = 512;
-/**
- * Half of all: who dials us, hostile or not, leaves it to those whom we dial. Above: the next attempt
+ * Half of all connections: who dials us, hostile or not, leaves it to those whom we dial. Above: the next attempt
  * waits.
  */
 const PEERS_DIALED_MAX = 256;
 /** Inbound connections of one address in a second: a cluster may be behind one. Above: refused. */
 const INBOUND_A_SECOND_MAX = 100;
-/**
- * Noise and yamux take four round trips, 212 ms at 50 ms one way (measured). After that: closed.
- */
-const UPGRADE_TIMEOUT_MS = 2_000;
 /** One round trip, beside other work. After that the stream ends. */
 const NEGOTIATION_TIMEOUT_MS = 5_000;
 /** TCP and the handshake, one lost SYN included. Then: the next address is tried. */
@@ -45,8 +41,6 @@ const ADDRESS_DIAL_TIMEOUT_MS = 3_000;
 const DIALS_AT_ONCE = 16;
 /** Latency of each connection is measured so often; one that does not answer is closed. */
 const PING_INTERVAL_MS = 10_000;
-/** Gossip, sync, identify and ping streams of one peer, those still closing included. Above: reset. */
-const STREAMS_A_CONNECTION_MAX = 64;
 
 export type MeshNode = Libp2p<{ identify: Identify; ping: Ping; gossip: GossipSub }>;
 

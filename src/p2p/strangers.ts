@@ -4,12 +4,11 @@
  */
 import type { Connection, PeerId } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
+import { STRANGERS_MAX } from "../core/std/limits.ts";
 import { subnetOf } from "./subnet.ts";
 
-/** Not admitted at once. Above: refused after the handshake, so that members always find room. */
-const STRANGERS_MAX = 32;
 /**
- * Of these, from one subnet. Above: refused, so that one holder of addresses keeps no new partner
+ * Of all strangers, from one subnet. Above: refused, so that one holder of addresses keeps no new partner
  * out.
  */
 const STRANGERS_A_SUBNET_MAX = 16;

@@ -14,8 +14,10 @@ import { compareBytes, concatBytes, toUtf8 } from "../core/std/bytes.ts";
 import { type CborValue, encodeCbor } from "../core/std/cbor.ts";
 import {
   ENVELOPE_BYTES_MAX,
+  SYNC_COMPARED_DOMAINS_MAX,
   SYNC_REPLY_BYTES_MAX,
   SYNC_REPLY_RECORDS_MAX,
+  SYNC_WANTS_MAX,
 } from "../core/std/limits.ts";
 import { type Result, no } from "../core/std/result.ts";
 import { SHA256_BYTES, sha256 } from "../core/std/sha256.ts";
@@ -34,10 +36,6 @@ export type SyncComparison =
   /** What the answering side holds of the wanted domains, ascending by name. */
   | { readonly kind: "entries"; readonly entries: readonly SyncEntry[] };
 
-/** Trust domains in one comparison. More are compared in several, so no frame grows with the mesh. */
-export const COMPARED_DOMAINS_MAX = 1_024;
-/** Wants in one fetch, each of another domain: a reply rarely carries more records. */
-export const WANTS_MAX = 64;
 /**
  * A comparison of the most and longest names takes 263,207 bytes. Above: the stream ends, the rest
  * unread.
@@ -45,9 +43,9 @@ export const WANTS_MAX = 64;
 export const REQUEST_BYTES_MAX = 272 * 1024;
 
 /** CBOR items of the longest frame of each kind. Above: refused before they are decoded. */
-const COMPARE_ITEMS_MAX = 4 + COMPARED_DOMAINS_MAX;
-const FETCH_ITEMS_MAX = 3 + WANTS_MAX * 7;
-const ENTRIES_ITEMS_MAX = 3 + COMPARED_DOMAINS_MAX * 9;
+const COMPARE_ITEMS_MAX = 4 + SYNC_COMPARED_DOMAINS_MAX;
+const FETCH_ITEMS_MAX = 3 + SYNC_WANTS_MAX * 7;
+const ENTRIES_ITEMS_MAX = 3 + SYNC_COMPARED_DOMAINS_MAX * 9;
 const RECORDS_ITEMS_MAX = 3 + SYNC_REPLY_RECORDS_MAX;
 /**
  * A fetch of the most and longest wants takes 18,756 bytes. Above: refused before it is decoded.
@@ -175,19 +173,19 @@ const wantPositions = shape.tuple(
 
 const readCompare = shape.tuple(
   shape.literal(COMPARE),
-  shape.sortedArrayOf(name, 1, COMPARED_DOMAINS_MAX, toUtf8),
+  shape.sortedArrayOf(name, 1, SYNC_COMPARED_DOMAINS_MAX, toUtf8),
   hash,
 );
 const readSame = shape.tuple(shape.literal(SAME));
 const readEntries = shape.tuple(
   shape.literal(ENTRIES),
-  shape.sortedArrayOf(entryPositions, 0, COMPARED_DOMAINS_MAX, ([, trustDomain]) =>
+  shape.sortedArrayOf(entryPositions, 0, SYNC_COMPARED_DOMAINS_MAX, ([, trustDomain]) =>
     toUtf8(trustDomain),
   ),
 );
 const readFetch = shape.tuple(
   shape.literal(FETCH),
-  shape.sortedArrayOf(wantPositions, 1, WANTS_MAX, ([trustDomain]) => toUtf8(trustDomain)),
+  shape.sortedArrayOf(wantPositions, 1, SYNC_WANTS_MAX, ([trustDomain]) => toUtf8(trustDomain)),
 );
 const readRecords = shape.tuple(
   shape.literal(RECORDS),

@@ -6,14 +6,16 @@
 import { setImmediate } from "node:timers/promises";
 import type { SyncEntry, SyncWant } from "../core/mesh/sync-entry.ts";
 import { compareBytes, equalBytes, toHex, toUtf8 } from "../core/std/bytes.ts";
-import { SYNC_REPLY_RECORDS_MAX } from "../core/std/limits.ts";
+import {
+  SYNC_COMPARED_DOMAINS_MAX,
+  SYNC_REPLY_RECORDS_MAX,
+  SYNC_WANTS_MAX,
+} from "../core/std/limits.ts";
 import { type Result, no, ok } from "../core/std/result.ts";
 import { readTrustDomain, type TrustDomain } from "../core/spiffe/trust-domain.ts";
 import type { SyncSource, Verdict } from "../ports/peer-network.ts";
 import {
-  COMPARED_DOMAINS_MAX,
   type SyncRequest,
-  WANTS_MAX,
   decodeComparison,
   decodeRecords,
   decodeRequest,
@@ -34,7 +36,7 @@ const FETCHES_MAX = 256;
  * Wants in a fetch of ours: one record for each leaves room in the reply, so that it is not cut. Above:
  * the next fetch.
  */
-const WANTS_ASKED_MAX = Math.min(WANTS_MAX, SYNC_REPLY_RECORDS_MAX - 1);
+const WANTS_ASKED_MAX = Math.min(SYNC_WANTS_MAX, SYNC_REPLY_RECORDS_MAX - 1);
 /** Domains compared for the price of one record looked up: 10 ms for 1,024 (measured), and more. */
 const COMPARED_A_LOOKUP = 8;
 
@@ -287,7 +289,7 @@ function* slicesBehind(
 }
 
 function* inSlices(names: readonly TrustDomain[]): Generator<readonly TrustDomain[]> {
-  for (let start = 0; start < names.length; start += COMPARED_DOMAINS_MAX) {
-    yield names.slice(start, start + COMPARED_DOMAINS_MAX);
+  for (let start = 0; start < names.length; start += SYNC_COMPARED_DOMAINS_MAX) {
+    yield names.slice(start, start + SYNC_COMPARED_DOMAINS_MAX);
   }
 }

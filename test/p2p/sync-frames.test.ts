@@ -6,14 +6,14 @@ import { compareBytes, concatBytes, toHex } from "../../src/core/std/bytes.ts";
 import { type CborValue, encodeCbor } from "../../src/core/std/cbor.ts";
 import {
   ENVELOPE_BYTES_MAX,
+  SYNC_COMPARED_DOMAINS_MAX,
   SYNC_REPLY_BYTES_MAX,
   SYNC_REPLY_RECORDS_MAX,
+  SYNC_WANTS_MAX,
 } from "../../src/core/std/limits.ts";
 import { sha256 } from "../../src/core/std/sha256.ts";
 import {
-  COMPARED_DOMAINS_MAX,
   REQUEST_BYTES_MAX,
-  WANTS_MAX,
   decodeComparison,
   decodeRecords,
   decodeRequest,
@@ -53,7 +53,7 @@ const wants = fc
         recordId: hashes,
       }),
     ),
-    { minLength: 1, maxLength: WANTS_MAX, selector: ({ trustDomain }) => trustDomain },
+    { minLength: 1, maxLength: SYNC_WANTS_MAX, selector: ({ trustDomain }) => trustDomain },
   )
   .map((some) => some.sort(byName));
 const hash = new Uint8Array(32);
@@ -148,12 +148,12 @@ describe("sync frames", () => {
   });
 
   test("a frame at all its bounds fits the frame limit", () => {
-    const wanted = Array.from({ length: COMPARED_DOMAINS_MAX }, (_, index) => longName(index));
+    const wanted = Array.from({ length: SYNC_COMPARED_DOMAINS_MAX }, (_, index) => longName(index));
     const version = { epoch: 2 ** 32 - 1, rev: 2 ** 32 - 1, sequence: 2n ** 64n - 1n };
     const recordIds = [hash, sha256(hash)];
     const held = wanted.map((trustDomain) => ({ trustDomain, version, recordIds }));
     const asked = wanted
-      .slice(0, WANTS_MAX)
+      .slice(0, SYNC_WANTS_MAX)
       .map((trustDomain) => ({ trustDomain, above: undefined, recordId: hash }));
     const compare = encodeRequest({ kind: "compare", wanted, root: hash });
     expect(compare).toHaveLength(263_207);

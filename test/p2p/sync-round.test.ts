@@ -8,11 +8,13 @@ import type { SyncEntry, SyncWant } from "../../src/core/mesh/sync-entry.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import {
   ENVELOPE_BYTES_MAX,
+  SYNC_COMPARED_DOMAINS_MAX,
   SYNC_REPLY_BYTES_MAX,
   SYNC_REPLY_RECORDS_MAX,
+  SYNC_WANTS_MAX,
 } from "../../src/core/std/limits.ts";
 import { ok } from "../../src/core/std/result.ts";
-import { COMPARED_DOMAINS_MAX, WANTS_MAX, encodeRequest } from "../../src/p2p/sync-frames.ts";
+import { encodeRequest } from "../../src/p2p/sync-frames.ts";
 import { type SyncProgress, answerPeer, askPeer } from "../../src/p2p/sync-round.ts";
 import type { SyncFrames } from "../../src/p2p/sync-stream.ts";
 import type { SyncSource, Verdict } from "../../src/ports/peer-network.ts";
@@ -257,7 +259,7 @@ describe("a round that ends early", () => {
 
   test("for want of time goes on behind what it was done with, and is forgotten once finished", async () => {
     // What we refuse of the first comparison takes seventeen fetches; what we take is in the next.
-    const holdings = [...many(refused, COMPARED_DOMAINS_MAX), ...many(honest, 10)];
+    const holdings = [...many(refused, SYNC_COMPARED_DOMAINS_MAX), ...many(honest, 10)];
     const rounds = roundsWith(holdings);
     for (const _ of [1, 2]) expect(await rounds.round(10)).toEqual(ok(undefined));
     expect(rounds.held).toEqual(taken(holdings));
@@ -291,7 +293,7 @@ describe("a round that ends early", () => {
     ["what comes is of no use", refused],
     ["the peer ends it", UNREADABLE],
   ])("as %s goes on behind what it asked for last", async (_, first) => {
-    const holdings = [first, ...many(refused, WANTS_MAX - 1), honest];
+    const holdings = [first, ...many(refused, SYNC_WANTS_MAX - 1), honest];
     const rounds = roundsWith(holdings);
     expect(await rounds.round(Infinity, 0)).toMatchObject({ ok: false });
     expect(rounds.held).not.toEqual(taken(holdings));

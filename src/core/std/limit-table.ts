@@ -237,11 +237,11 @@ export const LIMITS = {
     value: 100,
     why: "connections that have proved no key yet; each handshake is 10 to 20 ms of work",
     beyond: "refused at once",
-    file: "p2p/inbound.ts",
+    file: "p2p/libp2p-node.ts",
   },
   PENDING_A_SUBNET_MAX: {
     value: 32,
-    why: "of these from one /24 or /48: one holder of addresses leaves room for the others",
+    why: "of these from one /24 or /48: one holder of addresses leaves room for the others, and at 20 to 200 ms each 160 members a second still come from there",
     beyond: "refused before the handshake",
     file: "p2p/inbound.ts",
   },
@@ -253,7 +253,7 @@ export const LIMITS = {
   },
   CONNECTIONS_MAX: {
     value: 512,
-    why: "each costs 160 to 500 KB (measured)",
+    why: "each costs 160 to 500 KB (measured), which is 250 MB at the worst; strangers take at most 32 and one member 4, so there is room for 120 members at the least",
     beyond: "inbound is refused",
     file: "p2p/libp2p-node.ts",
   },
@@ -277,7 +277,7 @@ export const LIMITS = {
   },
   RPC_BYTES_MAX: {
     value: 1 * MIB,
-    why: "one gossip RPC: eight of the largest records",
+    why: "one gossip RPC: eight of the largest records, as an answer to IWANT carries many",
     beyond: "what we send goes in several; where one comes the stream ends, and is opened again",
     file: "p2p/gossip-options.ts",
   },
@@ -285,7 +285,7 @@ export const LIMITS = {
     value: 24,
     why: "advertised messages that one peer is asked for in a heartbeat: four more than its budget earns, 3 MiB at the most",
     beyond: "not asked for: the next IHAVE, another peer or sync brings them",
-    file: "p2p/gossip-options.ts",
+    file: "p2p/gossip.ts",
   },
   SYNC_COMPARED_DOMAINS_MAX: {
     value: 1_024,
@@ -295,7 +295,7 @@ export const LIMITS = {
   },
   SYNC_WANTS_MAX: {
     value: 64,
-    why: "a reply rarely carries more records",
+    why: "each of another trust domain; a reply rarely carries more records",
     beyond: "the frame is refused and the stream ends",
     file: "p2p/sync-frames.ts",
   },

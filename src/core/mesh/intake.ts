@@ -180,7 +180,7 @@ function takeFirstRecord(
   judging: Judging,
 ): Effect[] {
   const { ticket } = judging;
-  const verified = verifyPaid(record, undefined, "record", judging);
+  const verified = verifyPaid(record, undefined, undefined, "record", judging);
   if (!verified.ok) return refused(verified.reason, record, ticket);
   return storeSlot(state, pin, startSlot(verified.value), "newer", record, ticket);
 }
@@ -206,7 +206,7 @@ function takeOwnRecord(state: MeshState, record: SignedRecord, judging: Judging)
     ...answer(ticket, { kind: "taken", trustDomain, recordId: record.idHex }),
     accepted(record),
   ];
-  const failed = (message: string): Effect[] =>
+  const failed = ({ message }: StoreFailed): Effect[] =>
     refused({ code: "STORE_FAILED", detail: message }, record, ticket);
   return storeOwn(state, verified.value, adopted, failed, proofs);
 }

@@ -90,13 +90,14 @@ export function judgeRecord(
   if (beside !== undefined) return { ok: false, reason: beside };
   if (relation === "same" && holdsBlocks(slot, record)) return ok("held");
   const held = judgedBy(slot, relation);
-  return verifyPaid(record, held, relation === "same" ? "block" : "record", judging);
+  return verifyPaid(record, held, slot.held, relation === "same" ? "block" : "record", judging);
 }
 
 /** Steps 6 to 10 for what whoever brings and signed the record may make us verify. */
 export function verifyPaid(
   record: SignedRecord,
   held: VerifiedRecord | undefined,
+  last: VerifiedRecord | undefined,
   budget: Budget,
   { carrier, nowMs, effort, meter, relays }: Judging,
 ): Judged<VerifiedRecord> {
@@ -109,7 +110,7 @@ export function verifyPaid(
     if (meter.takes(toHex(nodePublicKey), budget, nowMs)) continue;
     return refuse("OVER_BUDGET", "more than its node may make us verify; sync brings it");
   }
-  const verified = verifyRecord(record, held, toSeconds(nowMs), effort);
+  const verified = verifyRecord(record, held, toSeconds(nowMs), effort, last);
   return !verified.ok && effort.isExhausted
     ? refuse("TOO_COSTLY", `more than ${SIGNATURE_CHECKS_MAX} signature checks`)
     : verified;

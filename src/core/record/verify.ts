@@ -126,12 +126,16 @@ export function judgeSigners(
  *
  * Each block stands or falls alone; the record is verified when one block is. The refusal is that
  * of the first block.
+ *
+ * @param last The newest one that is held: no block is much older, be it of that record, of a sibling
+ *   or of the next one. Keys that have ended would speak again with a time of theirs.
  */
 export function verifyRecord(
   record: SignedRecord,
   held: VerifiedRecord | undefined,
   nowS: number,
   proofs: Proofs,
+  last = held,
 ): Judged<VerifiedRecord> {
   const listed = judgeSigners(record, held);
   if (!listed.ok) return listed;
@@ -141,7 +145,7 @@ export function verifyRecord(
   const against: Against = {
     oldAnchors: held && anchorsOf(held.authorities),
     newAnchors,
-    signedAtLeastS: leastSignedAtS(held, nowS),
+    signedAtLeastS: leastSignedAtS(last, nowS),
   };
   let refusal: Refusal | undefined;
   const blocks: VerifiedBlock[] = [];
@@ -298,9 +302,9 @@ function judgeTime(signedAtS: number, leastS: number, nowS: number): Judged<unde
   return ok(undefined);
 }
 
-function leastSignedAtS(held: VerifiedRecord | undefined, nowS: number): number {
-  if (held === undefined) return 0;
-  return Math.min(nowS, ...held.blocks.map(({ block }) => block.signedAtS)) - SIGNED_AT_SLACK_S;
+function leastSignedAtS(last: VerifiedRecord | undefined, nowS: number): number {
+  if (last === undefined) return 0;
+  return Math.min(nowS, ...last.blocks.map(({ block }) => block.signedAtS)) - SIGNED_AT_SLACK_S;
 }
 
 function has(nodes: readonly Uint8Array[], node: Uint8Array): boolean {

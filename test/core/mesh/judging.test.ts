@@ -122,8 +122,8 @@ describe("judged by the record before the held one", () => {
       byReplica(prepared, NOW_S, [nextSvid]),
     ],
     [
-      "a block of a first record, which has none before, from an hour ago",
-      "taken",
+      "a block of a first record, from an hour before it",
+      "SIGNED_TOO_EARLY",
       [genesis],
       byReplica(genesis, anHourBefore),
     ],

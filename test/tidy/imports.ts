@@ -25,7 +25,7 @@ export function forbiddenImports(file: SourceFile): readonly string[] {
   const room = roomOf(file.path);
   if (room === undefined) return [`${file.path} is in no room: add it to test/tidy/rooms.ts`];
   return importsOf(file)
-    .filter((found) => !mayImport(room, file.path, found))
+    .filter((found) => permissionsFor(room, file.path, found) === undefined)
     .map(({ offset, specifier, names }) => {
       const what = specifier.startsWith("node:")
         ? `${names.join(", ")} of ${specifier}`
@@ -34,12 +34,11 @@ export function forbiddenImports(file: SourceFile): readonly string[] {
     });
 }
 
-/** The npm packages that a file imports. */
-export function packagesOf(file: SourceFile): readonly string[] {
-  return importsOf(file)
-    .map(({ specifier }) => specifier)
-    .filter((specifier) => !specifier.startsWith(".") && !specifier.startsWith("node:"))
-    .map(packageName);
+/** What of the table of rooms a file makes use of: names of rooms, packages and `node:` modules. */
+export function permissionsUsed(file: SourceFile): readonly string[] {
+  const room = roomOf(file.path);
+  if (room === undefined) return [];
+  return importsOf(file).flatMap((found) => permissionsFor(room, file.path, found) ?? []);
 }
 
 function importsOf({ path, text }: SourceFile): readonly Import[] {
@@ -66,19 +65,28 @@ function importsOf({ path, text }: SourceFile): readonly Import[] {
   return [...imported, ...exported, ...loaded];
 }
 
-function mayImport(room: Room, from: string, { specifier, names }: Import): boolean {
+/** The entries of the table that allow an import, none within a room; undefined when it is forbidden. */
+function permissionsFor(
+  room: Room,
+  from: string,
+  { specifier, names }: Import,
+): readonly string[] | undefined {
   if (specifier.startsWith(".")) {
     const target = roomOf(posix.join(posix.dirname(from), specifier));
-    return target !== undefined && (target === room || room.imports.includes(target.name));
+    if (target === room) return [];
+    return target && room.imports.includes(target.name) ? [target.name] : undefined;
   }
   if (specifier.startsWith("node:")) {
     const allowed = isCore(room) ? room.node : [...room.node, ...NODE_EVERYWHERE];
     const [module = ""] = specifier.split("/");
-    const byName = names.length > 0 && names.every((name) => allowed.includes(`${module}#${name}`));
-    return allowed.includes(module) || byName;
+    if (allowed.includes(module)) return [module];
+    const named = names.map((name) => `${module}#${name}`);
+    return named.length > 0 && named.every((name) => allowed.includes(name)) ? named : undefined;
   }
   const name = packageName(specifier);
-  return room.packages.includes(name) || SHARED_PACKAGES[name]?.rooms.includes(room.name) === true;
+  const isAllowed =
+    room.packages.includes(name) || SHARED_PACKAGES[name]?.rooms.includes(room.name) === true;
+  return isAllowed ? [name] : undefined;
 }
 
 function isCore({ name }: Room): boolean {

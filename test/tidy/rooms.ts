@@ -3,7 +3,8 @@
  * it owns and which `node:` modules it may use. Data only; rooms.test.ts holds the tree to it, and
  * docs/architecture.md shows it.
  *
- * A room may import only rooms that stand above it in this list, so imports go in one direction.
+ * A room may import only rooms that stand above it in this list, so imports go in one direction. What
+ * is allowed is in use: a permission that nobody needs any more goes.
  */
 
 export interface Room {
@@ -15,25 +16,19 @@ export interface Room {
   readonly packages: readonly string[];
   /**
    * `node:` modules with all below them (`node:fs` has `node:fs/promises`); `node:crypto#hash` means
-   * that name alone. Rooms outside the core also have {@link NODE_EVERYWHERE}.
+   * that name alone. Rooms outside the core also have {@link NODE_EVERYWHERE}; the core has only what
+   * is pure.
    */
   readonly node: readonly string[];
 }
 
-const STD = ["core/std"];
-const SPIFFE = [...STD, "core/spiffe"];
+const SPIFFE = ["core/std", "core/spiffe"];
 const RECORD = [...SPIFFE, "core/record"];
-const JUDGING = [...RECORD, "core/resolver"];
-const POLICY = [...JUDGING, "core/policy"];
-const CORE = [...POLICY, "core/mesh"];
-/** What every room with input and output may know: the core's types, the ports, faults. */
-const IO = [...CORE, "ports", "fault"];
 
 /** What reaches nothing outside the process and decides nothing. */
 export const NODE_EVERYWHERE: readonly string[] = [
   "node:assert",
   "node:events",
-  "node:module#findPackageJSON",
   "node:path",
   "node:stream",
   "node:timers",
@@ -41,51 +36,48 @@ export const NODE_EVERYWHERE: readonly string[] = [
   "node:util",
 ];
 
-/** All that the core may use of Node: both are pure. */
-const PURE = ["node:assert", "node:crypto#hash"];
-
 export const ROOMS: readonly Room[] = [
   {
     name: "core/std",
     holds: "results, bytes, limits, SHA-256, strict CBOR",
     imports: [],
     packages: ["cborg"],
-    node: PURE,
+    node: ["node:crypto#hash"],
   },
   {
     name: "core/spiffe",
     holds: "trust domain, trust bundle",
-    imports: STD,
+    imports: ["core/std"],
     packages: [],
-    node: PURE,
+    node: [],
   },
   {
     name: "core/record",
     holds: "state records, envelopes, preimages, verification, refusals",
     imports: SPIFFE,
     packages: [],
-    node: PURE,
+    node: ["node:assert"],
   },
   {
     name: "core/resolver",
-    holds: "one slot for each trust domain: version order, forks, freshness",
-    imports: RECORD,
+    holds: "one slot for each trust domain: version order, forks",
+    imports: ["core/std", "core/record"],
     packages: [],
-    node: PURE,
+    node: [],
   },
   {
     name: "core/policy",
     holds: "what SPIRE's row of a trust domain shall be",
-    imports: JUDGING,
+    imports: RECORD,
     packages: [],
-    node: PURE,
+    node: [],
   },
   {
     name: "core/mesh",
     holds: "the one state machine: step(state, input, nowMs)",
-    imports: POLICY,
+    imports: [...RECORD, "core/resolver", "core/policy"],
     packages: [],
-    node: PURE,
+    node: ["node:assert"],
   },
   {
     name: "fault",
@@ -111,35 +103,35 @@ export const ROOMS: readonly Room[] = [
   {
     name: "ports",
     holds: "the interfaces to SPIRE Server, peers, store and keys",
-    imports: CORE,
+    imports: ["core/spiffe", "core/record", "core/mesh"],
     packages: [],
     node: [],
   },
   {
     name: "spire-api",
     holds: "SPIRE Server's API: own .proto files, generated code, a Unix socket",
-    imports: ["fault"],
+    imports: [],
     packages: ["@bufbuild/protobuf", "@connectrpc/connect", "@connectrpc/connect-node"],
     node: ["node:http2", "node:net"],
   },
   {
     name: "x509",
     holds: "strict DER gate, certificate and key facts, CSRs, bundle documents",
-    imports: IO,
+    imports: RECORD,
     packages: [],
-    node: ["node:crypto", "node:net#isIP", "node:net#isIPv6"],
+    node: ["node:crypto", "node:net#isIP"],
   },
   {
     name: "spire",
     holds: "SPIRE Server: watch its bundle, write rows, read them back, mint SVIDs",
-    imports: [...IO, "spire-api", "x509"],
+    imports: ["core/std", "core/spiffe", "core/mesh", "ports", "fault", "spire-api"],
     packages: [],
     node: ["node:fs#lstat"],
   },
   {
     name: "p2p",
     holds: "the libp2p node: gossip, sync, dialing, admission",
-    imports: IO,
+    imports: [...RECORD, "core/mesh", "ports", "fault"],
     packages: [
       "@libp2p/crypto",
       "@libp2p/gossipsub",
@@ -159,35 +151,35 @@ export const ROOMS: readonly Room[] = [
   {
     name: "store",
     holds: "records, pins and marks on disk",
-    imports: [...IO, "private-files"],
+    imports: [...RECORD, "ports", "fault", "private-files"],
     packages: ["level"],
     node: ["node:fs", "node:net"],
   },
   {
     name: "keys",
     holds: "node key, publisher SVIDs, signing",
-    imports: [...IO, "private-files", "x509"],
+    imports: [...RECORD, "ports", "fault", "private-files", "x509"],
     packages: [],
     node: ["node:crypto", "node:fs"],
   },
   {
     name: "config",
     holds: "the configuration file: schema, defaults, problems with file:line:column",
-    imports: [...IO, "private-files"],
+    imports: [...SPIFFE, "fault", "private-files"],
     packages: ["yaml"],
     node: ["node:fs"],
   },
   {
     name: "telemetry",
     holds: "log, metrics, health checks",
-    imports: [...IO, "printable"],
+    imports: [...RECORD, "core/mesh", "fault", "printable"],
     packages: ["pino", "prom-client"],
     node: ["node:fs", "node:http", "node:net"],
   },
   {
     name: "runtime",
-    holds: "input queue, effect runner, timers, order of shutdown",
-    imports: [...IO, "telemetry"],
+    holds: "input queue, effect runner, timers",
+    imports: [...RECORD, "core/resolver", "core/mesh", "ports", "fault"],
     packages: [],
     node: [],
   },
@@ -201,15 +193,20 @@ export const ROOMS: readonly Room[] = [
   {
     name: "admin",
     holds: "the admin API on a Unix socket",
-    imports: [...IO, "printable", "private-files", "telemetry", "admin-contract"],
+    imports: ["core/spiffe", "fault", "printable", "private-files", "telemetry", "admin-contract"],
     packages: ["fastify", "fastify-type-provider-zod"],
-    node: ["node:fs", "node:http", "node:net", "node:process"],
+    node: ["node:fs", "node:http", "node:net"],
   },
   {
     name: "daemon",
-    holds: "builds and wires the rooms: the only place that knows all",
+    holds: "builds and wires the rooms, starts and stops them: the only place that knows all",
     imports: [
-      ...IO,
+      ...RECORD,
+      "core/resolver",
+      "core/policy",
+      "core/mesh",
+      "ports",
+      "fault",
       "spire",
       "p2p",
       "x509",
@@ -222,12 +219,12 @@ export const ROOMS: readonly Room[] = [
       "admin",
     ],
     packages: [],
-    node: ["node:fs", "node:process"],
+    node: ["node:process"],
   },
   {
     name: "cli/run",
     holds: "the command `run`, alone in loading the daemon",
-    imports: ["fault", "config", "daemon"],
+    imports: ["config", "daemon"],
     packages: [],
     node: ["node:process"],
   },
@@ -244,7 +241,7 @@ export const ROOMS: readonly Room[] = [
       "cli/run",
     ],
     packages: ["commander"],
-    node: ["node:fs", "node:process"],
+    node: ["node:fs"],
   },
   {
     name: "main",
@@ -256,28 +253,28 @@ export const ROOMS: readonly Room[] = [
   {
     name: "peers/embedded-spire",
     holds: "a stand-in for SPIRE Server's API socket, a process of its own",
-    imports: [...CORE, "fault", "spire-api", "x509"],
+    imports: ["spire-api"],
     packages: ["@peculiar/x509", "reflect-metadata", "write-file-atomic"],
     node: ["node:crypto", "node:fs", "node:process", "node:sqlite"],
   },
   {
     name: "peers",
     holds: "a mesh on one machine as the demo and the end-to-end tests start it",
-    imports: ["fault", "spire-api", "admin-contract"],
+    imports: ["spire-api", "admin-contract"],
     packages: [],
     node: ["node:child_process", "node:fs", "node:net", "node:process"],
   },
   {
     name: "peers/demo",
     holds: "a mesh on one machine: starts the processes and shows them",
-    imports: ["fault", "admin-contract", "peers"],
+    imports: ["admin-contract", "peers"],
     packages: ["log-update"],
-    node: ["node:child_process", "node:fs", "node:process"],
+    node: ["node:fs", "node:process"],
   },
   {
     name: "simulations/world",
     holds: "cores in virtual time from a seed, with a lossy network and proofs by table",
-    imports: [...IO, "keys", "runtime", "daemon"],
+    imports: [...RECORD, "core/mesh", "ports", "keys", "runtime", "daemon"],
     packages: ["pure-rand", "tinyqueue"],
     node: ["node:crypto#createSecretKey", "node:crypto#KeyObject"],
   },
@@ -285,14 +282,14 @@ export const ROOMS: readonly Room[] = [
     name: "simulations/actors",
     holds:
       "what a world is brought: SPIRE Server and its ills, a disk that is full, an operator, a rogue",
-    imports: [...IO, "spire", "keys", "simulations/world"],
+    imports: [...RECORD, "core/mesh", "ports", "fault", "spire", "keys", "simulations/world"],
     packages: [],
     node: [],
   },
   {
     name: "simulations/checkers",
     holds: "the laws that hold after every event, and those once all is well",
-    imports: [...IO, "simulations/world", "simulations/actors"],
+    imports: [...RECORD, "core/mesh", "ports", "simulations/world", "simulations/actors"],
     packages: [],
     node: [],
   },

@@ -45,7 +45,7 @@ export function readPeerAddress(text: string): Result<PeerAddress, string> {
     : ok({ peerId, address: address.value });
 }
 
-/** Throws `CONFIG_INVALID` with one line for each address of the configuration that is none. */
+/** Throws `CONFIG_INVALID` with one line for each address of the configuration that is not one. */
 export function checkConfigured(own: readonly string[], peers: readonly string[]): void {
   const addresses = [...own.map(readAddress), ...peers.map(readPeerAddress)];
   const problems = addresses.flatMap((read) => (read.ok ? [] : read.reason));

@@ -59,7 +59,8 @@ export class Answers {
 
   /**
    * Runs `send` once there is a place for it, and resolves with what came of it, or with why there was
-   * no place. Rejects as `send` does, which it shall once `stream` has ended: others that wait may end it.
+   * no place. Rejects when `send` does. `send` must reject once `stream` has ended, as this class may end
+   * it for others that wait.
    */
   async run(member: Member, stream: AnswerStream, send: () => Promise<Outcome>): Promise<Outcome> {
     const accounts = [...member.accounts.values()];

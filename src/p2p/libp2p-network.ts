@@ -45,7 +45,7 @@ export interface PeerNetworkOptions {
   readonly log: PeerNetworkLog;
   /** How long a connection that is not admitted is kept, in milliseconds. */
   readonly strangerMs?: number;
-  /** Between two rounds of sync with a random peer, in milliseconds. */
+  /** Between two rounds of sync, each with the trust domain that had none for longest. In milliseconds. */
   readonly syncIntervalMs?: number;
   /** Longest silence within a sync round, in milliseconds. */
   readonly syncFrameDeadlineMs?: number;
@@ -67,7 +67,7 @@ const TEND_INTERVAL_MS = 5_000;
 /** A connection that is not closed by then is cut, so that `stop` keeps its 2 s. */
 const CLOSE_DEADLINE_MS = 1_000;
 
-/** Creates the network. Throws `CONFIG_INVALID` with one line for each address that is none. */
+/** Creates the network. Throws `CONFIG_INVALID` with one line for each address that is not one. */
 export async function createPeerNetwork(
   options: PeerNetworkOptions,
   events: PeerNetworkEvents,

@@ -24,8 +24,8 @@ import { STREAM_WINDOW_BYTES_MAX } from "./wire.ts";
 import type { Wires } from "./wires.ts";
 
 /**
- * Half of all connections: who dials us, hostile or not, leaves it to those whom we dial. Above: the next attempt
- * waits.
+ * Half of all connections: who dials us, hostile or not, leaves it to those whom we dial. Above: the
+ * next attempt waits.
  */
 const PEERS_DIALED_MAX = 256;
 /** Inbound connections of one address in a second: a cluster may be behind one. Above: refused. */

@@ -21,7 +21,7 @@ const SHORT_VARINT_BYTES = 5;
 const VARINT_BYTES = 10;
 const VARINT_MORE = 0x80;
 
-/** By number: the fields of a message, or the wire type of a field that is none. */
+/** By number: the fields of a message, or the wire type of a field that is not one. */
 interface Fields {
   readonly [number: number]: Fields | typeof VARINT | typeof DELIMITED;
 }

@@ -2,7 +2,7 @@
  * Anti-entropy (docs/protocol.md 5): a round with each peer on connect, one with a node of another
  * trust domain every ten seconds, one with whoever gossiped what we left, and one whenever somebody
  * asks. Gossip alone repairs nothing that was missed while disconnected (measured: 0 of 4 in a small
- * mesh). Whose round is next says sync-queue.ts.
+ * mesh). sync-queue.ts says whose round is next.
  */
 import type { Connection, PeerId, Stream } from "@libp2p/interface";
 import { SYNC_REPLY_BYTES_MAX } from "../core/std/limits.ts";

@@ -1,7 +1,8 @@
 /**
- * What is read of members before everything else has its turn. libuv hands over 2 MiB of a socket at
- * once, which is 20,000 small messages and 2 s (measured), then goes on with the next socket, and no
- * timer runs meanwhile. Connections cost a trust domain nothing, so all of its nodes share one turn.
+ * How much is read of one trust domain before all others get their turn. libuv hands over 2 MiB of a
+ * socket at once, which is 20,000 small messages and 2 s (measured), then goes on with the next socket,
+ * and no timer runs meanwhile. Connections cost a trust domain nothing, so all of its nodes share one
+ * turn.
  *
  *     reading ── spent ──▶ resting ── as long as the turn took ──▶ reading: those who waited, in order
  *

@@ -1,6 +1,6 @@
 /**
- * Every connection of a node, watched from between its socket, Noise and yamux: what one may do there
- * says wire.ts.
+ * Every connection of a node, watched from between its socket, Noise and yamux: wire.ts says what one
+ * may do there.
  */
 import type {
   ConnectionEncrypter,

@@ -1,6 +1,7 @@
 /**
  * The other daemons. The network decides who may connect and what is small enough to look at; it
- * knows no trust. Records it receives go to `events.onRecord`, whose verdict comes back later.
+ * knows no trust. Records it receives go to `onGossip` and `onSyncRecords`, whose verdicts come back
+ * later.
  */
 import type { SyncEntry, SyncWant } from "../core/mesh/sync-entry.ts";
 
@@ -47,7 +48,7 @@ export interface PeerNetworkEvents {
   onPeerLost(peerId: string): void;
 }
 
-/** What sync serves and asks, answered from the mesh state without waiting. */
+/** What sync serves and asks, from the mesh state; `records` reads the store. */
 export interface SyncSource {
   /** Domains we want from peers: the own one and every pinned one. */
   wanted(): readonly string[];

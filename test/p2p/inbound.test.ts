@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { InboundGate } from "../../src/p2p/inbound.ts";
 import { subnetOf } from "../../src/p2p/subnet.ts";
 
-/** What the gate sees of a connection; the real ones are in hostile.test.ts. */
+/** What the gate sees of a connection; the real ones are in hostile-strangers.test.ts. */
 function connectionFrom(address: string): MultiaddrConnection {
   const remoteAddr = multiaddr(address);
   const connection = Object.assign(new EventTarget(), {

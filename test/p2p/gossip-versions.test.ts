@@ -11,15 +11,16 @@ const PAGE = read("docs/decisions/0010-around-gossipsub-and-yamux.md");
 const { dependencies } = JSON.parse(read("package.json")) as {
   readonly dependencies: Readonly<Record<string, string>>;
 };
+const NAMED = ["@libp2p/gossipsub", "@libp2p/yamux", "@libp2p/noise", "@libp2p/tcp", "libp2p"];
 const CITED = [...PAGE.matchAll(/`(test\/[\w/.-]+\.ts)`: ([^;|]+?)(?:;| \|)/g)].map(
   ([, file = "", name = ""]) => [file, name] as const,
 );
 
-describe("the page on what we change around gossipsub, yamux and Noise", () => {
+describe("the page on what we change around gossipsub, yamux, Noise and TCP", () => {
   test("is about the versions that are installed", () => {
     expect(dependencies["@libp2p/gossipsub"]).toBe(GOSSIPSUB_VERSION);
     expect(dependencies["@libp2p/noise"]).toBe(NOISE_VERSION);
-    for (const name of ["@libp2p/gossipsub", "@libp2p/yamux", "@libp2p/noise", "libp2p"]) {
+    for (const name of NAMED) {
       expect(PAGE).toContain(`${name.replace("@libp2p/", "")} ${dependencies[name]}`);
     }
   });

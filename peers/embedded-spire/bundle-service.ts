@@ -1,7 +1,7 @@
 /**
  * `spire.api.server.bundle.v1.Bundle`. Federated rows are stored as they come, after no other check
- * than Go's parsers: empty, expired, of another trust domain, with a lower number (spire-behaviour
- * 3.2). Only the taint is dropped.
+ * than Go's parsers: empty, expired, of another trust domain, with a lower number (read in SPIRE). Only
+ * the taint is dropped.
  */
 import type { SpireApiImplementation } from "../../src/spire-api/server.ts";
 import {

@@ -131,7 +131,7 @@ function malformed<Value>(what: string, read: () => Value): Value {
   return attempt(Code.InvalidArgument, `malformed ${what} filter`, read);
 }
 
-/** What is stored as it comes. A received message is not spread into another (toolchain.md 15). */
+/** What is stored as it comes: a received message spread into another fails when sent (measured). */
 function fieldsOf(entry: Entry) {
   const { x509SvidTtl, jwtSvidTtl, admin, downstream, expiresAt, dnsNames, storeSvid, hint } =
     entry;

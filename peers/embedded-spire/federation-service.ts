@@ -37,7 +37,7 @@ export function federationService(
               "unable to create federation relationship for server trust domain",
             );
           }
-          // An existing one is INTERNAL too, against the API's own description (spire-api 2).
+          // An existing one is INTERNAL too, against the API's own description (read in SPIRE).
           attempt(Code.Internal, "failed to create federation relationship", () =>
             datastore.createRelationship(relationship),
           );

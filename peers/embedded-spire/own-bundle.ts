@@ -1,6 +1,6 @@
 /**
  * The server's own bundle row, the one row it counts: `sequence_number` rises by one with every
- * append, taint, revoke and prune, and never otherwise (spire-behaviour 3.1).
+ * append, taint, revoke and prune, and never otherwise (read in SPIRE).
  *
  * Reads may be up to a second old, which shows only when another server writes the same row: own
  * writes drop the copy at once.

@@ -1,6 +1,6 @@
 /**
  * SPIFFE IDs and trust domain names as SPIRE Server reads them (go-spiffe). It does not bound their
- * length here, so neither does this: a name of 300 characters is stored (spire-behaviour 3.2).
+ * length here, so neither does this: a name of 300 characters is stored (read in SPIRE).
  */
 
 export interface SpiffeId {

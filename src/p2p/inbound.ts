@@ -1,5 +1,5 @@
 /**
- * Who may begin to connect to us. A peer proves its key by the Noise handshake, which costs us 2 ms
+ * Who may begin to connect to us. A peer proves its key by the Noise handshake, which costs us 6 ms
  * and a place among the pending ones; until then all that is known of it is its address.
  *
  * Addresses prove nothing and are shared: behind a NAT or the egress of a cluster are many honest
@@ -36,8 +36,8 @@ const FAILED_FADES_MS = 10_000;
 /**
  * Handshakes that are begun all the same, so that a member behind the address of a flood gets its
  * turn: of 150 connections a second one in seven. For all subnets together where members came from, and
- * as many for all others, as after a restart nobody has come yet: each is 4 % of a core at 2 ms.
- * Above: refused.
+ * as many for all others, as after a restart nobody has come yet: each is 12 % of a core at 6 ms
+ * (measured). Above: refused.
  */
 const SPARE_RATE: Rate = { perSecond: 20, burst: 20 };
 /** Subnets whose failures and members are remembered. Above: the longest known ones are forgotten. */

@@ -22,7 +22,7 @@ export const MARKER_NAME = "FORMAT";
 /** Layout of the whole data directory. */
 const FORMAT = 1;
 /**
- * It has 139 at most; a later format may have some lines more. What is larger is refused:
+ * It has 148 at most; a later format may have some lines more. What is larger is refused:
  * STORE_DAMAGED.
  */
 const BYTES_MAX = 4 * 1024;

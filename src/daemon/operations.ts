@@ -1,4 +1,5 @@
 /** What the admin API can make the daemon do, as inputs to the core. */
+import assert from "node:assert/strict";
 import type { PinReply } from "../admin-contract/bundle.ts";
 import type { ImportOutcome } from "../admin-contract/exchange.ts";
 import { timestamp } from "../admin-contract/scalars.ts";
@@ -9,6 +10,7 @@ import {
   encodeExportFile,
 } from "../core/record/export-file.ts";
 import type { Answer } from "../core/mesh/effect.ts";
+import { FINDINGS } from "../core/mesh/finding.ts";
 import type { Input, Ticket } from "../core/mesh/input.ts";
 import type { MeshState } from "../core/mesh/mesh-state.ts";
 import { NO_ROW } from "../core/mesh/rows.ts";
@@ -33,7 +35,7 @@ type SpireReads = Pick<SpireServer, "listFederationRelationships" | "readFederat
 const PEER_ADVICE = {
   advice: "`spire-mesh status` at the partner shows its addresses, each with /p2p/ and its peer id",
 } as const;
-/** An order waits for SPIRE at most this long: two calls with their own deadlines of 5 s, and a write. */
+/** Waited for the core's answer: a signature, a store batch, or a deletion in SPIRE. Above: the order stands. */
 const ORDER_DEADLINE_MS = 15_000;
 
 export interface OperationsPorts {
@@ -101,7 +103,7 @@ async function exportOwn(ports: OperationsPorts): Promise<ExportedFile> {
   const answer = await ask(ports, (ticket) => ({ kind: "export-asked", ticket }));
   if (answer.kind !== "exported") throw unexpected(answer);
   const held = state.own.slot?.held.record;
-  if (held === undefined) throw unexpected(answer);
+  assert(held !== undefined, "what was exported is held");
   const addresses = network.addresses().slice(0, EXPORT_ADDRESSES_MAX);
   return {
     trustDomain: state.self.trustDomain,
@@ -240,9 +242,15 @@ function expectDone(answer: Answer): void {
 
 /** An answer that is a failure, as the fault that an operator sees. */
 function unexpected(answer: Answer): Fault {
-  if (answer.kind === "failed") return new Fault(answer.failure, answer.message);
-  const told = answer.kind === "refused" ? answer.refusal.detail : answer.kind;
-  return new Fault("RECORD_REFUSED", told);
+  if (answer.kind === "failed") {
+    const { failure, message, next } = answer;
+    return new Fault(failure, message, next === undefined ? {} : { advice: next });
+  }
+  assert(answer.kind === "refused", `${answer.kind} answers another order`);
+  const { code, detail } = answer.refusal;
+  return code === "STORE_FAILED"
+    ? new Fault("STORE_FULL", detail, { advice: FINDINGS.STORE_FAILED.next })
+    : new Fault("RECORD_REFUSED", detail, { advice: REFUSAL_ADVICE[code] });
 }
 
 function heldRecords(state: MeshState, only: TrustDomain | undefined): VerifiedRecord[] {

@@ -11,7 +11,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import type { Answer, Effect, MeshEvent } from "../core/mesh/effect.ts";
-import type { Input, Ticket } from "../core/mesh/input.ts";
+import type { Input, StoreFailed, Ticket } from "../core/mesh/input.ts";
 import type { MeshState } from "../core/mesh/mesh-state.ts";
 import type { RowOrder } from "../core/mesh/row-order.ts";
 import { start, step } from "../core/mesh/step.ts";
@@ -101,7 +101,12 @@ export class MeshLoop {
     this.#endTicks?.();
     this.#queue.close();
     await this.#running;
-    const answer: Answer = { kind: "failed", failure: "NOT_READY", message: "the daemon stops" };
+    const answer: Answer = {
+      kind: "failed",
+      failure: "NOT_READY",
+      message: "the daemon stops",
+      next: undefined,
+    };
     for (const resolve of this.#waiting.values()) resolve(answer);
     this.#waiting.clear();
   }
@@ -128,7 +133,7 @@ export class MeshLoop {
       const input = await this.#queue.take();
       if (input === undefined) return;
       await this.#handle(input);
-      // However many records wait.
+      // So that sockets and timers get their turn, however many records wait.
       if (input.kind === "record-received") await this.#seams.giveWay();
     }
   }
@@ -204,7 +209,7 @@ export class MeshLoop {
       // A damaged store is not worked around: the loop ends, and the daemon with it.
       if (error instanceof Fault && error.code === "STORE_DAMAGED") throw error;
       this.#ports.onTrouble("Storing", error);
-      return { kind: "store-failed", message: messageOf(error) };
+      return storeFailed(error);
     }
   }
 
@@ -227,6 +232,14 @@ export class MeshLoop {
       this.#ports.onTrouble(what, error);
     }
   }
+}
+
+/** With the fault's code and advice. Whatever else a disk may say counts as full. */
+function storeFailed(error: unknown): StoreFailed {
+  const fault = error instanceof Fault ? error : undefined;
+  const isKnown = fault?.code === "CANNOT_CREATE" || fault?.code === "NOT_READY";
+  const failure = isKnown ? fault.code : "STORE_FULL";
+  return { kind: "store-failed", failure, message: messageOf(error), next: fault?.advice };
 }
 
 function messageOf(error: unknown): string {

@@ -2,7 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { createOperations } from "../../src/daemon/operations.ts";
 import type { Operations } from "../../src/admin/operations.ts";
+import { FINDINGS } from "../../src/core/mesh/finding.ts";
 import { encodeExportFile } from "../../src/core/record/export-file.ts";
+import { FAULTS } from "../../src/fault.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
 import {
   type BlockParts,
@@ -18,7 +20,7 @@ import { TestDaemon } from "../core/mesh/daemon.ts";
 
 const alpha = makePublisher("alpha.test");
 const bravo = makePublisher("bravo.test");
-const { genesis, newCa, trustDomain } = alpha;
+const { ca, genesis, newCa, trustDomain } = alpha;
 const row = bundleOf(genesis.state);
 const foreign = { ...row, x509Authorities: [untainted(newCa())] };
 const orderOf = { file: "alpha.record", fingerprint: genesis.idHex, peers: [], replace: false };
@@ -169,6 +171,41 @@ describe("export before SPIRE's own bundle was ever read", () => {
     await expect(operationsOf(daemon).export()).rejects.toMatchObject({
       code: "SPIRE_UNREACHABLE",
       message: "connect ENOENT",
+    });
+  });
+});
+
+describe("bundle pin of the sibling of a fork on a disk that takes nothing", () => {
+  test("says so, as the record is as good as before", async () => {
+    const second = alpha.next(genesis, { x509Authorities: [untainted(ca), untainted(newCa())] });
+    const sibling = alpha.next(genesis, { x509Authorities: [untainted(ca), untainted(newCa())] });
+    const daemon = await TestDaemon.start(bravo);
+    daemon.import(genesis);
+    expect([daemon.receive(second), daemon.receive(sibling)]).toEqual(["taken", "taken"]);
+    daemon.disk.fails = true;
+    await expect(operationsOf(daemon).pin(trustDomain, sibling.idHex)).rejects.toMatchObject({
+      code: "STORE_FULL",
+      advice: FINDINGS.STORE_FAILED.next,
+    });
+  });
+});
+
+describe("a failure of the core", () => {
+  test("is told with its own advice where it has one", async () => {
+    const daemon = await TestDaemon.start(bravo);
+    daemon.import(genesis);
+    Object.assign(daemon.disk, { fails: true, failure: "CANNOT_CREATE", next: "mount it anew" });
+    await expect(operationsOf(daemon).pin(trustDomain, "ab".repeat(32))).rejects.toMatchObject({
+      code: "CANNOT_CREATE",
+      advice: "mount it anew",
+    });
+  });
+
+  test("else with that of its code", async () => {
+    const operations = operationsOf(await TestDaemon.start(bravo));
+    await expect(operations.forget(trustDomain)).rejects.toMatchObject({
+      code: "NOT_FOUND",
+      advice: FAULTS.NOT_FOUND.advice,
     });
   });
 });

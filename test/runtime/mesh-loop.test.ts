@@ -3,7 +3,7 @@ import type { MeshEvent } from "../../src/core/mesh/effect.ts";
 import type { Input, Ticket } from "../../src/core/mesh/input.ts";
 import { newMeshState } from "../../src/core/mesh/mesh-state.ts";
 import type { RowOrder } from "../../src/core/mesh/row-order.ts";
-import { Fault } from "../../src/fault.ts";
+import { FAULTS, Fault } from "../../src/fault.ts";
 import type { SigningOutcome } from "../../src/core/record/signing.ts";
 import type { PeerNetwork } from "../../src/ports/peer-network.ts";
 import type { RecordStore } from "../../src/ports/record-store.ts";
@@ -140,6 +140,31 @@ describe("the loop", () => {
     expect([orders, troubles]).toEqual([[], ["Storing"]]);
     room = true;
     expect(await loop.ask(importAlpha)).toMatchObject({ kind: "taken" });
+  });
+
+  test.each([
+    [
+      new Fault("CANNOT_CREATE", "read-only", { advice: "Mount it." }),
+      "CANNOT_CREATE",
+      "Mount it.",
+    ],
+    [new Fault("STORE_FULL", "full"), "STORE_FULL", FAULTS.STORE_FULL.advice],
+    [new Error("what else"), "STORE_FULL", undefined],
+  ])("tells what the store failed with, and what helps: %s", async (fault, failure, next) => {
+    let fails = false;
+    const store = storeOf(async () => {
+      if (fails) throw fault;
+    });
+    const { loop } = started({ store });
+    await loop.ask(importAlpha);
+    fails = true;
+    const answer = await loop.ask((ticket) => ({
+      kind: "pin-asked",
+      ticket,
+      trustDomain: alpha.trustDomain,
+      fingerprint: "ab".repeat(32),
+    }));
+    expect(answer).toEqual({ kind: "failed", failure, message: fault.message, next });
   });
 
   test("signs, stores, answers and publishes", async () => {

@@ -21,7 +21,13 @@ export type Answer =
     }
   | { readonly kind: "exported"; readonly envelope: Uint8Array; readonly recordId: string }
   | { readonly kind: "done" }
-  | { readonly kind: "failed"; readonly failure: Failure; readonly message: string };
+  | {
+      readonly kind: "failed";
+      readonly failure: Failure;
+      readonly message: string;
+      /** What to do next, when the advice of the failure's code is too general. */
+      readonly next: string | undefined;
+    };
 
 /** Why an operator's order could not be carried out: codes of `Fault`. */
 export type Failure =
@@ -31,7 +37,10 @@ export type Failure =
   | "ROW_IN_USE"
   | "SPIRE_REFUSED"
   | "SPIRE_UNREACHABLE"
-  | "STORE_FULL";
+  | StoreFailure;
+
+/** Why the disk of data_dir took nothing: codes of `Fault`. */
+export type StoreFailure = "STORE_FULL" | "CANNOT_CREATE" | "NOT_READY";
 
 /** What somebody else made of a row that was as it shall be. */
 export interface Overwritten {

@@ -75,7 +75,7 @@ export const FINDINGS = {
     severity: "critical",
     means:
       "another program overwrites a row as often as it is written; each new content is still written at once",
-    next: "stop the other writer, then run `spire-mesh import FILE -replace` with the trust domain's last export: the row is written again",
+    next: "stop the other writer; the row is put back within 10 min then, or at once by `spire-mesh import FILE -replace` with a new export of that trust domain",
   },
   ROW_REFUSED: {
     severity: "critical",

@@ -5,11 +5,14 @@
 import type { SigningOutcome } from "../record/signing.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
+import type { StoreFailure } from "./effect.ts";
 import type { SyncEntry } from "./sync-entry.ts";
 import type { ListedRow, RowOrder, RowOutcome } from "./row-order.ts";
 
 /** Names who waits for an answer; the runner made it. */
 export type Ticket = number;
+
+export type StoreFailed = Extract<Input, { kind: "store-failed" }>;
 
 export type Input =
   /** SPIRE's own bundle was read for the first time, or differs from the last read. */
@@ -39,7 +42,12 @@ export type Input =
   | { readonly kind: "parked-woken"; readonly trustDomain: TrustDomain }
   | { readonly kind: "domain-stored" }
   | { readonly kind: "domain-removed" }
-  | { readonly kind: "store-failed"; readonly message: string }
+  | {
+      readonly kind: "store-failed";
+      readonly failure: StoreFailure;
+      readonly message: string;
+      readonly next: string | undefined;
+    }
   | { readonly kind: "peer-connected"; readonly node: string }
   | { readonly kind: "peer-lost"; readonly node: string }
   /** A node (32 bytes as hex) said what it holds of the domains that we want. */

@@ -206,7 +206,7 @@ function takeOwnRecord(state: MeshState, record: SignedRecord, judging: Judging)
     ...answer(ticket, { kind: "taken", trustDomain, recordId: record.idHex }),
     accepted(record),
   ];
-  const failed = ({ message }: StoreFailed): Effect[] =>
+  const failed = (message: string): Effect[] =>
     refused({ code: "STORE_FAILED", detail: message }, record, ticket);
   return storeOwn(state, verified.value, adopted, failed, proofs);
 }

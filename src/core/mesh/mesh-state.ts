@@ -12,7 +12,7 @@ import type { Result } from "../std/result.ts";
 import type { Candidate } from "./candidate.ts";
 import type { Effect, MeshEvent } from "./effect.ts";
 import { FINDINGS, type Finding, type FindingCode } from "./finding.ts";
-import type { Ticket } from "./input.ts";
+import type { StoreFailed, Ticket } from "./input.ts";
 import { Meter } from "./meter.ts";
 import { NodeOwners } from "./node-owners.ts";
 import { ParkedRecords } from "./parked.ts";
@@ -97,7 +97,7 @@ export interface MeshState {
 /** Runs when the store confirmed, or says why not. */
 export interface Pending {
   readonly onStored: (nowMs: number) => Effect[];
-  readonly onFailed: (message: string, nowMs: number) => Effect[];
+  readonly onFailed: (failed: StoreFailed, nowMs: number) => Effect[];
 }
 
 /** Everything that the store gave back at start. */

@@ -19,6 +19,10 @@ import { NO_ROW, endContest, reconcileRow, rowDigest } from "./rows.ts";
 /** gRPC status FAILED_PRECONDITION: registration entries name the trust domain (read in SPIRE). */
 const STATUS_FAILED_PRECONDITION = 9;
 
+const NEXT_OF_TOO_MANY = "run `spire-mesh forget TD` for one that is not needed any more";
+const NEXT_OF_FORGOTTEN = "import the file again, if it shall not be forgotten";
+const NEXT_OF_FORGETTING = "see `spire-mesh status`: the forget that is under way ends soon";
+
 type ImportAsked = Extract<Input, { kind: "import-asked" }>;
 
 /**
@@ -74,7 +78,8 @@ export function onImportAsked(
     return no("TRUST_DOMAIN_UNKNOWN", detail);
   }
   if (state.partners.size >= PINNED_DOMAINS_MAX) {
-    return failed(ticket, "NOT_READY", `${PINNED_DOMAINS_MAX} trust domains are approved already`);
+    const message = `${PINNED_DOMAINS_MAX} trust domains are approved already`;
+    return failed(ticket, "NOT_READY", message, NEXT_OF_TOO_MANY);
   }
   const pin: Pin = {
     trustDomain,
@@ -84,7 +89,7 @@ export function onImportAsked(
     addressHints: asked.addressHints,
   };
   if (!asked.spireAsked) {
-    return failed(ticket, "NOT_READY", `${trustDomain} was being forgotten; import it again`);
+    return failed(ticket, "NOT_READY", `${trustDomain} was being forgotten`, NEXT_OF_FORGOTTEN);
   }
   const verified = verifyRecord(record, undefined, Math.floor(nowMs / 1_000), proofs);
   if (!verified.ok) return refused(verified.reason, record, ticket);
@@ -147,7 +152,7 @@ export function onPinAsked(
       partner.pin = pin;
       return [...done(ticket), ...sayAwaited(state, partner, nowMs), { kind: "sync-soon" }];
     },
-    onFailed: (message) => failed(ticket, "STORE_FULL", message),
+    onFailed: ({ failure, message, next }) => failed(ticket, failure, message, next),
   };
   return [{ kind: "store-domain", domain: { trustDomain, slot, pin } }];
 }
@@ -164,7 +169,8 @@ export function onForgetAsked(
   }
   if (state.spireAway !== undefined) return failed(ticket, "SPIRE_UNREACHABLE", state.spireAway);
   if (partner.forgetting !== undefined) {
-    return failed(ticket, "NOT_READY", `${trustDomain} is being forgotten already`);
+    const message = `${trustDomain} is being forgotten already`;
+    return failed(ticket, "NOT_READY", message, NEXT_OF_FORGETTING);
   }
   partner.forgetting = ticket;
   if (state.self.unmanaged.has(trustDomain)) return removeDomain(state, partner, ticket);
@@ -233,9 +239,9 @@ function removeDomain(state: MeshState, partner: Partner, ticket: Ticket): Effec
         tell({ kind: "domain-forgotten", trustDomain }),
       ];
     },
-    onFailed: (message, nowMs) => {
+    onFailed: ({ failure, message, next }, nowMs) => {
       partner.forgetting = undefined;
-      return [...failed(ticket, "STORE_FULL", message), ...reconcileRow(state, partner, nowMs)];
+      return [...failed(ticket, failure, message, next), ...reconcileRow(state, partner, nowMs)];
     },
   };
   return [{ kind: "remove-domain", trustDomain }];
@@ -245,6 +251,6 @@ function done(ticket: Ticket): Effect[] {
   return [{ kind: "answer", ticket, answer: { kind: "done" } }];
 }
 
-function failed(ticket: Ticket, failure: Failure, message: string): Effect[] {
-  return [{ kind: "answer", ticket, answer: { kind: "failed", failure, message } }];
+function failed(ticket: Ticket, failure: Failure, message: string, next?: string): Effect[] {
+  return [{ kind: "answer", ticket, answer: { kind: "failed", failure, message, next } }];
 }

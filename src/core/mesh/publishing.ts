@@ -19,6 +19,7 @@ import { advance, envelopeBytes, startSlot } from "../resolver/slot.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 import { candidateOf, contentDigest } from "./candidate.ts";
 import type { Answer, Effect, Failure } from "./effect.ts";
+import { FINDINGS } from "./finding.ts";
 import type { Ticket } from "./input.ts";
 import { type MeshState, clear, isRaised, raise, tell } from "./mesh-state.ts";
 import { judgeSuspect, rememberRead } from "./own-record.ts";
@@ -78,7 +79,9 @@ export function publishIfChanged(state: MeshState, nowMs: number, proofs: Proofs
   if (read === undefined || own.signing !== undefined || own.settled === read) return [];
   const { effects, publishable } = judgeRead(state, candidateOf(state, read, proofs), nowMs);
   if (!publishable.ok) {
-    return [...effects, ...failExports(state, "SPIRE_REFUSED", publishable.reason)];
+    const code = isRaised(state, "STATE_TOO_BIG", undefined) ? "STATE_TOO_BIG" : "NO_USABLE_CA";
+    const { next } = FINDINGS[code];
+    return [...effects, ...failExports(state, "SPIRE_REFUSED", publishable.reason, next)];
   }
   const next = publishable.value.state;
   // A retry further away than any we set means that the clock was set back.
@@ -138,7 +141,7 @@ export function onRecordSigned(
       const message = `SPIRE minted no X509-SVID under an untainted authority: ${outcome.problem}`;
       return [
         ...raise(state, "NO_USABLE_CA", undefined, message, nowMs),
-        ...failExports(state, "SPIRE_REFUSED", message),
+        ...failExports(state, "SPIRE_REFUSED", message, FINDINGS.NO_USABLE_CA.next),
       ];
     }
     const message = "no kept X509-SVID chains to the last published authorities";
@@ -154,7 +157,10 @@ export function onRecordSigned(
   if (!verified.ok) {
     own.retryAtMs = nowMs + SIGNING_RETRY_MS;
     const message = `the signed record would be refused by partners: ${verified.reason.code}, ${verified.reason.detail}`;
-    return [...raiseGap(state, message, nowMs), ...failExports(state, "SPIRE_REFUSED", message)];
+    return [
+      ...raiseGap(state, message, nowMs),
+      ...failExports(state, "SPIRE_REFUSED", message, NEXT_OF_OWN_GAP),
+    ];
   }
   const { trustDomain } = state.self;
   const { idHex } = verified.value.record;
@@ -218,9 +224,9 @@ export function storeOwn(
         ...publishIfChanged(state, nowMs, proofs), // SPIRE may have changed while it was signed.
       ];
     },
-    onFailed: (message, nowMs) => {
+    onFailed: ({ failure, message, next }, nowMs) => {
       own.retryAtMs = nowMs + STORE_RETRY_MS;
-      return [...onFailed(message), ...failExports(state, "STORE_FULL", message)];
+      return [...onFailed(message), ...failExports(state, failure, message, next)];
     },
   };
   return [
@@ -257,8 +263,8 @@ function clearSigning(state: MeshState): Effect[] {
   ];
 }
 
-function failExports(state: MeshState, failure: Failure, message: string): Effect[] {
-  const answer: Answer = { kind: "failed", failure, message };
+function failExports(state: MeshState, failure: Failure, message: string, next?: string): Effect[] {
+  const answer: Answer = { kind: "failed", failure, message, next };
   return state.own.exports.splice(0).map((ticket): Effect => ({ kind: "answer", ticket, answer }));
 }
 

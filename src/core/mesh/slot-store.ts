@@ -60,7 +60,7 @@ export function storeSlot(
         ...wakeParked(state, trustDomain),
       ];
     },
-    onFailed: (message) => {
+    onFailed: ({ message }) => {
       const refusal: Refusal = { code: "STORE_FAILED", detail: message };
       return refused(refusal, record, ticket);
     },

@@ -81,7 +81,7 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
       return [
         tell({ kind: "spire-away", reason: input.reason }),
         ...raise(state, "SPIRE_UNREACHABLE", undefined, input.reason, nowMs, input.next),
-        ...clear(state, "ROWS_UNREAD", undefined), // It is the same thing twice.
+        ...clear(state, "ROWS_UNREAD", undefined), // SPIRE_UNREACHABLE already says it.
         ...giveUpForgetting(state, input.reason),
       ];
     }
@@ -117,7 +117,7 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
       state.pending = undefined;
       state.storeFailedAtMs = nowMs;
       return [
-        ...pending.onFailed(input.message, nowMs),
+        ...pending.onFailed(input, nowMs),
         ...raise(state, "STORE_FAILED", undefined, input.message, nowMs),
       ];
     }

@@ -4,7 +4,7 @@
  * stored before answered, stored before written back, one store effect at a time.
  */
 import { expect } from "vitest";
-import type { Answer, Effect, MeshEvent } from "../../../src/core/mesh/effect.ts";
+import type { Answer, Effect, MeshEvent, StoreFailure } from "../../../src/core/mesh/effect.ts";
 import type { FindingCode } from "../../../src/core/mesh/finding.ts";
 import type { Input } from "../../../src/core/mesh/input.ts";
 import { type MeshState, type Stored, newMeshState } from "../../../src/core/mesh/mesh-state.ts";
@@ -31,6 +31,9 @@ export class TestDisk implements Pick<RecordStore, "load"> {
   readonly domains = new Map<TrustDomain, StoredDomain>();
   readonly pins = new Map<TrustDomain, Pin>();
   fails = false;
+  /** What it fails with, and its advice. */
+  failure: StoreFailure = "STORE_FULL";
+  next: string | undefined;
 
   async load(): ReturnType<RecordStore["load"]> {
     return { pins: [...this.pins.values()], domains: [...this.domains.values()] };
@@ -248,14 +251,14 @@ export class TestDaemon {
   #perform(effect: Effect): Input | undefined {
     switch (effect.kind) {
       case "store-domain": {
-        if (this.disk.fails) return { kind: "store-failed", message: "the disk is full" };
+        if (this.disk.fails) return storeFailed(this.disk);
         const { domain } = effect;
         this.disk.domains.set(domain.trustDomain, structuredClone(toStoredDomain(domain)));
         if (domain.pin) this.disk.pins.set(domain.trustDomain, structuredClone(domain.pin));
         return { kind: "domain-stored" };
       }
       case "remove-domain":
-        if (this.disk.fails) return { kind: "store-failed", message: "the disk is full" };
+        if (this.disk.fails) return storeFailed(this.disk);
         this.disk.domains.delete(effect.trustDomain);
         this.disk.pins.delete(effect.trustDomain);
         return { kind: "domain-removed" };
@@ -289,6 +292,10 @@ export class TestDaemon {
     const stored = toHex(held?.envelope ?? new Uint8Array());
     for (const { der } of order.bundle.x509Authorities) expect(stored).toContain(toHex(der));
   }
+}
+
+function storeFailed({ failure, next }: TestDisk): Input {
+  return { kind: "store-failed", failure, message: "the disk takes nothing", next };
 }
 
 /** Rows as SPIRE lists them. */

@@ -75,6 +75,18 @@ const SCENARIOS: Readonly<Record<Failure, Scenario>> = {
     fails: (daemon) => forget(daemon, { kind: "away", message: "no answer in time" }),
     passes: (daemon) => forget(daemon),
   },
+  CANNOT_CREATE: {
+    daemon: holding,
+    fails: (daemon) => {
+      Object.assign(daemon.disk, { fails: true, failure: "CANNOT_CREATE" });
+      return daemon.pin(trustDomain, following.idHex);
+    },
+    raises: "STORE_FAILED",
+    passes: (daemon) => {
+      daemon.disk.fails = false;
+      return daemon.pin(trustDomain, following.idHex);
+    },
+  },
   STORE_FULL: {
     daemon: holding,
     fails: (daemon) => {

@@ -26,6 +26,12 @@ async function holding(options: TestDaemonOptions = {}): Promise<TestDaemon> {
   return daemon;
 }
 
+/** What the last order's failure advises. */
+function nextOf(daemon: TestDaemon): string | undefined {
+  const answer = daemon.answerOf(daemon.lastTicket);
+  return answer?.kind === "failed" ? answer.next : undefined;
+}
+
 describe("an import", () => {
   test("approves a domain with exactly the record that the fingerprint names", async () => {
     const daemon = await fresh();
@@ -81,6 +87,7 @@ describe("an import", () => {
   test("that overtook the end of a forget is asked for again", async () => {
     const daemon = await fresh();
     expect(daemon.import(genesis, { spireAsked: false })).toBe("NOT_READY");
+    expect(nextOf(daemon)).toMatch(/again/);
     expect(daemon.state.partners.size).toBe(0);
   });
 
@@ -153,6 +160,16 @@ describe("an import", () => {
     expect(daemon.orders.filter((order) => order.trustDomain === trustDomain)).toEqual([]);
   });
 
+  test("above the most partners there may be says which to forget, and not to wait", async () => {
+    const daemon = await holding();
+    const one = daemon.partner(trustDomain);
+    for (let count = 1; count < PINNED_DOMAINS_MAX; count += 1) {
+      daemon.state.partners.set(`n${count}.test` as TrustDomain, one);
+    }
+    expect(daemon.import(makePublisher("charlie.test").genesis)).toBe("NOT_READY");
+    expect(nextOf(daemon)).toContain("`spire-mesh forget TD`");
+  });
+
   test("takes a row or a relationship over when told to", async () => {
     const daemon = await fresh();
     const relationship = { row: foreign, hasRelationship: true };
@@ -205,6 +222,7 @@ describe("forget", () => {
     expect(daemon.receive(second)).toBe("TRUST_DOMAIN_UNKNOWN");
     daemon.readRows();
     expect(daemon.forget(trustDomain)).toBe("NOT_READY");
+    expect(nextOf(daemon)).toMatch(/under way/);
     expect(daemon.orders).toEqual([{ kind: "delete", trustDomain }]);
   });
 
@@ -260,9 +278,13 @@ describe("forget", () => {
   test("keeps the domain when the disk is full", async () => {
     const daemon = await holding();
     daemon.forget(trustDomain);
+    daemon.disk.next = "free space";
     daemon.disk.fails = true;
     daemon.endRow();
-    expect(daemon.answerOf(daemon.lastTicket)).toMatchObject({ failure: "STORE_FULL" });
+    expect(daemon.answerOf(daemon.lastTicket)).toMatchObject({
+      failure: "STORE_FULL",
+      next: "free space",
+    });
     daemon.readRows();
     expect(daemon.orders).toHaveLength(1);
   });
@@ -422,8 +444,9 @@ describe("a pin", () => {
 
   test("that cannot be stored is none", async () => {
     const daemon = await holding();
-    daemon.disk.fails = true;
-    expect(daemon.pin(trustDomain, anew.genesis.idHex)).toBe("STORE_FULL");
+    Object.assign(daemon.disk, { fails: true, failure: "CANNOT_CREATE", next: "mount it anew" });
+    expect(daemon.pin(trustDomain, anew.genesis.idHex)).toBe("CANNOT_CREATE");
+    expect(nextOf(daemon)).toBe("mount it anew");
     expect(awaited(daemon)).toBeUndefined();
   });
 

@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { FINDINGS } from "../../../src/core/mesh/finding.ts";
 import type { TrustBundle } from "../../../src/core/spiffe/trust-bundle.ts";
 import { fromHex } from "../../../src/core/std/bytes.ts";
 import { SPIRE_AUTHORITIES_MAX } from "../../../src/core/std/limits.ts";
@@ -72,30 +73,60 @@ describe("the first record", () => {
     expect(bravo.import({ ...genesis, envelope })).toBe("taken");
   });
 
-  test.each<readonly [string, string, (daemon: TestDaemon) => unknown]>([
-    ["before SPIRE was read", "NOT_READY", () => undefined],
-    ["when SPIRE mints nothing", "SPIRE_REFUSED", (daemon) => daemon.kept.splice(0)],
-    ["when the disk is full", "STORE_FULL", (daemon) => (daemon.disk.fails = true)],
+  test.each<readonly [string, string, string | undefined, (daemon: TestDaemon) => unknown]>([
+    ["before SPIRE was read", "NOT_READY", undefined, () => undefined],
+    [
+      "when SPIRE mints nothing",
+      "SPIRE_REFUSED",
+      FINDINGS.NO_USABLE_CA.next,
+      (daemon) => daemon.kept.splice(0),
+    ],
+    [
+      "when the disk is read-only",
+      "CANNOT_CREATE",
+      "mount it read-write",
+      ({ disk }) =>
+        Object.assign(disk, {
+          fails: true,
+          failure: "CANNOT_CREATE",
+          next: "mount it read-write",
+        }),
+    ],
     [
       "when SPIRE has no untainted authority",
       "SPIRE_REFUSED",
+      FINDINGS.NO_USABLE_CA.next,
       (daemon) => daemon.readBundle(bundleAt(2n, tainted(ca))),
     ],
     [
       "when SPIRE lists too much",
       "SPIRE_REFUSED",
+      FINDINGS.STATE_TOO_BIG.next,
       (daemon) => daemon.readBundle(bundleAt(2n, ...manyAuthorities())),
     ],
-  ])("is not made %s, and who asked is told: %s", async (name, code, prepare) => {
-    const daemon = await TestDaemon.start(alpha);
-    if (!name.startsWith("before")) daemon.readBundle(first);
-    prepare(daemon);
-    daemon.ask((ticket) => ({ kind: "export-asked", ticket }));
-    if (daemon.signing.length > 0) daemon.sign();
-    expect(daemon.answerOf(daemon.lastTicket)).toMatchObject({ kind: "failed", failure: code });
-    expect(daemon.state.own.slot).toBeUndefined();
-    expect(published(daemon)).toEqual([]);
-  });
+    [
+      "when partners would refuse it",
+      "SPIRE_REFUSED",
+      "check this host's clock against SPIRE Server's",
+      (daemon) => (daemon.nowMs = 0),
+    ],
+  ])(
+    "is not made %s, and who asked is told: %s, and what helps",
+    async (name, code, next, prepare) => {
+      const daemon = await TestDaemon.start(alpha);
+      if (!name.startsWith("before")) daemon.readBundle(first);
+      prepare(daemon);
+      daemon.ask((ticket) => ({ kind: "export-asked", ticket }));
+      if (daemon.signing.length > 0) daemon.sign();
+      const answer = daemon.answerOf(daemon.lastTicket);
+      expect(answer).toMatchObject({ kind: "failed", failure: code });
+      const told = answer?.kind === "failed" ? answer.next : undefined;
+      if (next === undefined) expect(told).toBeUndefined();
+      else expect(told).toContain(next);
+      expect(daemon.state.own.slot).toBeUndefined();
+      expect(published(daemon)).toEqual([]);
+    },
+  );
 });
 
 function manyAuthorities(): TrustBundle["x509Authorities"] {

@@ -314,7 +314,9 @@ function carryOut(state: MeshState, first: Input, storeFails: boolean, effects: 
       effects.push(effect);
       if (effect.kind !== "store-domain") continue;
       hold(next === undefined, "one store effect at a time");
-      next = storeFails ? { kind: "store-failed", message: "full" } : { kind: "domain-stored" };
+      next = storeFails
+        ? { kind: "store-failed", failure: "STORE_FULL", message: "full", next: undefined }
+        : { kind: "domain-stored" };
     }
   }
 }

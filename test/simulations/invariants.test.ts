@@ -137,7 +137,7 @@ const BREAKS: readonly (readonly [string, string, CoreStep])[] = [
   ],
   [
     "keeps a finding of every step",
-    "over its caps",
+    "stands for .*, which nobody approved",
     afterStep((effects, [state, , nowMs]) => {
       raise(state, "PIN_AWAITED", `${nowMs}.test` as TrustDomain, "", nowMs);
       return effects;

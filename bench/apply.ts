@@ -90,7 +90,6 @@ function startLoop(store: RecordStore): MeshLoop {
   const { trustDomain, node } = makePublisher("bravo.test");
   const self = { trustDomain, nodePublicKey: node.publicKey, unmanaged: new Set<never>() };
   const keyring: Keyring = {
-    nodePublicKey: node.publicKey,
     sign: async () => ({ kind: "no-new-chain", problem: "this daemon signs nothing" }),
     mintAhead: async () => {},
   };

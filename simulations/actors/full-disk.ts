@@ -1,5 +1,6 @@
 /** A disk that may be full: then nothing is written or removed. */
-import type { StoredDomain, StoredPin } from "../../src/ports/record-store.ts";
+import type { Pin } from "../../src/core/mesh/partner.ts";
+import type { StoredDomain } from "../../src/ports/record-store.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { Fault } from "../../src/fault.ts";
 import { Disk } from "../world/disk.ts";
@@ -7,7 +8,7 @@ import { Disk } from "../world/disk.ts";
 export class FullDisk extends Disk {
   isFull = false;
 
-  override async accept(domain: StoredDomain, pin: StoredPin | undefined): Promise<void> {
+  override async accept(domain: StoredDomain, pin: Pin | undefined): Promise<void> {
     this.#mayWrite();
     await super.accept(domain, pin);
   }

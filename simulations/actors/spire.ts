@@ -7,7 +7,7 @@ import { type TrustBundle, authoritiesDigest } from "../../src/core/spiffe/trust
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { toHex } from "../../src/core/std/bytes.ts";
 import { Fault } from "../../src/fault.ts";
-import type { RowOutcome, SpireServer } from "../../src/ports/spire-server.ts";
+import type { WriteOutcome, SpireServer } from "../../src/ports/spire-server.ts";
 import type { Certified, TableProofs } from "../world/table-proofs.ts";
 import type { Timeline } from "../world/timeline.ts";
 
@@ -84,7 +84,7 @@ export class Spire {
       await this.#timeline.sleep(DEADLINE_MS);
       throw new Fault("SPIRE_UNREACHABLE", "no answer in time");
     };
-    const write = async (status: number, change: () => void): Promise<RowOutcome> =>
+    const write = async (status: number, change: () => void): Promise<WriteOutcome> =>
       await call(() => {
         const isRefused = this.#timeline.happens(this.ills.refusals);
         if (isRefused) return { kind: "refused", status, message: "not now" };

@@ -1,9 +1,9 @@
 /** A daemon's store in memory: a batch is whole or absent. */
+import type { Pin } from "../../src/core/mesh/partner.ts";
 import type {
   RecordStore,
   StoredContents,
   StoredDomain,
-  StoredPin,
   StoredRecord,
 } from "../../src/ports/record-store.ts";
 import { type Version, compareVersions } from "../../src/core/record/state.ts";
@@ -11,7 +11,7 @@ import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { STEP_RECORDS_MAX } from "../../src/core/std/limits.ts";
 
 export class Disk implements RecordStore {
-  readonly pins = new Map<TrustDomain, StoredPin>();
+  readonly pins = new Map<TrustDomain, Pin>();
   readonly domains = new Map<TrustDomain, StoredDomain>();
   readonly steps = new Map<TrustDomain, readonly StoredRecord[]>();
 
@@ -19,7 +19,7 @@ export class Disk implements RecordStore {
     return { pins: [...this.pins.values()], domains: [...this.domains.values()] };
   }
 
-  async accept(domain: StoredDomain, pin: StoredPin | undefined): Promise<void> {
+  async accept(domain: StoredDomain, pin: Pin | undefined): Promise<void> {
     const { trustDomain, held } = domain;
     this.domains.set(trustDomain, domain);
     if (pin !== undefined) this.pins.set(trustDomain, pin);

@@ -7,7 +7,7 @@
  */
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
+import { TRUST_DOMAIN_NAME, type TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { PINNED_DOMAINS_MAX } from "../core/std/limits.ts";
 import { readDurationMs } from "./duration.ts";
 
@@ -29,7 +29,7 @@ const PORT_MAX = 65_535;
 
 const trustDomain = z
   .string()
-  .regex(/^[a-z0-9._-]{1,255}$/, { error: ({ input }) => trustDomainProblem(String(input)) })
+  .regex(TRUST_DOMAIN_NAME, { error: ({ input }) => trustDomainProblem(String(input)) })
   .transform((name) => name as TrustDomain);
 
 const trustDomains = z.array(trustDomain).max(PINNED_DOMAINS_MAX).default([]);

@@ -2,7 +2,7 @@
  * The daemon: builds the rooms, wires them around the core, starts and stops them in order.
  *
  *     start: data directory and store → keys → core → admin socket → SPIRE → peers
- *     stop:  peers and SPIRE first, so that nothing new comes in; the store closes last
+ *     stop:  all rooms at once; the store closes last
  *
  * The only place that knows all rooms, and where the clock is read.
  */
@@ -42,7 +42,7 @@ const STOP_DEADLINE_MS = 4_500;
 /** What is left of them for a log that is read slowly. Lines that are not read by then are lost. */
 const LOG_FLUSH_DEADLINE_MS = 300;
 
-/** Rows of SPIRE with a name that is none: told of once each, up to so many. Above: left out. */
+/** Rows whose trust domain name is invalid are logged once each, up to this many. Above: left out. */
 const UNREADABLE_NAMES_MAX = 100;
 
 /**

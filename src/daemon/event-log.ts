@@ -7,7 +7,7 @@ import type { Logger } from "../telemetry/log.ts";
 
 type Fields = Omit<WatchEvent, "t" | "event">;
 
-/** The event as `watch` shows it, or undefined for what is only logged. */
+/** The event as `watch` shows it. */
 export function watchEvent(
   event: MeshEvent,
   peerIdOf: (node: string) => string,

@@ -20,6 +20,7 @@ import type { Proofs } from "../core/record/proofs.ts";
 import type { TrustBundle } from "../core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { equalBytes, toHex } from "../core/std/bytes.ts";
+import { toSeconds } from "../core/std/unix-time.ts";
 import { Fault } from "../fault.ts";
 import { readPeerAddress } from "../p2p/address.ts";
 import type { SpireServer } from "../ports/spire-server.ts";
@@ -68,7 +69,7 @@ export function createOperations(ports: OperationsPorts): Operations {
     bundles: (trustDomain) => heldRecords(state, trustDomain).map(bundleEntry),
     bundle: (trustDomain, format) => {
       const [held] = heldRecords(state, trustDomain);
-      const bundle = held && desiredRow(held, Math.floor(nowMs() / 1_000));
+      const bundle = held && desiredRow(held, toSeconds(nowMs()));
       if (bundle === undefined) {
         throw new Fault("NOT_FOUND", `no bundle in effect is held of ${trustDomain}`);
       }

@@ -32,8 +32,6 @@ export const REFUSAL_ADVICE: Readonly<Record<RefusalCode, string>> = {
   NODE_NOT_LISTED: NEW_START,
   NODE_REMOVED: "ask the sender for an export from a node that they have not removed",
   OVER_BUDGET: "import the file again in a minute",
-  TOO_COSTLY: SENDER_MENDS,
-  LEAF_KEY_IS_NODE_KEY: NEW_EXPORT,
   REV_JUMP: NEW_START,
   EPOCH_CHANGE_NOT_BUILT: CONFIRMED_START,
   RECOVERY_SIGNATURES_NOT_BUILT: "run a later version of spire-mesh: this one reads no such record",
@@ -41,6 +39,7 @@ export const REFUSAL_ADVICE: Readonly<Record<RefusalCode, string>> = {
 
   AUTHORITY_MALFORMED: SENDER_MENDS,
   CHAIN_MALFORMED: NEW_EXPORT,
+  LEAF_KEY_IS_NODE_KEY: NEW_EXPORT,
   LEAF_NOT_PUBLISHER: NEW_EXPORT,
   ISSUER_NOT_TRUST_DOMAIN: SENDER_MENDS,
   CHAIN_BROKEN: NEW_EXPORT,
@@ -52,6 +51,7 @@ export const REFUSAL_ADVICE: Readonly<Record<RefusalCode, string>> = {
   SIGNED_IN_FUTURE: "set the clocks of both sides right, then import the file again",
   SIGNED_TOO_EARLY: "ask the sender to set their clock right, then for a new export",
   SVID_SIGNATURE_INVALID: NEW_EXPORT,
+  TOO_COSTLY: SENDER_MENDS,
 
   HELD_EXPIRED_NOT_BUILT: NEW_START,
   FORK: "ask the sender whether two daemons publish with one node key, then run `spire-mesh bundle pin TD -fingerprint F` with the right fingerprint",

@@ -19,6 +19,7 @@ import { desiredRow } from "../core/policy/row.ts";
 import type { VerifiedRecord } from "../core/record/verify.ts";
 import { toHex } from "../core/std/bytes.ts";
 import { sha256Hex } from "../core/std/sha256.ts";
+import { toSeconds } from "../core/std/unix-time.ts";
 import type { DialFailure, PeerNetwork } from "../ports/peer-network.ts";
 
 /** A partner is `fresh` when one of its nodes answered a sync within this time. */
@@ -61,7 +62,7 @@ export function statusOf(
   };
 }
 
-/** Every finding that stands is a problem, those that degrade first; a warning alone leaves it ready. */
+/** Every finding that stands is a problem, those that degrade first. */
 export function healthOf(state: MeshState, stopping: boolean): Health {
   const is = daemonState(state, stopping);
   const { degrading = [], others = [] } = Object.groupBy(state.findings.values(), (finding) =>
@@ -218,7 +219,7 @@ function spireRow(
   if (row.seen === undefined || state.rowsUnread) return "unknown";
   if (row.seen === NO_ROW) return "missing";
   if (row.writing) return "different";
-  const desired = desiredRow(slot.held, Math.floor(nowMs / 1_000));
+  const desired = desiredRow(slot.held, toSeconds(nowMs));
   return desired !== undefined && rowDigest(desired) === row.seen ? "equal" : "different";
 }
 

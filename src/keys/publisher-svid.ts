@@ -5,6 +5,7 @@
 import { type KeyObject, createPublicKey, sign } from "node:crypto";
 import { type ChainFacts, judgeChain, readChain } from "../core/record/chain.ts";
 import type { Chain } from "../core/record/envelope.ts";
+import { toCanonicalSvidSignature } from "../core/record/svid-signature.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { concatBytes, equalBytes, toUtf8 } from "../core/std/bytes.ts";
 import { CHAIN_CERTIFICATES_MAX, SVID_TTL_S } from "../core/std/limits.ts";
@@ -18,10 +19,6 @@ import { x509Proofs } from "../x509/proofs.ts";
  * forgotten then.
  */
 const SVID_LIFE_S_MAX = SVID_TTL_S + 60;
-
-/** The order of P-256's base point (SP 800-186, 3.2.1.3). */
-const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
-const SCALAR_BYTES = 32;
 
 /** Signed once on reading, and no preimage of a record: those begin with a name of their own. */
 const PROBE = toUtf8("spire-mesh probes a private key");
@@ -77,11 +74,7 @@ export function isValidAt({ notBeforeS, notAfterS }: PublisherSvid, timeS: numbe
 /** Signs with the SVID's key: ECDSA P-256 with SHA-256, 64 bytes r‖s, s at most half the order. */
 export function signAsSvid({ privateKey }: PublisherSvid, preimage: Uint8Array): Uint8Array {
   const signature = sign("sha256", preimage, { key: privateKey, dsaEncoding: "ieee-p1363" });
-  const s = BigInt(`0x${signature.toString("hex", SCALAR_BYTES)}`);
-  if (s <= P256_ORDER / 2n) return Uint8Array.from(signature);
-  // (r, n − s) is as good a signature; receivers take one of the two only.
-  const lowS = (P256_ORDER - s).toString(16).padStart(2 * SCALAR_BYTES, "0");
-  return concatBytes(signature.subarray(0, SCALAR_BYTES), Buffer.from(lowS, "hex"));
+  return toCanonicalSvidSignature(Uint8Array.from(signature)); // Receivers take no other.
 }
 
 /**

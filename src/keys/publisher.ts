@@ -18,6 +18,7 @@ import type { Refusal } from "../core/record/refusal.ts";
 import type { SigningOrder, SigningOutcome } from "../core/record/signing.ts";
 import { type TrustDomain, publisherId } from "../core/spiffe/trust-domain.ts";
 import { SVID_TTL_S } from "../core/std/limits.ts";
+import { toSeconds } from "../core/std/unix-time.ts";
 import { Fault } from "../fault.ts";
 import type { Keyring } from "../ports/keyring.ts";
 import type { SpireServer } from "../ports/spire-server.ts";
@@ -74,7 +75,6 @@ export interface PublisherParts {
 }
 
 export class Publisher implements Keyring {
-  readonly nodePublicKey: Uint8Array;
   readonly #parts: PublisherParts;
   /** The last order's, which tell how much a kept SVID is worth. */
   #held: Anchors = [];
@@ -85,7 +85,6 @@ export class Publisher implements Keyring {
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(parts: PublisherParts) {
-    this.nodePublicKey = parts.nodeKey.publicKey;
     this.#parts = parts;
   }
 
@@ -176,8 +175,4 @@ export function signBlock(
   const preimage = nodePreimage(recordId, signedAtS, chains, svidSignatures, recovery);
   const nodeSignature = nodeKey.sign(preimage);
   return { nodePublicKey, signedAtS, chains, svidSignatures, nodeSignature };
-}
-
-function toSeconds(milliseconds: number): number {
-  return Math.floor(milliseconds / 1_000);
 }

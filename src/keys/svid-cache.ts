@@ -2,12 +2,11 @@
  * The kept X509-SVIDs, each for the hour that it lives: after a rotation the one under the old
  * authority is all that can still speak for it, as SPIRE mints no other.
  *
- * Law: no wall clock takes one away that lives by a clock which nobody sets. Ours says which may sign
- * now, never which go: those whose life is over since they came in, and, where room is needed, those
- * that a longer lived one of the same anchor stands for, first where both were minted by one clock of
- * SPIRE's; then those of least worth. So there is one for each clock, right or wrong, that minted for
- * an anchor, while these are no more than there is room for; but of those that came from files it is
- * not known by which clock they were minted.
+ * Law: setting the wall clock never removes an SVID. It only decides which may sign now. Removed are:
+ * an SVID whose life is over since it came in, by a clock that nobody sets; when room is needed, one
+ * that a longer lived one of the same anchor replaces, first where SPIRE's clock was the same when it
+ * minted both; then the least useful. So each of SPIRE's clocks, right or wrong, that minted for an
+ * anchor keeps one while there is room. Of an SVID that came from a file that clock is not known.
  */
 import { type PublisherSvid, isValidAt } from "./publisher-svid.ts";
 import type { SvidFiles } from "./svid-files.ts";

@@ -6,8 +6,6 @@
 import type { SigningOrder, SigningOutcome } from "../core/record/signing.ts";
 
 export interface Keyring {
-  /** This daemon's Ed25519 node key. 32 bytes. */
-  readonly nodePublicKey: Uint8Array;
   /** Signs one block at `nowMs`; mints at most one SVID, and only for the new chain. */
   sign(order: SigningOrder, nowMs: number): Promise<SigningOutcome>;
   /**

@@ -4,29 +4,12 @@
  * before it writes or closes again, if the disk lets it. Rejects with `STORE_DAMAGED` when a value does not match its
  * hash, and `STORE_FULL` when the disk is.
  */
+import type { Pin } from "../core/mesh/partner.ts";
+import type { Version } from "../core/record/state.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 
-/** A partner that an operator approved. */
-export interface StoredPin {
-  readonly trustDomain: TrustDomain;
-  /** The record id that came out of band. 64 hex digits. */
-  readonly approvedRecordId: string;
-  readonly approvedAtMs: number;
-  /**
-   * Set by `bundle pin` until the record of exactly this id arrives: it then replaces what is held,
-   * whatever its version and lineage. 64 hex digits.
-   */
-  readonly awaitedRecordId: string | undefined;
-  /** Multiaddrs that came with the import; hints for dialing, never trusted. */
-  readonly addressHints: readonly string[];
-}
-
 /** One accepted version of a trust domain. */
-export interface StoredRecord {
-  /** Version: epoch and rev are u32, sequence is u64. */
-  readonly epoch: number;
-  readonly rev: number;
-  readonly sequence: bigint;
+export interface StoredRecord extends Version {
   /** 64 hex digits. */
   readonly recordId: string;
   /** Encoded envelope with all kept blocks. */
@@ -44,7 +27,7 @@ export interface StoredDomain {
 }
 
 export interface StoredContents {
-  readonly pins: readonly StoredPin[];
+  readonly pins: readonly Pin[];
   readonly domains: readonly StoredDomain[];
 }
 
@@ -55,13 +38,13 @@ export interface RecordStore {
    * Writes what is held of one trust domain now, its pin if given, and adds the held record to the
    * step records, of which the last 64 are kept.
    */
-  accept(domain: StoredDomain, pin: StoredPin | undefined): Promise<void>;
+  accept(domain: StoredDomain, pin: Pin | undefined): Promise<void>;
   /** Forgets a trust domain: pin, records and steps. */
   remove(trustDomain: TrustDomain): Promise<void>;
   /** Accepted records above a version, in version order, at most `limit`. */
   stepsAbove(
     trustDomain: TrustDomain,
-    above: { readonly epoch: number; readonly rev: number; readonly sequence: bigint },
+    above: Version,
     limit: number,
   ): Promise<readonly StoredRecord[]>;
   close(): Promise<void>;

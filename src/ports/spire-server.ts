@@ -11,8 +11,8 @@ import type { ListedRow } from "../core/mesh/row-order.ts";
 import type { TrustBundle } from "../core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 
-/** What a write of one row came to. `refused`: item status of SPIRE, tried again only with new content. */
-export type RowOutcome =
+/** What a write of one row came to. `refused`: SPIRE's item status. */
+export type WriteOutcome =
   | { readonly kind: "done" }
   | { readonly kind: "refused"; readonly status: number; readonly message: string };
 
@@ -24,9 +24,9 @@ export interface SpireServer {
   /** One federated row, or undefined when there is none. */
   readFederatedBundle(trustDomain: TrustDomain): Promise<TrustBundle | undefined>;
   /** Upserts one row. One write is in flight at a time, and a request above 3 MiB is not sent. */
-  setFederatedBundle(bundle: TrustBundle): Promise<RowOutcome>;
+  setFederatedBundle(bundle: TrustBundle): Promise<WriteOutcome>;
   /** Deletes one row in mode RESTRICT: refused with status 9 while registration entries name it. A missing row is `done`. */
-  deleteFederatedBundle(trustDomain: TrustDomain): Promise<RowOutcome>;
+  deleteFederatedBundle(trustDomain: TrustDomain): Promise<WriteOutcome>;
   /**
    * Trust domains with a dynamic relationship, bounded alike. Static ones of server.conf are invisible
    * to this API.

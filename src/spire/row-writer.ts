@@ -79,11 +79,6 @@ export class RowWriter {
     this.#loop = new TurnLoop(async () => await this.#turn(), pace);
   }
 
-  /** Orders that are not carried out yet. */
-  get waiting(): number {
-    return this.#waiting.size;
-  }
-
   /** Writes and deletions sent to SPIRE Server so far. */
   get writes(): number {
     return this.#writes;

@@ -7,7 +7,7 @@
 import { type TrustBundle, authoritiesDigest } from "../core/spiffe/trust-bundle.ts";
 import { type TrustDomain, readTrustDomain } from "../core/spiffe/trust-domain.ts";
 import { Fault } from "../fault.ts";
-import type { RowOutcome, SpireServer } from "../ports/spire-server.ts";
+import type { WriteOutcome, SpireServer } from "../ports/spire-server.ts";
 import { type SpireApi, spireApi } from "../spire-api/client.ts";
 import { Code, DeleteMode, type Status } from "../spire-api/services.ts";
 import { bytesOf, toBundleMessage, toTrustBundle } from "./bundle-message.ts";
@@ -15,7 +15,7 @@ import { allPages } from "./pages.ts";
 import { meansAway, orFault, quoted, spireFault, spoilsConnection } from "./spire-fault.ts";
 import { WriteLane } from "./write-lane.ts";
 
-/** UTF-16 units of a name that is none: a trust domain's length and one more. Above: cut off. */
+/** UTF-16 units of an invalid trust domain name: its longest length and one more. Above: cut off. */
 const NAME_LENGTH_MAX = 256;
 /** The deadline of every call twice: none is under way on a connection that was left so long ago. */
 const CALLS_END_MS = 10_000;
@@ -120,7 +120,7 @@ export function connectSpireServer(options: SpireServerOptions): SpireServer {
     async setFederatedBundle(bundle) {
       return await lane.run(async () => {
         const status = await setOnce(bundle);
-        return rowOutcome(isFirstWriteRace(status) ? await setOnce(bundle) : status);
+        return writeOutcome(isFirstWriteRace(status) ? await setOnce(bundle) : status);
       });
     },
 
@@ -130,7 +130,7 @@ export function connectSpireServer(options: SpireServerOptions): SpireServer {
         const answer = api.bundle.batchDeleteFederatedBundle(order);
         const { results } = await answerOf("BatchDeleteFederatedBundle", answer);
         const status = results[0]?.status;
-        return status?.code === Code.NotFound ? { kind: "done" } : rowOutcome(status);
+        return status?.code === Code.NotFound ? { kind: "done" } : writeOutcome(status);
       });
     },
 
@@ -182,7 +182,7 @@ function isFirstWriteRace(status: Status | undefined): boolean {
 }
 
 /** A Batch call answers OK while its item failed, also when SPIRE's datastore is away (measured). */
-function rowOutcome(status: Status | undefined): RowOutcome {
+function writeOutcome(status: Status | undefined): WriteOutcome {
   if (status === undefined) {
     throw new Fault("SPIRE_REFUSED", "SPIRE Server did not say what became of the row");
   }

@@ -3,7 +3,7 @@
  * socket (unix(7)) whose name is the directory's device and inode. The kernel gives such a name to
  * one process, takes it back when that ends, however it ends, and there is no file to delete.
  *
- * Its reach is Linux and one network namespace. LevelDB's own lock stands behind it everywhere, as
+ * Its reach is one network namespace. LevelDB's own lock stands behind it everywhere, as
  * long as nobody deletes `store/LOCK`: LevelDB would then open a store that is in use, and break it.
  */
 import { once } from "node:events";
@@ -25,14 +25,12 @@ export class DirectoryLock {
   static async take(directory: string): Promise<DirectoryLock> {
     const socket = createServer().unref();
     socket.maxConnections = CONNECTIONS_MAX;
-    if (process.platform === "linux") {
-      const { dev, ino } = await stat(directory, { bigint: true });
-      socket.listen(`\0spire-mesh/${dev}:${ino}`);
-      await once(socket, "listening").catch((cause: unknown) => {
-        throw notTaken(directory, cause);
-      });
-      socket.on("error", () => undefined); // A caller that could not even be hung up on.
-    }
+    const { dev, ino } = await stat(directory, { bigint: true });
+    socket.listen(`\0spire-mesh/${dev}:${ino}`);
+    await once(socket, "listening").catch((cause: unknown) => {
+      throw notTaken(directory, cause);
+    });
+    socket.on("error", () => undefined); // A caller that could not even be hung up on.
     return new DirectoryLock(socket);
   }
 

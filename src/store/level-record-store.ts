@@ -16,6 +16,7 @@
  * `STORE_DAMAGED`, and nothing is written.
  */
 import assert from "node:assert/strict";
+import type { Pin } from "../core/mesh/partner.ts";
 import { type Version, compareVersions } from "../core/record/state.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { equalBytes } from "../core/std/bytes.ts";
@@ -25,7 +26,6 @@ import type {
   RecordStore,
   StoredContents,
   StoredDomain,
-  StoredPin,
   StoredRecord,
 } from "../ports/record-store.ts";
 import { preparePrivateDirectory } from "../private-files/private-directory.ts";
@@ -121,7 +121,7 @@ class LevelRecordStore implements RecordStore {
 
   async load(): Promise<StoredContents> {
     return await this.#reading(async (database) => {
-      const pins: StoredPin[] = [];
+      const pins: Pin[] = [];
       const domains: StoredDomain[] = [];
       let meta: MetaValue | undefined;
       const sum = new Uint8Array(SHA256_BYTES);
@@ -149,7 +149,7 @@ class LevelRecordStore implements RecordStore {
     });
   }
 
-  async accept(domain: StoredDomain, pin: StoredPin | undefined): Promise<void> {
+  async accept(domain: StoredDomain, pin: Pin | undefined): Promise<void> {
     const { trustDomain, held, base, sibling } = domain;
     assert(pin === undefined || pin.trustDomain === trustDomain, "a pin of the accepted domain");
     await this.#write(trustDomain, (before) => {

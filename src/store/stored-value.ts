@@ -4,6 +4,7 @@
  * block is returned as it is), and with the key in the hash a value under a wrong key shows too.
  */
 import assert from "node:assert/strict";
+import type { Pin } from "../core/mesh/partner.ts";
 import type { Version } from "../core/record/state.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { concatBytes, equalBytes, fromHex, toHex } from "../core/std/bytes.ts";
@@ -11,7 +12,7 @@ import { type CborValue, decodeCbor, encodeCbor } from "../core/std/cbor.ts";
 import { ADDRESS_HINTS_MAX, ENVELOPE_BYTES_MAX, STEP_RECORDS_MAX } from "../core/std/limits.ts";
 import { SHA256_BYTES, sha256 } from "../core/std/sha256.ts";
 import * as shape from "../core/std/shape.ts";
-import type { StoredDomain, StoredPin, StoredRecord } from "../ports/record-store.ts";
+import type { StoredDomain, StoredRecord } from "../ports/record-store.ts";
 import { damagedValue, unknownFormat } from "./store-fault.ts";
 
 /** Raised when a position changes its meaning; older formats are then read, never newer ones. */
@@ -146,7 +147,7 @@ export const domainCodec: Codec<DomainValue> = {
 };
 
 /** A pin's trust domain stands in its key. */
-export function pinCodec(trustDomain: TrustDomain): Codec<StoredPin> {
+export function pinCodec(trustDomain: TrustDomain): Codec<Pin> {
   return {
     name: "pin",
     encode: (pin) => [

@@ -27,6 +27,8 @@ export interface KeyringSpire {
 
 export interface KeyringUnderTest {
   readonly keyring: Keyring;
+  /** Of the node key that it signs with. 32 bytes. */
+  readonly nodePublicKey: Uint8Array;
   readonly spire: KeyringSpire;
   readonly nowMs: () => number;
 }
@@ -75,13 +77,13 @@ export class Publishing {
   }
 
   #next(): State {
-    const { keyring, spire } = this.#parts;
+    const { nodePublicKey, spire } = this.#parts;
     const held = this.held?.record;
     return {
       trustDomain: spire.trustDomain,
       lineage: held?.lineage ?? noLineage(),
       version: { epoch: 0, rev: 0, sequence: spire.sequenceNumber },
-      nodes: [keyring.nodePublicKey],
+      nodes: [nodePublicKey],
       removed: [],
       recovery: undefined,
       x509Authorities: spire.authorities,

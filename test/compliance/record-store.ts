@@ -4,14 +4,10 @@
  */
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Pin } from "../../src/core/mesh/partner.ts";
 import { compareVersions } from "../../src/core/record/state.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
-import type {
-  RecordStore,
-  StoredDomain,
-  StoredPin,
-  StoredRecord,
-} from "../../src/ports/record-store.ts";
+import type { RecordStore, StoredDomain, StoredRecord } from "../../src/ports/record-store.ts";
 
 /** A store that can be closed and opened again on what it left. */
 export interface StoreUnderTest {
@@ -40,7 +36,7 @@ export function domainNamed(
   return { trustDomain: name as TrustDomain, held, base, sibling };
 }
 
-export function pinNamed(name: string, change: Partial<StoredPin> = {}): StoredPin {
+export function pinNamed(name: string, change: Partial<Pin> = {}): Pin {
   return {
     trustDomain: name as TrustDomain,
     approvedRecordId: "ab".repeat(32),

@@ -27,7 +27,7 @@ async function holding() {
       },
       remove: async () => {},
     },
-    keyring: { nodePublicKey, sign: never, mintAhead: async () => {} },
+    keyring: { sign: never, mintAhead: async () => {} },
     network: () => ({
       publish: async () => {},
       admit: () => {},

@@ -42,7 +42,8 @@ async function openWorld(): Promise<World> {
   const svidCache = { policy: "memory", runtimeDir: directory, dataDir: directory } as const;
   const ports = { mint: spire.mint, warn: expect.unreachable };
   const keyring = await openPublisher({ trustDomain: TRUST_DOMAIN, nodeKey, svidCache }, ports);
-  return { keyring, spire, nowMs, passMs: (passed) => (ms += passed) };
+  const { publicKey: nodePublicKey } = nodeKey;
+  return { keyring, nodePublicKey, spire, nowMs, passMs: (passed) => (ms += passed) };
 }
 
 type Turn = (world: World, publishing: Publishing) => unknown;

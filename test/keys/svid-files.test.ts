@@ -85,7 +85,7 @@ async function start(
 }
 
 function beside(keyring: Keyring): KeyringUnderTest {
-  return { keyring, spire, nowMs: () => nowS * 1_000 };
+  return { keyring, nodePublicKey: nodeKey.publicKey, spire, nowMs: () => nowS * 1_000 };
 }
 
 /** Publishes once, then turns SPIRE over so that only a kept SVID can speak for what was published. */

@@ -63,7 +63,6 @@ function started(ports: Partial<MeshLoopPorts> & { readonly sign?: Sign } = {}):
     proofs: x509Proofs,
     store: storeOf(async () => undefined),
     keyring: {
-      nodePublicKey: node.publicKey,
       sign: ports.sign ?? signNow,
       mintAhead: async () => undefined,
     },

@@ -61,7 +61,7 @@ export function candidateOf(
   return candidate;
 }
 
-/** Or, in words, that SPIRE lists so many authorities that none of them is read. */
+/** Makes the candidate, or says why there is none: SPIRE lists more authorities than are read. */
 export function makeCandidate(
   bundle: TrustBundle,
   frame: Frame,

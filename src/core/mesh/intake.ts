@@ -1,5 +1,6 @@
 /**
- * A record that came in, by whatever carrier: steps 1 to 13 of docs/protocol.md 3, in order.
+ * A record that came in, by whatever carrier: steps 1 to 13 of docs/protocol.md 3, in
+ * order but for time (10), which is judged before the chain (8).
  *
  *     read (1, 2) ─▶ whose (3) ─▶ first by exact id (4) or relation to the slot (5) ─▶ who signed (6)
  *          ─▶ the budgets ─▶ verify (7 … 10) ─▶ store (12) ─▶ answer ─▶ SPIRE's row (13)

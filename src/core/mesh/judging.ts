@@ -5,6 +5,7 @@
 import { equalBytes, toHex } from "../std/bytes.ts";
 import { SIGNATURE_CHECKS_MAX } from "../std/limits.ts";
 import { ok } from "../std/result.ts";
+import { toSeconds } from "../std/unix-time.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Effort } from "../record/effort.ts";
 import type { Proofs } from "../record/proofs.ts";
@@ -46,14 +47,14 @@ export interface Judging extends Arrival {
   readonly relays: readonly string[];
 }
 
-/** The relay of all nodes that no held record lists any more. */
+/** One share for all forwarders that no held record lists any more. */
 const UNLISTED = "";
 export const UNPAID: Refusal = {
   code: "OVER_BUDGET",
   detail: "more work than its trust domain or its relay may make us do",
 };
 
-/** Whether whoever brings and signed records of a trust domain has paid for all so far. */
+/** Whether the budgets of this trust domain and of who forwards its records are not in debt. */
 export function isPaid(
   state: MeshState,
   trustDomain: TrustDomain,
@@ -93,7 +94,7 @@ export function judgeRecord(
   return verifyPaid(record, held, slot.held, relation === "same" ? "block" : "record", judging);
 }
 
-/** Steps 6 to 10 for what whoever brings and signed the record may make us verify. */
+/** Steps 6 to 10, within the budgets of the signer and the forwarder. */
 export function verifyPaid(
   record: SignedRecord,
   held: VerifiedRecord | undefined,
@@ -146,8 +147,4 @@ function holdsBlocks({ held }: Slot, { envelope }: SignedRecord): boolean {
 function judgedBy(slot: Slot, relation: Relation): VerifiedRecord | undefined {
   if (relation === "newer") return slot.held;
   return relation === "fork" ? (slot.base ?? slot.held) : slot.base;
-}
-
-function toSeconds(timeMs: number): number {
-  return Math.floor(timeMs / 1_000);
 }

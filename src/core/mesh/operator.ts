@@ -1,6 +1,7 @@
 /** What an operator asks for by name: take a file in, name a new start, forget a partner. */
 import assert from "node:assert/strict";
 import { PINNED_DOMAINS_MAX } from "../std/limits.ts";
+import { toSeconds } from "../std/unix-time.ts";
 import type { Proofs } from "../record/proofs.ts";
 import { type VerifiedRecord, readRecord, verifyRecord } from "../record/verify.ts";
 import { startSlot } from "../resolver/slot.ts";
@@ -91,7 +92,7 @@ export function onImportAsked(
   if (!asked.spireAsked) {
     return failed(ticket, "NOT_READY", `${trustDomain} was being forgotten`, NEXT_OF_FORGOTTEN);
   }
-  const verified = verifyRecord(record, undefined, Math.floor(nowMs / 1_000), proofs);
+  const verified = verifyRecord(record, undefined, toSeconds(nowMs), proofs);
   if (!verified.ok) return refused(verified.reason, record, ticket);
   const isTaken = asked.replace || state.self.unmanaged.has(trustDomain);
   const owner = isTaken ? undefined : rowOwner(asked, verified.value, nowMs);
@@ -114,7 +115,7 @@ function rowOwner(
     return `SPIRE Server has a FederationRelationship for ${trustDomain} and refreshes its row itself`;
   }
   if (row === undefined) return undefined;
-  const desired = desiredRow(verified, Math.floor(nowMs / 1_000));
+  const desired = desiredRow(verified, toSeconds(nowMs));
   return desired !== undefined && sameAuthorities(desired, row)
     ? undefined
     : `SPIRE Server holds another bundle for ${trustDomain}`;
@@ -125,7 +126,10 @@ function standUp(state: MeshState, partner: Partner, nowMs: number): Effect[] {
   return [...endContest(state, partner), ...reconcileRow(state, partner, nowMs)];
 }
 
-/** Takes exactly one record as the new start, whatever its version and lineage. */
+/**
+ * Takes exactly one record as the new start: another lineage or a sibling; never an older record of
+ * the held lineage.
+ */
 export function onPinAsked(
   state: MeshState,
   trustDomain: TrustDomain,

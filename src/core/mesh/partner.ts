@@ -1,5 +1,4 @@
 /** A partner: an approval, what is held of its trust domain, and SPIRE's row of it. */
-import type { Version } from "../record/state.ts";
 import type { Slot } from "../resolver/slot.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Ticket } from "./input.ts";
@@ -11,8 +10,12 @@ export interface Pin {
   /** The record id that came out of band. 64 hex digits. */
   readonly approvedRecordId: string;
   readonly approvedAtMs: number;
-  /** Set by `bundle pin` until the record of this id arrives. 64 hex digits. */
+  /**
+   * Set by `bundle pin` until the record of exactly this id arrives, which then replaces what is held:
+   * another lineage or a sibling; never an older record of the held lineage. 64 hex digits.
+   */
   readonly awaitedRecordId: string | undefined;
+  /** Multiaddrs that came with an import; hints for dialing, never trusted. */
   readonly addressHints: readonly string[];
 }
 
@@ -23,7 +26,7 @@ export interface Row {
   ordered: string | undefined;
   /** The newest order is not ended yet; what is seen meanwhile says nothing. */
   writing: boolean;
-  /** What it was when it was last as it shall be. Undefined before, and after a deletion. */
+  /** Digest of the row when it last matched the desired one. Undefined before, and after a deletion. */
   kept: string | undefined;
   /** When it was put back as it was kept, whatever that was by then; in the last ten minutes. */
   rewritesMs: readonly number[];
@@ -40,10 +43,8 @@ export interface Partner {
   readonly meter: Meter;
   /** When one of its nodes last answered a sync. */
   lastHeardAtMs: number | undefined;
-  /** Which of our versions its node named then. */
-  holdsOurs:
-    | { readonly version: Version; readonly recordId: string; readonly atMs: number }
-    | undefined;
+  /** Which of our records its node named then. */
+  holdsOurs: { readonly recordId: string; readonly atMs: number } | undefined;
   /** Who waits for `forget`. */
   forgetting: Ticket | undefined;
 }

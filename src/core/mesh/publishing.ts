@@ -7,6 +7,7 @@
  * the same verification against the own stored one.
  */
 import assert from "node:assert/strict";
+import { toSeconds } from "../std/unix-time.ts";
 import { anchorsOf, readAuthorities } from "../record/authority.ts";
 import { encodeEnvelope } from "../record/envelope.ts";
 import { recordId } from "../record/preimages.ts";
@@ -190,9 +191,7 @@ function verifyOwn(
   proofs: Proofs,
 ): Judged<VerifiedRecord> {
   const read = readRecord(bytes, "gossip", proofs);
-  return read.ok
-    ? verifyRecord(read.value, state.own.slot?.held, Math.floor(nowMs / 1_000), proofs)
-    : read;
+  return read.ok ? verifyRecord(read.value, state.own.slot?.held, toSeconds(nowMs), proofs) : read;
 }
 
 /** Makes a verified record the own one: a signed one, or one that came back from a peer. */

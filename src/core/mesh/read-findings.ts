@@ -3,6 +3,7 @@
  * holds publishing up.
  */
 import { type Result, no } from "../std/result.ts";
+import { toSeconds } from "../std/unix-time.ts";
 import type { Candidate } from "./candidate.ts";
 import type { Effect } from "./effect.ts";
 import { type MeshState, clear, raise } from "./mesh-state.ts";
@@ -35,7 +36,7 @@ export function judgeRead(
 }
 
 function whyTooBig({ tooBigUntilS }: Candidate, nowMs: number): string | undefined {
-  return tooBigUntilS >= Math.floor(nowMs / 1_000)
+  return tooBigUntilS >= toSeconds(nowMs)
     ? "SPIRE lists more usable authorities than one record can carry"
     : undefined;
 }

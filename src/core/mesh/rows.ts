@@ -13,6 +13,7 @@
  */
 import { toHex } from "../std/bytes.ts";
 import { sha256Hex } from "../std/sha256.ts";
+import { toSeconds } from "../std/unix-time.ts";
 import { desiredRow } from "../policy/row.ts";
 import { type TrustBundle, authoritiesDigest } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
@@ -75,7 +76,7 @@ export function reconcileRow(state: MeshState, partner: Partner, nowMs: number):
   const { row } = partner;
   if (partner.forgetting !== undefined) return [];
   if (state.self.unmanaged.has(trustDomain) || row.seen === undefined || !state.synced) return [];
-  const desired = desiredRow(partner.slot.held, Math.floor(nowMs / 1_000));
+  const desired = desiredRow(partner.slot.held, toSeconds(nowMs));
   if (desired === undefined) {
     const message = `every X.509 authority of ${trustDomain} has expired; its row stays as it is`;
     return raise(state, "AUTHORITIES_EXPIRED", trustDomain, message, nowMs);

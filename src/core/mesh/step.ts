@@ -157,9 +157,7 @@ function onPeerSynced(
   const partner = owner && state.partners.get(owner);
   if (partner !== undefined) {
     partner.lastHeardAtMs = nowMs;
-    if (ours !== undefined && recordId !== undefined) {
-      partner.holdsOurs = { version: ours.version, recordId, atMs: nowMs };
-    }
+    if (recordId !== undefined) partner.holdsOurs = { recordId, atMs: nowMs };
   }
   return state.synced ? [] : finishFirstSync(state, nowMs, proofs);
 }

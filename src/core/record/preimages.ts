@@ -51,8 +51,3 @@ export function nodePreimage(
     sha256(encodeCbor([chains, svidSignatures, recovery])),
   );
 }
-
-/** What an offline recovery key signs. */
-export function recoveryPreimage(recordIdBytes: Uint8Array): Uint8Array {
-  return concatBytes(toUtf8("spire-mesh recovery 1\0"), recordIdBytes);
-}

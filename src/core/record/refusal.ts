@@ -28,8 +28,6 @@ export const REFUSALS = {
   NODE_NOT_LISTED: "ignore",
   NODE_REMOVED: "ignore",
   OVER_BUDGET: "ignore",
-  TOO_COSTLY: "ignore",
-  LEAF_KEY_IS_NODE_KEY: "ignore",
   REV_JUMP: "ignore",
   EPOCH_CHANGE_NOT_BUILT: "ignore",
   RECOVERY_SIGNATURES_NOT_BUILT: "ignore",
@@ -38,6 +36,7 @@ export const REFUSALS = {
   AUTHORITY_MALFORMED: "ignore",
   // Steps 8 and 9: what speaks for it.
   CHAIN_MALFORMED: "ignore",
+  LEAF_KEY_IS_NODE_KEY: "ignore",
   LEAF_NOT_PUBLISHER: "ignore",
   ISSUER_NOT_TRUST_DOMAIN: "ignore",
   CHAIN_BROKEN: "ignore",
@@ -49,6 +48,7 @@ export const REFUSALS = {
   SIGNED_IN_FUTURE: "ignore",
   SIGNED_TOO_EARLY: "ignore",
   SVID_SIGNATURE_INVALID: "ignore",
+  TOO_COSTLY: "ignore",
   // Step 11, and where later work goes on.
   HELD_EXPIRED_NOT_BUILT: "ignore",
   FORK: "ignore",

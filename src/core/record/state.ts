@@ -19,7 +19,7 @@ import { no } from "../std/result.ts";
 import { SHA256_BYTES, sha256 } from "../std/sha256.ts";
 import * as shape from "../std/shape.ts";
 import { JWT_KEY_ID, type JwtAuthority, type X509Authority } from "../spiffe/trust-bundle.ts";
-import type { TrustDomain } from "../spiffe/trust-domain.ts";
+import { TRUST_DOMAIN_NAME, type TrustDomain } from "../spiffe/trust-domain.ts";
 
 /** Total order of a trust domain's states, compared left to right. */
 export interface Version {
@@ -105,7 +105,7 @@ const bytesThemselves = (bytes: Uint8Array): Uint8Array => bytes;
 
 const readPositions = shape.tuple(
   shape.literal(FORMAT),
-  shape.textLike(/^[a-z0-9._-]{1,255}$/),
+  shape.textLike(TRUST_DOMAIN_NAME),
   hash,
   shape.u32,
   shape.u32,

@@ -11,7 +11,7 @@
  * no other ways to a `VerifiedRecord` than `verifyRecord` and, for what it once gave, `restoreRecord`.
  */
 import assert from "node:assert/strict";
-import { compareBytes, concatBytes, equalBytes, toHex } from "../std/bytes.ts";
+import { concatBytes, equalBytes, toHex } from "../std/bytes.ts";
 import { CLOCK_SKEW_S, REV_JUMP_MAX, SIGNED_AT_SLACK_S } from "../std/limits.ts";
 import { ok } from "../std/result.ts";
 import { type Anchors, type AuthorityFacts, anchorsOf, readAuthorities } from "./authority.ts";
@@ -21,6 +21,7 @@ import { nodePreimage, recordId, svidPreimage } from "./preimages.ts";
 import type { CertificateFacts, Proofs } from "./proofs.ts";
 import { type Judged, type Refusal, refuse } from "./refusal.ts";
 import { type State, decodeState, isGenesis } from "./state.ts";
+import { isCanonicalSvidSignature } from "./svid-signature.ts";
 
 /** What a record says, whoever wrote it. */
 interface Content {
@@ -324,28 +325,4 @@ function sameRecovery(left: State, right: State): boolean {
 /** An Ed25519 SubjectPublicKeyInfo ends with the 32 bytes of the key (RFC 8410, 4). */
 function spkiEndsWith(spki: Uint8Array, key: Uint8Array): boolean {
   return equalBytes(spki.subarray(-key.length), key);
-}
-
-/** Order of the P-256 group (FIPS 186-5), and the largest s that is the smaller of the twins s, n − s. */
-const P256_ORDER = Buffer.from(
-  "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
-  "hex",
-);
-const P256_HALF_ORDER = Buffer.from(
-  "7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8",
-  "hex",
-);
-const SCALAR_BYTES = 32;
-const ZERO = new Uint8Array(SCALAR_BYTES);
-
-/** r‖s with 0 < r < n and 0 < s ≤ n/2: the twin (r, n − s) verifies too and would be a new message. */
-function isCanonicalSvidSignature(signature: Uint8Array): boolean {
-  const r = signature.subarray(0, SCALAR_BYTES);
-  const s = signature.subarray(SCALAR_BYTES);
-  return (
-    !equalBytes(r, ZERO) &&
-    !equalBytes(s, ZERO) &&
-    compareBytes(r, P256_ORDER) < 0 &&
-    compareBytes(s, P256_HALF_ORDER) <= 0
-  );
 }

@@ -4,11 +4,13 @@
 export type TrustDomain = string & { readonly __brand: "TrustDomain" };
 
 /**
- * Reads a trust domain name (SPIFFE-ID 2.1 and 2.3). `__proto__`, `.` and `..` are valid names, so
- * a name is never an object key and never a file name.
+ * The whole of a trust domain name (SPIFFE-ID 2.1 and 2.3). `__proto__`, `.` and `..` are valid names,
+ * so a name is never an object key and never a file name.
  */
+export const TRUST_DOMAIN_NAME = /^[a-z0-9._-]{1,255}$/;
+
 export function readTrustDomain(text: string): TrustDomain | undefined {
-  return /^[a-z0-9._-]{1,255}$/.test(text) ? (text as TrustDomain) : undefined;
+  return TRUST_DOMAIN_NAME.test(text) ? (text as TrustDomain) : undefined;
 }
 
 /** The SPIFFE ID of a trust domain itself: the one URI SAN of the CA that issues its SVIDs. */

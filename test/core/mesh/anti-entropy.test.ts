@@ -99,17 +99,16 @@ describe("a daemon misses of what a peer holds", () => {
 });
 
 describe("a peer that synced", () => {
-  test("is heard, and names the version of ours that it holds", async () => {
+  test("is heard, and names the record of ours that it holds", async () => {
     const daemon = await holding();
     daemon.exportOwn(bundleOf(bravo.genesis.state));
     const node = toHex(alpha.node.publicKey);
     const entries = [entryOf(bravo.genesis)];
     daemon.nowMs += 5_000;
     daemon.send({ kind: "peer-synced", node, entries });
-    const { version } = bravo.genesis.state;
     expect(daemon.partner(trustDomain)).toMatchObject({
       lastHeardAtMs: daemon.nowMs,
-      holdsOurs: { version, recordId: bravo.genesis.idHex, atMs: daemon.nowMs },
+      holdsOurs: { recordId: bravo.genesis.idHex, atMs: daemon.nowMs },
     });
     daemon.nowMs += 5_000;
     daemon.send({ kind: "peer-synced", node, entries: [] });

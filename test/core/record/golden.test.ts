@@ -5,12 +5,7 @@
 import { createHash, sign } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { decodeEnvelope, encodeEnvelope } from "../../../src/core/record/envelope.ts";
-import {
-  nodePreimage,
-  recordId,
-  recoveryPreimage,
-  svidPreimage,
-} from "../../../src/core/record/preimages.ts";
+import { nodePreimage, recordId, svidPreimage } from "../../../src/core/record/preimages.ts";
 import { type State, decodeState, encodeState } from "../../../src/core/record/state.ts";
 import { readRecord } from "../../../src/core/record/verify.ts";
 import type { TrustDomain } from "../../../src/core/spiffe/trust-domain.ts";
@@ -202,12 +197,6 @@ describe("the bytes of", () => {
     const covered = sha256(cbor([chains, svidSignatures, recovery]));
     const signed = nodePreimage(id, SIGNED_AT_S, chains, svidSignatures, recovery);
     expect(toHex(signed.subarray(-32))).toBe(toHex(covered));
-  });
-
-  test("what a recovery key signs", () => {
-    expect(toHex(recoveryPreimage(id))).toBe(
-      `${toHex(text("spire-mesh recovery 1\0"))}${RECORD_ID_HEX}`,
-    );
   });
 
   test("an envelope", () => {

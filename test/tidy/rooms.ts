@@ -151,7 +151,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: "store",
     holds: "records, pins and marks on disk",
-    imports: [...RECORD, "ports", "fault", "private-files"],
+    imports: [...RECORD, "core/mesh", "ports", "fault", "private-files"],
     packages: ["level"],
     node: ["node:fs", "node:net"],
   },

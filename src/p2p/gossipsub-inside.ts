@@ -138,7 +138,7 @@ export class GossipsubInside {
     this.pubsub.seenCache.entries.delete(messageId(data));
   }
 
-  /** It would decode whatever comes, and leave it unseen when that fails. */
+  /** gossipsub would decode whatever comes, and leave it unseen when that fails. */
   #countFields(): void {
     const { pubsub } = this;
     const decode = pubsub.decodeRpc.bind(pubsub);
@@ -156,7 +156,7 @@ export class GossipsubInside {
     };
   }
 
-  /** It would ask the validator for messages only: not for copies of them, not for control. */
+  /** gossipsub would ask the validator for messages only: not for copies of them, not for control. */
   #askForRpcs(): void {
     const { pubsub } = this;
     const handle = pubsub.handleReceivedRpc.bind(pubsub);
@@ -166,7 +166,7 @@ export class GossipsubInside {
     };
   }
 
-  /** It takes a message for seen before it asks the validator. Copies it only counts. */
+  /** gossipsub takes a message for seen before it asks the validator. Copies it only counts. */
   #askForMessages(): void {
     const { pubsub } = this;
     const handle = pubsub.handleReceivedMessage.bind(pubsub);
@@ -177,7 +177,7 @@ export class GossipsubInside {
     };
   }
 
-  /** It would ask for 5,000 at once. */
+  /** gossipsub would ask for 5,000 at once. */
   #askForWants(): void {
     const { pubsub } = this;
     const handle = pubsub.handleIHave.bind(pubsub);
@@ -193,7 +193,7 @@ export class GossipsubInside {
     };
   }
 
-  /** It would send whatever it remembers, four times to each peer. */
+  /** gossipsub would send whatever it remembers, four times to each peer. */
   #askForAnswers(): void {
     const { pubsub } = this;
     const handle = pubsub.handleIWant.bind(pubsub);
@@ -201,7 +201,7 @@ export class GossipsubInside {
       handle(peerId, iwant).filter(({ data }) => this.#rules.maySend(peerId, data?.length ?? 0));
   }
 
-  /** It would answer each, though we have one topic. */
+  /** gossipsub would answer each, though we have one topic. */
   #askForGrafts(): void {
     const { pubsub } = this;
     const handle = pubsub.handleGraft.bind(pubsub);
@@ -212,8 +212,8 @@ export class GossipsubInside {
   }
 
   /**
-   * It would do all again for each that says the same, 80 µs (measured), and keep for as long as the
-   * peer says that it is not to be grafted.
+   * gossipsub would do all again for each that says the same, 80 µs (measured), and keep for as long as
+   * the peer says that it is not to be grafted.
    */
   #askForPrunes(): void {
     const { pubsub } = this;
@@ -229,7 +229,7 @@ export class GossipsubInside {
     };
   }
 
-  /** It would answer an IWANT in one RPC, however large, which its own reader does not take. */
+  /** gossipsub would answer an IWANT in one RPC, however large, which its own reader does not take. */
   #splitRpcs(): void {
     const { pubsub } = this;
     const send = pubsub.sendRpc.bind(pubsub);
@@ -242,7 +242,7 @@ export class GossipsubInside {
     };
   }
 
-  /** In place of libp2p's: it sees streams of admitted peers only, and hears of peers from us. */
+  /** In place of libp2p's: gossipsub sees streams of admitted peers only, and hears of peers from us. */
   #admittedOnly(registrar: Registrar): Registrar {
     return {
       handle: async (protocol, handler, options) => {
@@ -273,8 +273,8 @@ export class GossipsubInside {
   }
 
   /**
-   * A length that its reader does not take ends the reader and not the stream: the peer would send
-   * into it for ever. Reset, it opens another. And half an RPC it would keep for ever.
+   * A length that gossipsub does not take ends its reader and not the stream: the peer would send
+   * into it for ever. Reset, the peer opens another. And half an RPC gossipsub would keep for ever.
    */
   #watchLengths(stream: Stream, from: PeerId): void {
     let late: NodeJS.Timeout | undefined;
@@ -293,8 +293,8 @@ export class GossipsubInside {
   }
 
   /**
-   * A peer that does not admit us resets the stream while it is being opened. It listens for that
-   * only after `newStream` resolved, would keep the dead stream for good and never open another.
+   * A peer that does not admit us resets the stream while it is being opened. gossipsub listens for
+   * that only after `newStream` resolved, would keep the dead stream for good and never open another.
    */
   #watched(connection: Connection): Connection {
     const newStream: Connection["newStream"] = async (protocols, options) => {

@@ -4,7 +4,6 @@ import type { Connection, Stream } from "@libp2p/interface";
 import { afterEach, expect, test, vi } from "vitest";
 import { Conduct } from "../../src/p2p/conduct.ts";
 import type { Libp2pNetwork } from "../../src/p2p/libp2p-network.ts";
-import { Turn } from "../../src/p2p/turn.ts";
 import {
   PEERS,
   type RunningPeer,
@@ -18,6 +17,7 @@ import { startsRogues } from "../rogue/attacks.ts";
 import { subscription } from "../rogue/gossip-rpcs.ts";
 import { GOSSIP_PROTOCOL, type Rogue, openStream } from "../rogue/rogue-node.ts";
 import { making } from "./libp2p-peers.ts";
+import { LoopRounds, TURN_BYTES_MAX, nextRound } from "./loop-rounds.ts";
 
 const start = startsPeers(making());
 const rogueNode = startsRogues();
@@ -32,8 +32,6 @@ const CONNECTIONS_A_NODE = 4;
 const FLOODERS = DOMAINS * NODES * CONNECTIONS_A_NODE;
 /** Of one connection, within its window: of a trust domain three times what bars it. */
 const RPCS = Buffer.concat(Array.from({ length: 6_000 }, () => subscription()));
-/** A turn and the read that spends it, see turn.ts. */
-const TURN_BYTES_MAX = 2 * 64 * 1024;
 /** From `publish` to the verdict: 1 or 2 as measured. */
 const ROUNDS_MAX = 20;
 
@@ -42,33 +40,11 @@ const RECORDS = 50n;
 const MESSAGES = 60;
 /** One to advertise and one to ask, between three peers in both directions. */
 const CONTROLS_A_HEARTBEAT = 12;
-const nextRound = async (): Promise<void> => await new Promise((resolve) => setImmediate(resolve));
 
 interface Flooder {
   readonly rogue: Rogue;
   readonly connection: Connection;
   readonly stream: Stream;
-}
-
-/** What happens between two rounds of the event loop. */
-class LoopRounds {
-  readonly #spend = vi.spyOn(Turn.prototype, "spend");
-  count = 0;
-  /** Bytes that were read of members in the fullest one. */
-  most = 0;
-  isOver = false;
-
-  constructor() {
-    this.#next();
-  }
-
-  #next(): void {
-    this.count += 1;
-    const bytes = this.#spend.mock.calls.reduce((sum, [each]) => sum + each, 0);
-    this.most = Math.max(this.most, bytes);
-    this.#spend.mockClear();
-    if (!this.isOver) setImmediate(() => this.#next());
-  }
 }
 
 async function floodersOf(ours: RunningPeer, trustDomain: string): Promise<readonly Flooder[]> {

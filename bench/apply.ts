@@ -110,15 +110,12 @@ function startLoop(store: RecordStore): MeshLoop {
     proofs: x509Proofs,
     store,
     keyring,
-    network: () => network,
-    orderRow: () => {},
-    onEvent: () => {},
     onTrouble: (what, error) => {
       throw new Error(what, { cause: error });
     },
     nowMs: () => nowMs,
   });
-  loop.start();
+  loop.start({ network, orderRow: () => {}, onEvent: () => {} });
   return loop;
 }
 

@@ -67,9 +67,6 @@ export class Daemon {
         proofs,
         store,
         keyring: this.keyring,
-        network: () => world.network.portOf(site),
-        orderRow: (order) => this.#spire.orderRow(order),
-        onEvent: () => undefined,
         onTrouble: () => undefined,
         nowMs,
       },
@@ -85,7 +82,11 @@ export class Daemon {
     this.peers = createPeerEvents(this.loop, fromHex);
     this.#spire = site.connect(this);
     this.loop.failed.catch((error: unknown) => world.onEnd(site, error));
-    this.loop.start();
+    this.loop.start({
+      network: world.network.portOf(site),
+      orderRow: (order) => this.#spire.orderRow(order),
+      onEvent: () => undefined,
+    });
   }
 
   readonly isAlive = (): boolean => this.crashIn >= 0;

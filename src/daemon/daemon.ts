@@ -125,10 +125,11 @@ class Daemon {
   }
 
   async start(): Promise<void> {
-    const { admin, monitoring, loop, spireSide, network, log, config, mintAhead } = this.#parts;
+    const { admin, monitoring, loop, spireSide, network, onEvent, log, config, mintAhead } =
+      this.#parts;
     await admin.start();
     await monitoring.start();
-    loop.start();
+    loop.start({ network, orderRow: spireSide.orderRow, onEvent });
     spireSide.start();
     await network.start();
     this.#mintTimer = setInterval(mintAhead, MINT_CHECK_MS);
@@ -166,6 +167,12 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
 
   const stored = await loadStored(store, trustDomain, x509Proofs);
   const nodeKey = await openNodeKey(config.dataDir, stored.own !== undefined);
+  const self = {
+    trustDomain,
+    nodePublicKey: nodeKey.publicKey,
+    unmanaged: new Set(config.policy.unmanaged),
+  };
+  const state = newMeshState(self, stored, nowMs());
   const runtime = await resolveRuntimeDirectory(config);
   for (const notice of runtime.notices) log.warn({}, notice);
   await checkNobodyListens(runtime.adminSocketPath); // Before the keyring tidies runtime_dir.
@@ -191,30 +198,7 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
     if (state.spireAway === undefined) mintNow();
   };
 
-  const self = {
-    trustDomain,
-    nodePublicKey: nodeKey.publicKey,
-    unmanaged: new Set(config.policy.unmanaged),
-  };
-  const state = newMeshState(self, stored, nowMs());
-  const listeners = new Set<(event: WatchedEvent) => void>();
-  const onEvent = (event: MeshEvent): void => {
-    logEvent(log, event, peerIdOf);
-    monitoring.onEvent(event);
-    const watched = watchEvent(event, peerIdOf, nowMs());
-    for (const listener of listeners) listener(watched);
-  };
-  const loop = new MeshLoop({
-    state,
-    proofs: x509Proofs,
-    store,
-    keyring,
-    network: () => network,
-    orderRow: (order) => spireSide.orderRow(order),
-    onEvent,
-    onTrouble,
-    nowMs,
-  });
+  const loop = new MeshLoop({ state, proofs: x509Proofs, store, keyring, onTrouble, nowMs });
   const spireSide = createSpireSide(config, {
     spire,
     put: (input) => void loop.put(input),
@@ -241,6 +225,13 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
     log: log.child("telemetry"),
     nowMs,
   });
+  const listeners = new Set<(event: WatchedEvent) => void>();
+  const onEvent = (event: MeshEvent): void => {
+    logEvent(log, event, peerIdOf);
+    monitoring.onEvent(event);
+    const watched = watchEvent(event, peerIdOf, nowMs());
+    for (const listener of listeners) listener(watched);
+  };
   const operations = createOperations({
     state,
     loop,
@@ -263,7 +254,7 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
     { operations, onDefect: (error) => log.error({ error }, "Operation failed") },
   );
   const rooms = { admin, monitoring, loop, spireSide, network, store };
-  return { ...rooms, config, log, mintAhead, fatal, stopping };
+  return { ...rooms, config, log, mintAhead, onEvent, fatal, stopping };
 }
 
 function peerIdOf(node: string): string {

@@ -9,6 +9,7 @@
  * It never waits for SPIRE or a peer. A bug in the core (an assertion) ends the loop: `failed`
  * rejects, and the daemon stops rather than guess.
  */
+import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import type { Answer, Effect, MeshEvent } from "../core/mesh/effect.ts";
 import type { Input, StoreFailed, Ticket } from "../core/mesh/input.ts";
@@ -41,13 +42,16 @@ export interface MeshLoopPorts {
   readonly proofs: Proofs;
   readonly store: Pick<RecordStore, "accept" | "remove">;
   readonly keyring: Keyring;
-  /** Late, as the network is made with the loop as its listener. */
-  readonly network: () => LoopNetwork;
-  readonly orderRow: (order: RowOrder) => void;
-  readonly onEvent: (event: MeshEvent) => void;
   /** Something that is retried by itself went wrong; for the log. */
   readonly onTrouble: (what: string, error: unknown) => void;
   readonly nowMs: () => number;
+}
+
+/** Whom the loop gives orders and events: made with the loop as their listener, so it has them late. */
+export interface LoopListeners {
+  readonly network: LoopNetwork;
+  readonly orderRow: (order: RowOrder) => void;
+  readonly onEvent: (event: MeshEvent) => void;
 }
 
 /** What the simulator has its own of: a step that it watches, and virtual time. */
@@ -78,6 +82,7 @@ export class MeshLoop {
   readonly #queue: InputQueue;
   readonly #waiting = new Map<Ticket, (answer: Answer) => void>();
   #lastTicket: Ticket = 0;
+  #listeners: LoopListeners | undefined;
   #endTicks: (() => void) | undefined;
   #running: Promise<void> | undefined;
 
@@ -91,7 +96,8 @@ export class MeshLoop {
     this.failed.catch(() => undefined); // Whoever watches it hears of it; nobody must.
   }
 
-  start(): void {
+  start(listeners: LoopListeners): void {
+    this.#listeners = listeners;
     this.#endTicks = this.#seams.every(TICK_MS, () => this.put({ kind: "tick" }));
     this.#running = this.#run().catch(this.#fail);
   }
@@ -155,8 +161,9 @@ export class MeshLoop {
   }
 
   async #perform(effect: Effect): Promise<Input | undefined> {
-    const { store, keyring, onEvent, orderRow, nowMs } = this.#ports;
-    const network = this.#ports.network();
+    const { store, keyring, nowMs } = this.#ports;
+    assert(this.#listeners !== undefined, "nothing is carried out before the start");
+    const { network, orderRow, onEvent } = this.#listeners;
     switch (effect.kind) {
       case "store-domain": {
         const { domain } = effect;

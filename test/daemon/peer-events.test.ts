@@ -28,19 +28,17 @@ async function holding() {
       remove: async () => {},
     },
     keyring: { sign: never, mintAhead: async () => {} },
-    network: () => ({
-      publish: async () => {},
-      admit: () => {},
-      dial: () => {},
-      connections: () => [],
-      syncNow: async () => {},
-    }),
-    orderRow: () => {},
-    onEvent: () => {},
     onTrouble: () => {},
     nowMs: () => NOW_S * 1_000,
   });
-  loop.start();
+  const network = {
+    publish: async () => {},
+    admit: () => {},
+    dial: () => {},
+    connections: () => [],
+    syncNow: async () => {},
+  };
+  loop.start({ network, orderRow: () => {}, onEvent: () => {} });
   onTestFinished(async () => await loop.stop());
   await loop.ask((ticket) => ({
     kind: "import-asked",

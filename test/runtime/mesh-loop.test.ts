@@ -51,7 +51,11 @@ interface Seen {
 }
 
 /** Bravo's daemon without its rooms. */
-function started(ports: Partial<MeshLoopPorts> & { readonly sign?: Sign } = {}): Seen {
+function started({
+  network = networkOf(),
+  sign,
+  ...ports
+}: Partial<MeshLoopPorts> & { readonly network?: PeerNetwork; readonly sign?: Sign } = {}): Seen {
   const events: MeshEvent["kind"][] = [];
   const orders: RowOrder[] = [];
   const troubles: string[] = [];
@@ -63,17 +67,18 @@ function started(ports: Partial<MeshLoopPorts> & { readonly sign?: Sign } = {}):
     proofs: x509Proofs,
     store: storeOf(async () => undefined),
     keyring: {
-      sign: ports.sign ?? signNow,
+      sign: sign ?? signNow,
       mintAhead: async () => undefined,
     },
-    network: () => networkOf(),
-    orderRow: (order) => orders.push(order),
-    onEvent: ({ kind }) => events.push(kind),
     onTrouble: (what) => troubles.push(what),
     nowMs: () => NOW_S * 1_000,
     ...ports,
   });
-  loop.start();
+  loop.start({
+    network,
+    orderRow: (order) => orders.push(order),
+    onEvent: ({ kind }) => events.push(kind),
+  });
   onTestFinished(async () => await loop.stop());
   return { loop, events, orders, troubles };
 }
@@ -169,7 +174,7 @@ describe("the loop", () => {
   test("signs, stores, answers and publishes", async () => {
     const published = Promise.withResolvers<Uint8Array>();
     const network = networkOf({ publish: async (envelope) => published.resolve(envelope) });
-    const { loop } = started({ network: () => network });
+    const { loop } = started({ network });
     loop.put(ownBundle);
     const answer = await loop.ask(exportOwn);
     expect(answer).toMatchObject({ kind: "exported", recordId: bravo.genesis.idHex });
@@ -196,7 +201,7 @@ describe("the loop", () => {
         throw new Error("no peers");
       },
     });
-    const { loop, troubles } = started({ network: () => network });
+    const { loop, troubles } = started({ network });
     loop.put(ownBundle);
     expect(await loop.ask(exportOwn)).toMatchObject({ kind: "exported" });
     expect(await loop.ask(importAlpha)).toMatchObject({ kind: "taken" });

@@ -9,7 +9,7 @@
  *       └── its stream ended ──▶ forgotten
  *
  * An answer has its place for two seconds in any case. So behind 31 trust domains that read nothing
- * another one waits for 4 s at the most, and its peer for 5. What peers have room for and their
+ * another one waits for 4 s at the most, and its peer for 20. What peers have room for and their
  * connections do not take is bounded there (wire.ts).
  */
 import { addAbortListener } from "node:events";

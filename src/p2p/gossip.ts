@@ -116,11 +116,11 @@ export class Gossip {
 
   /** Opens the outbound gossip stream to a connected, admitted peer, unless there is one. */
   attach(peerId: PeerId, connection: Connection): void {
-    this.#inside?.attach(peerId, connection);
+    this.#inside?.streams.attach(peerId, connection);
   }
 
   detach(peerId: PeerId): void {
-    this.#inside?.detach(peerId);
+    this.#inside?.streams.detach(peerId);
   }
 
   /** Never rejects for want of peers: whoever misses it is repaired by sync. */

@@ -1,7 +1,8 @@
 /**
- * All that we change of gossipsub: the places where it asks nobody, in the order in which
- * an RPC passes them. What is decided there is gossip.ts; what happens without each, which test shows
- * it and when it may go is docs/decisions/0010-around-gossipsub-and-yamux.md.
+ * All that we change of gossipsub behind its streams (gossip-streams.ts): the places where it asks
+ * nobody, in the order in which an RPC passes them. What is decided there is gossip.ts; what happens
+ * without each, which test shows it and when it may go is
+ * docs/decisions/0010-around-gossipsub-and-yamux.md.
  *
  *     stream ──▶ lengths ──▶ fields ──▶ RPC ──┬──▶ message ──▶ seen ──▶ validator
  *     admitted?  not too     not too    may   │    look at it?
@@ -14,31 +15,20 @@
 import assert from "node:assert/strict";
 import { type GossipSub, type GossipSubComponents, gossipsub } from "@libp2p/gossipsub";
 import type { RPC } from "@libp2p/gossipsub/message";
-import type { Connection, PeerId, Stream, Topology } from "@libp2p/interface";
+import type { PeerId } from "@libp2p/interface";
 import { toHex } from "../core/std/bytes.ts";
-import { RPC_BYTES_MAX } from "../core/std/limits.ts";
 import { sha256 } from "../core/std/sha256.ts";
 import { MESSAGES_BYTES_MAX, MESSAGE_FRAME_BYTES } from "./gossip-options.ts";
-import { watchMessages } from "./length-prefixes.ts";
+import { GossipStreams, type StreamRules } from "./gossip-streams.ts";
 import { RPC_FIELDS_MAX, countRpcFields } from "./rpc-fields.ts";
 
 /** The version that was read for this. An update is read again, place by place. */
 export const GOSSIPSUB_VERSION = "17.1.1";
-/**
- * The shortest RPC of our topics has 25. Each costs 4 µs and more, so empty ones of a byte would be
- * the cheapest way to keep us busy. Below: the stream ends before they are looked at.
- */
-const RPC_BYTES_MIN = 8;
-/** For a whole RPC: 1 MiB at 1 Mbit/s. Above: the stream ends, so that nobody keeps half of one with us. */
-const RPC_DEADLINE_MS = 10_000;
 /** For which a peer may want to be left out of our mesh: ten times what ours say. Above: for that long. */
 const PRUNE_BACKOFF_S_MAX = 600;
 
 /** What we decide where gossipsub asks nobody. */
-export interface GossipRules {
-  admits(peerId: PeerId): boolean;
-  /** An admitted peer sent so many bytes, which nobody has read yet. */
-  onBytes(from: PeerId, bytes: number): void;
+export interface GossipRules extends StreamRules {
   /** Whether anything of the RPC is looked at; undefined is one that cannot be. `fields`: at all depths. */
   onRpc(from: PeerId, fields: number, rpc: RPC | undefined): boolean;
   /** A message came that was not seen. Does `look`, or leaves it to come again. */
@@ -47,11 +37,7 @@ export interface GossipRules {
   wants(peerId: string, asked: number): number;
   /** Whether a peer that asked for a message gets so many bytes more of us. */
   maySend(peerId: string, bytes: number): boolean;
-  /** We have told a peer what we want. */
-  onAttached(peerId: PeerId): void;
 }
-
-type Registrar = GossipSubComponents["registrar"];
 
 /** With what the type of its factory does not declare. */
 interface Inside extends GossipSub {
@@ -94,10 +80,8 @@ const INSIDES = [
 
 export class GossipsubInside {
   readonly pubsub: Inside;
+  readonly streams: GossipStreams;
   readonly #rules: GossipRules;
-  readonly #rpcDeadlineMs: number;
-  /** What gossipsub wants to be told about peers. The same object for each of its protocols. */
-  readonly #topologies = new Set<Topology>();
   /** Of what was decoded, or stands for what could not be. */
   readonly #fields = new WeakMap<RPC, { readonly count: number; readonly isRefused: boolean }>();
 
@@ -105,12 +89,12 @@ export class GossipsubInside {
     options: Parameters<typeof gossipsub>[0],
     components: GossipSubComponents,
     rules: GossipRules,
-    rpcDeadlineMs = RPC_DEADLINE_MS,
+    rpcDeadlineMs?: number,
   ) {
     this.#rules = rules;
-    this.#rpcDeadlineMs = rpcDeadlineMs;
+    this.streams = new GossipStreams(rules, rpcDeadlineMs);
     const { privateKey, peerId, peerStore, connectionManager, logger } = components;
-    const registrar = this.#admittedOnly(components.registrar);
+    const registrar = this.streams.admittedOnly(components.registrar);
     const parts = { privateKey, peerId, peerStore, registrar, connectionManager, logger };
     this.pubsub = withInsides(gossipsub(options)(parts));
     this.#countFields();
@@ -121,16 +105,6 @@ export class GossipsubInside {
     this.#askForGrafts();
     this.#askForPrunes();
     this.#splitRpcs();
-  }
-
-  /** Opens the outbound stream to a connected, admitted peer, unless there is one. */
-  attach(peerId: PeerId, connection: Connection): void {
-    const careful = this.#watched(connection);
-    for (const topology of this.#topologies) void topology.onConnect?.(peerId, careful);
-  }
-
-  detach(peerId: PeerId): void {
-    for (const topology of this.#topologies) void topology.onDisconnect?.(peerId);
   }
 
   /** The message is looked at again, whoever brings it. */
@@ -240,73 +214,6 @@ export class GossipsubInside {
         others.every((messages) => send(peerId, { subscriptions: [], messages }))
       );
     };
-  }
-
-  /** In place of libp2p's: gossipsub sees streams of admitted peers only, and hears of peers from us. */
-  #admittedOnly(registrar: Registrar): Registrar {
-    return {
-      handle: async (protocol, handler, options) => {
-        await registrar.handle(
-          protocol,
-          (stream, connection) => {
-            const { remotePeer } = connection;
-            if (!this.#rules.admits(remotePeer)) return stream.abort(new Error("not admitted"));
-            this.#watchLengths(stream, remotePeer);
-            return handler(stream, this.#watched(connection));
-          },
-          options,
-        );
-      },
-      register: async (protocol, topology) => {
-        this.#topologies.add(topology);
-        return protocol;
-      },
-      unregister: () => this.#topologies.clear(),
-      unhandle: async (protocol, options) => await registrar.unhandle(protocol, options),
-      getProtocols: () => registrar.getProtocols(),
-      getHandler: (protocol) => registrar.getHandler(protocol),
-      getTopologies: (protocol) => registrar.getTopologies(protocol),
-      use: (protocol, middleware) => registrar.use(protocol, middleware),
-      unuse: (protocol) => registrar.unuse(protocol),
-      getMiddleware: (protocol) => registrar.getMiddleware(protocol),
-    };
-  }
-
-  /**
-   * A length that gossipsub does not take ends its reader and not the stream: the peer would send
-   * into it for ever. Reset, the peer opens another. And half an RPC gossipsub would keep for ever.
-   */
-  #watchLengths(stream: Stream, from: PeerId): void {
-    let late: NodeJS.Timeout | undefined;
-    const onLate = (): void => stream.abort(new Error("half an RPC for too long"));
-    watchMessages(stream, ({ bytes, shortest, longest, isWithin }) => {
-      this.#rules.onBytes(from, bytes);
-      if (shortest < Infinity || !isWithin) {
-        clearTimeout(late); // Of the RPC before.
-        late = undefined;
-      }
-      if (isWithin) late ??= setTimeout(onLate, this.#rpcDeadlineMs).unref();
-      const isTaken = shortest >= RPC_BYTES_MIN && longest <= RPC_BYTES_MAX;
-      if (!isTaken) stream.abort(new Error("an RPC too short to say anything, or too long"));
-      return isTaken;
-    });
-  }
-
-  /**
-   * A peer that does not admit us resets the stream while it is being opened. gossipsub listens for
-   * that only after `newStream` resolved, would keep the dead stream for good and never open another.
-   */
-  #watched(connection: Connection): Connection {
-    const newStream: Connection["newStream"] = async (protocols, options) => {
-      const stream = await connection.newStream(protocols, options);
-      if (stream.status !== "open") throw new Error("the peer closed the stream at once");
-      // Nobody reads it: what a peer sends back would be kept, 4 MiB of it (measured).
-      stream.addEventListener("message", () => stream.abort(new Error("an answer to gossip")));
-      // It sends our subscription before anything else happens.
-      setImmediate(() => this.#rules.onAttached(connection.remotePeer));
-      return stream;
-    };
-    return Object.create(connection, { newStream: { value: newStream } }) as Connection;
   }
 }
 

@@ -123,11 +123,11 @@ export async function answerPeer(
   for (;;) {
     const frame = await stream.receive();
     if (frame === undefined) break;
-    const answered = await budget.withPlace(
-      async () => await answer(stream, source, budget, frame),
-    );
+    const answered = await budget.withPlace(async () => {
+      await setImmediate(); // All else has its turn between answers, be they of one read or of a queue.
+      return await answer(stream, source, budget, frame);
+    });
     if (!answered.ok) return answered;
-    await setImmediate(); // All else has its turn between requests that came in one read.
   }
   await stream.finish();
   return ok(undefined);

@@ -5,6 +5,7 @@
  * mesh). sync-queue.ts says whose round is next.
  */
 import type { Connection, PeerId, Stream } from "@libp2p/interface";
+import { type TrustDomain, readTrustDomain } from "../core/spiffe/trust-domain.ts";
 import { SYNC_REPLY_BYTES_MAX } from "../core/std/limits.ts";
 import type { Result } from "../core/std/result.ts";
 import type { PeerNetworkEvents, SyncSource, Verdict } from "../ports/peer-network.ts";
@@ -25,14 +26,16 @@ import { SyncStream, SyncStreamFailure } from "./sync-stream.ts";
 export const SYNC_PROTOCOL = "/spire-mesh/sync/1.0.0";
 /**
  * Rounds that one connection may have open with us. It needs one; the rest are streams still closing.
- * Each may hold a request that never ends, for 15 s: 26 MiB of frames on all connections of a trust
+ * Each may hold a request that never ends, for 20 s: 26 MiB of frames on all connections of a trust
  * domain, 28 measured. Above: the stream is reset.
  */
 export const INBOUND_SYNC_STREAMS_MAX = 4;
-/** A peer stays quiet so long within a round only when it is stuck. Then: the round failed. */
-const FRAME_DEADLINE_MS = 5_000;
-/** Of frame deadlines: whoever asks us verifies 64 records before it asks again. */
-const REQUEST_DEADLINES = 3;
+/**
+ * For a frame to come or go: the largest, 1 MiB, at 0.5 Mbit/s, as rounds share a slow link. With 5 s a
+ * site at 2 Mbit/s that had been away got nothing more of eight partners (measured). Whoever asks us
+ * verifies 64 records before it asks again. Then: the round failed.
+ */
+const FRAME_DEADLINE_MS = 20_000;
 /** Nothing more is asked after that: the round goes on when the other trust domains had theirs. */
 const ROUND_MS = 20_000;
 /** Who does not admit us says so in a round trip; who takes longer to say it fails. */
@@ -153,7 +156,7 @@ export class Sync {
     const { frameDeadlineMs = FRAME_DEADLINE_MS, nowMs } = this.#options;
     const frames = new SyncStream(stream, {
       frameBytesMax: REQUEST_BYTES_MAX,
-      frameDeadlineMs: frameDeadlineMs * REQUEST_DEADLINES,
+      frameDeadlineMs,
       signal: this.#stopping.signal,
     });
     const budget: AnsweringBudget = {
@@ -224,9 +227,16 @@ export class Sync {
   }
 
   #progressOf(member: Member): SyncProgress {
-    const progress = this.#progress.get(member) ?? { after: undefined };
+    const progress = this.#progress.get(member) ?? { after: this.#anywhere() };
     this.#progress.set(member, progress);
     return progress;
+  }
+
+  /** Behind which name a first round begins: rounds at once bring different records over a slow link. */
+  #anywhere(): TrustDomain | undefined {
+    const places = [undefined, ...this.#ports.source.wanted()];
+    const name = places[Math.floor(this.#options.random() * places.length)];
+    return name === undefined ? undefined : readTrustDomain(name);
   }
 
   async #open({ peerId }: Member, deadlineMs: number): Promise<Stream | undefined> {

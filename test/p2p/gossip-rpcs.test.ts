@@ -14,6 +14,7 @@ import {
   startsPeers,
 } from "../compliance/peer-network.ts";
 import { graft, idontwant, ihave, iwant, message, topics, varint } from "../rogue/gossip-rpcs.ts";
+import { GOSSIP_PROTOCOL, openStream } from "../rogue/rogue-node.ts";
 import { type Forwarder, startsForwarders } from "./gossip-forwarders.ts";
 import { making } from "./libp2p-peers.ts";
 
@@ -113,6 +114,39 @@ test("half an RPC is kept no longer than its deadline, and the pair begins anew"
   const again = await member.open();
   again.send(message(encodeBookRecord(bookRecord(TD, 1n, "again"))));
   await eventually(() => ours.peer.count(`gossip ${member.rogue.id} again`) === 1);
+});
+
+test("of the gossip streams of one peer the last is read, and the others are reset", async () => {
+  const ours = await start();
+  const [member] = await forwardersTo(ours, 1);
+  if (member === undefined) throw new Error("no member");
+  const connection = await member.rogue.dial(ours.network.addresses()[0] ?? "");
+  const streams = [member.gossip];
+  for (const protocol of ["/meshsub/1.0.0", "/meshsub/1.1.0", GOSSIP_PROTOCOL]) {
+    for (let index = 0; index < 4; index += 1) {
+      streams.push(await openStream(connection, protocol));
+      streams.at(-1)?.send(varint(RPC_BYTES_MAX)); // And nothing more of it.
+      await eventually(() => streams.at(-2)?.status !== "open");
+    }
+  }
+  const last = await member.open();
+  await eventually(() => streams.every(({ status }) => status !== "open"));
+  last.send(message(encodeBookRecord(bookRecord(TD, 1n, "the last"))));
+  await eventually(() => ours.peer.count(`gossip ${member.rogue.id} the last`) === 1);
+  expect(ours.network.connections()[0]).toMatchObject({ rejected: 0, graylisted: false });
+});
+
+test("an RPC with more messages than a full one of an honest peer has is refused", async () => {
+  const ours = await start();
+  const [member] = await forwardersTo(ours, 1);
+  const known = encodeBookRecord(bookRecord(TD, 1n, "known"));
+  const copies = (count: number): Uint8Array =>
+    message(...Array.from({ length: count }, () => known));
+  member?.gossip.send(copies(1_024));
+  await eventually(() => heard(ours, member?.rogue.id ?? "").length === 1);
+  expect(ours.network.connections()[0]).toMatchObject({ rejected: 0 });
+  member?.gossip.send(copies(1_025));
+  await eventually(() => ours.network.connections()[0]?.rejected === 1);
 });
 
 test("an RPC with more fields than any honest one is left before it is decoded", async () => {

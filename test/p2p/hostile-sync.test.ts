@@ -29,10 +29,13 @@ import { making } from "./libp2p-peers.ts";
 import { endOf, readsOnly, startsRawPeers } from "./raw-peer.ts";
 
 const nowMs = 0; // Stands still, so that no budget is refilled.
-const start = startsPeers(making());
-const startStill = startsPeers(making({ nowMs: () => nowMs }));
+/** All rounds begin with the first name. */
+const random = (): number => 0;
+const start = startsPeers(making({ random }));
+const startStill = startsPeers(making({ random, nowMs: () => nowMs }));
 let movedMs = 0;
-const startMoved = startsPeers(making({ nowMs: () => movedMs }));
+const startMoved = startsPeers(making({ random, nowMs: () => movedMs }));
+const startSomewhere = startsPeers(making({ random: () => 0.5 }));
 const lines: string[] = [];
 const log: PeerNetworkLog = (_, message, fields) =>
   lines.push(`${message}, ${fields?.["reason"] ?? ""}`);
@@ -472,6 +475,19 @@ describe("a member that answers", () => {
     expect(wanted.filter((name) => ours.peer.book.newest(name) === undefined)).toEqual([
       ...refused,
     ]);
+  });
+
+  test("honestly, and for the first time, is asked from a random name on, and for all", async () => {
+    const wanted = names(100);
+    const [ours, honest] = [await startSomewhere(wanted), await start(wanted)];
+    for (const name of wanted) honest.peer.book.put(bookRecord(name, 1n));
+    const compared = vi.spyOn(honest.peer.book, "entries");
+    ours.network.admit(PEERS, [honest.node]);
+    honest.network.admit(PEERS, [ours.node]);
+    ours.network.dial(PEERS, honest.network.addresses());
+    await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0, LIMIT_MS);
+    expect(compared.mock.calls).toContainEqual([wanted.slice(50)]);
+    expect(wanted.every((name) => ours.peer.book.newest(name) !== undefined)).toBe(true);
   });
 
   test("honestly, with a thousand partners that we refuse, brings what sorts behind them", async () => {

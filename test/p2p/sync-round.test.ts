@@ -180,23 +180,48 @@ const entriesIn = (holdings: Holdings): readonly SyncEntry[] =>
 const byName = (left: SyncEntry, right: SyncEntry): number =>
   indexOf(left.trustDomain) - indexOf(right.trustDomain);
 
-test("all else has its turn between the answers to requests that came at once", async () => {
-  const [there, back] = [makeChannel(), makeChannel()];
+describe("all else has its turn between the answers", () => {
   const request = encodeRequest({ kind: "compare", wanted: [nameOf(0)], root: new Uint8Array(32) });
-  for (const each of [request, request, request, undefined]) there.put(each);
-  let turns = 0;
-  const turn = (): void => {
-    turns += 1;
-    if (turns < 10) setImmediate(turn);
-  };
-  setImmediate(turn);
-  const turnsAtAnswers: number[] = [];
-  const frames: SyncFrames = {
-    ...endOf(back, there),
-    send: async () => void turnsAtAnswers.push(turns),
-  };
-  await answerPeer(frames, peerWith([{ steps: [1_500], isTaken: true }]), unlimited);
-  expect(new Set(turnsAtAnswers).size).toBe(3);
+  const REQUESTS = 4;
+
+  /** In which turn of the event loop each answer of the streams was there. */
+  async function turnsAt(streams: number, requests: number): Promise<readonly number[]> {
+    let turns = 0;
+    let isOver = false;
+    const turn = (): void => {
+      turns += 1;
+      if (!isOver) setImmediate(turn);
+    };
+    setImmediate(turn);
+    let place: Promise<unknown> = Promise.resolve();
+    const oneByOne = async <Value>(answer: () => Promise<Value>): Promise<Value> => {
+      const answered = place.then(answer);
+      place = answered;
+      return await answered;
+    };
+    const turnsAtAnswers: number[] = [];
+    const answerOne = async (): Promise<void> => {
+      const [there, back] = [makeChannel(), makeChannel()];
+      for (let index = 0; index < requests; index += 1) there.put(request);
+      there.put(undefined);
+      const frames: SyncFrames = {
+        ...endOf(back, there),
+        send: async () => void turnsAtAnswers.push(turns),
+      };
+      const source = peerWith([{ steps: [1_500], isTaken: true }]);
+      await answerPeer(frames, source, { ...unlimited, withPlace: oneByOne });
+    };
+    await Promise.all(Array.from({ length: streams }, answerOne));
+    isOver = true;
+    return turnsAtAnswers;
+  }
+
+  test.each([
+    ["requests that came at once", 1, REQUESTS],
+    ["streams that waited for a place", REQUESTS, 1],
+  ])("to %s", async (_, streams, requests) => {
+    expect(new Set(await turnsAt(streams, requests)).size).toBe(REQUESTS);
+  });
 });
 
 describe("one round", () => {

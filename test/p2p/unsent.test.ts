@@ -42,6 +42,8 @@ const ANSWERS_MAX = 24;
 const KEPT_ANSWERS = 9;
 /** A socket that stays would stay for hours. */
 const GONE_MS = 10_000;
+/** Requests that wait: more than those that end with a stream which is reset for being slow. */
+const ASKED_AHEAD = 64;
 const REQUEST = encodeRequest({
   kind: "fetch",
   wants: [
@@ -114,7 +116,7 @@ async function hoard(
     for (const { stream, frames } of asking) {
       if (proxy.closed || answers() >= most) return true;
       giveRoom(rogue, stream, 1);
-      if (asked > answers() + 2 * asking.length) continue;
+      if (asked > answers() + ASKED_AHEAD) continue;
       asked += 1;
       void frames.write(REQUEST).catch(() => {});
     }

@@ -12,12 +12,13 @@ import { anchorsOf, readAuthorities } from "../record/authority.ts";
 import { encodeEnvelope } from "../record/envelope.ts";
 import { recordId } from "../record/preimages.ts";
 import type { Proofs } from "../record/proofs.ts";
-import type { Judged } from "../record/refusal.ts";
+import { type Judged, type RefusalCode, refuse } from "../record/refusal.ts";
 import type { SigningOutcome } from "../record/signing.ts";
 import { type State, compareVersions, encodeState } from "../record/state.ts";
 import { type VerifiedRecord, readRecord, verifyRecord } from "../record/verify.ts";
 import { advance, envelopeBytes, startSlot } from "../resolver/slot.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
+import { SIGNED_AT_SLACK_S } from "../std/limits.ts";
 import { candidateOf, contentDigest } from "./candidate.ts";
 import type { Answer, Effect, Failure } from "./effect.ts";
 import { FINDINGS } from "./finding.ts";
@@ -33,9 +34,11 @@ const WENT_BACK_MS = 10_000;
 const SIGNING_RETRY_MS = 500;
 /** The longest wait that is set here. Above: the clock was set back, and it is tried at once. */
 const RETRY_MS_MAX = STORE_RETRY_MS;
-/** What partners are told is of no use to whoever made the gap. */
-const NEXT_OF_OWN_GAP =
-  "check this host's clock against SPIRE Server's; when it is right, start on an empty data_dir, run `spire-mesh export -o FILE`, and partners `spire-mesh bundle pin TD -fingerprint F` with its record";
+const CHECK_CLOCK = "check this host's clock against SPIRE Server's and the true time";
+/** A clock that is set right ends these gaps alone. */
+const WAIT_FOR_CLOCK = `${CHECK_CLOCK}; when it is right, the record is signed by itself`;
+const START_ANEW =
+  "start on an empty data_dir, run `spire-mesh export -o FILE`, and partners `spire-mesh bundle pin TD -fingerprint F` with its record";
 
 export function onLocalBundleRead(
   state: MeshState,
@@ -146,7 +149,7 @@ export function onRecordSigned(
       ];
     }
     const message = "no kept X509-SVID chains to the last published authorities";
-    return raiseGap(state, message, nowMs);
+    return raiseGap(state, message, nextOfGap(state, undefined), nowMs);
   }
   const bytes = encodeEnvelope({
     kind: 1,
@@ -158,9 +161,10 @@ export function onRecordSigned(
   if (!verified.ok) {
     own.retryAtMs = nowMs + SIGNING_RETRY_MS;
     const message = `the signed record would be refused by partners: ${verified.reason.code}, ${verified.reason.detail}`;
+    const next = nextOfGap(state, verified.reason.code);
     return [
-      ...raiseGap(state, message, nowMs),
-      ...failExports(state, "SPIRE_REFUSED", message, NEXT_OF_OWN_GAP),
+      ...raiseGap(state, message, next, nowMs),
+      ...failExports(state, "SPIRE_REFUSED", message, next),
     ];
   }
   const { trustDomain } = state.self;
@@ -183,7 +187,11 @@ export function onRecordSigned(
   );
 }
 
-/** Steps 1 to 10 for a record of the own trust domain against the own stored one. */
+/**
+ * Steps 1 to 10 for a record of the own trust domain against the own stored one. What partners judge by
+ * their clocks is judged without ours here: with it set back, they would refuse what it lets by, and
+ * nothing would be signed again once it is right.
+ */
 function verifyOwn(
   state: MeshState,
   bytes: Uint8Array,
@@ -191,7 +199,18 @@ function verifyOwn(
   proofs: Proofs,
 ): Judged<VerifiedRecord> {
   const read = readRecord(bytes, "gossip", proofs);
-  return read.ok ? verifyRecord(read.value, state.own.slot?.held, toSeconds(nowMs), proofs) : read;
+  if (!read.ok) return read;
+  const held = state.own.slot?.held;
+  const verified = verifyRecord(read.value, held, toSeconds(nowMs), proofs);
+  if (!verified.ok || held === undefined) return verified;
+  const behindS = signedLastS(held) - signedLastS(verified.value);
+  return behindS <= SIGNED_AT_SLACK_S
+    ? verified
+    : refuse("SIGNED_TOO_EARLY", `this host's clock is ${behindS} s behind the last signature`);
+}
+
+function signedLastS({ blocks }: VerifiedRecord): number {
+  return Math.max(...blocks.map(({ block }) => block.signedAtS));
 }
 
 /** Makes a verified record the own one: a signed one, or one that came back from a peer. */
@@ -250,9 +269,17 @@ function waitForSequence(state: MeshState, held: State, nowMs: number): Effect[]
   return raise(state, "SPIRE_WENT_BACK", undefined, message, nowMs);
 }
 
-function raiseGap(state: MeshState, message: string, nowMs: number): Effect[] {
-  const { trustDomain } = state.self;
-  return raise(state, "CONTINUITY_GAP", trustDomain, message, nowMs, NEXT_OF_OWN_GAP);
+function raiseGap(state: MeshState, message: string, next: string, nowMs: number): Effect[] {
+  return raise(state, "CONTINUITY_GAP", state.self.trustDomain, message, nowMs, next);
+}
+
+/** What partners are told is of no use to whoever made the gap. */
+function nextOfGap({ own }: MeshState, code: RefusalCode | undefined): string {
+  if (own.slot === undefined) return `${CHECK_CLOCK}, then run \`spire-mesh export -o FILE\` again`;
+  if (code === "CHAIN_NOT_VALID_THEN") return WAIT_FOR_CLOCK;
+  return code === "SIGNED_TOO_EARLY"
+    ? `${WAIT_FOR_CLOCK}. If it was ahead at the last signature instead, wait until that time, or ${START_ANEW}`
+    : `${CHECK_CLOCK}; when it is right, ${START_ANEW}`;
 }
 
 function clearSigning(state: MeshState): Effect[] {

@@ -13,7 +13,7 @@ import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import type { Answer, Effect, MeshEvent } from "../core/mesh/effect.ts";
 import type { Input, StoreFailed, Ticket } from "../core/mesh/input.ts";
-import type { MeshState } from "../core/mesh/mesh-state.ts";
+import { type MeshState, raise } from "../core/mesh/mesh-state.ts";
 import type { RowOrder } from "../core/mesh/row-order.ts";
 import { start, step } from "../core/mesh/step.ts";
 import type { Proofs } from "../core/record/proofs.ts";
@@ -26,6 +26,13 @@ import { InputQueue } from "./input-queue.ts";
 import { toStoredDomain } from "./stored-slot.ts";
 
 const TICK_MS = 1_000;
+/**
+ * A synced batch takes milliseconds. Above: STORE_FAILED until the disk answers, as nothing is taken in
+ * or written meanwhile. Counted in ticks, as a clock may be set.
+ */
+const STORE_SLOW_MS = 10_000;
+const STORE_SLOW_NEXT =
+  "read the kernel's log for what the disk of data_dir waits for, and mend that: the daemon goes on by itself when the disk answers";
 /**
  * Outcomes that follow from one input, each from the one before: today at most two. Above: the loop
  * ends, and the daemon.
@@ -82,6 +89,8 @@ export class MeshLoop {
   readonly #queue: InputQueue;
   readonly #waiting = new Map<Ticket, (answer: Answer) => void>();
   #lastTicket: Ticket = 0;
+  /** Since the store was last asked; undefined while it is not. */
+  #storeTicks: number | undefined;
   #listeners: LoopListeners | undefined;
   #endTicks: (() => void) | undefined;
   #running: Promise<void> | undefined;
@@ -98,7 +107,7 @@ export class MeshLoop {
 
   start(listeners: LoopListeners): void {
     this.#listeners = listeners;
-    this.#endTicks = this.#seams.every(TICK_MS, () => this.put({ kind: "tick" }));
+    this.#endTicks = this.#seams.every(TICK_MS, () => this.#tick());
     this.#running = this.#run().catch(this.#fail);
   }
 
@@ -131,6 +140,21 @@ export class MeshLoop {
     if (this.put(makeInput(ticket))) return await promise;
     this.#waiting.delete(ticket);
     return undefined;
+  }
+
+  #tick(): void {
+    this.put({ kind: "tick" });
+    if (this.#storeTicks === undefined) return;
+    this.#storeTicks += 1;
+    if (this.#storeTicks === STORE_SLOW_MS / TICK_MS) this.#saySlow();
+  }
+
+  /** The core gets no input before the disk answers; what comes of that then ends the finding. */
+  #saySlow(): void {
+    const { state, nowMs } = this.#ports;
+    const message = `the disk of data_dir has not answered for ${STORE_SLOW_MS / 1_000} s`;
+    const told = raise(state, "STORE_FAILED", undefined, message, nowMs(), STORE_SLOW_NEXT);
+    for (const effect of told) if (effect.kind === "tell") this.#listeners?.onEvent(effect.event);
   }
 
   async #run(): Promise<void> {
@@ -209,6 +233,7 @@ export class MeshLoop {
   }
 
   async #outcome(work: Promise<void>, done: Input): Promise<Input> {
+    this.#storeTicks = 0;
     try {
       await work;
       return done;
@@ -217,6 +242,8 @@ export class MeshLoop {
       if (error instanceof Fault && error.code === "STORE_DAMAGED") throw error;
       this.#ports.onTrouble("Storing", error);
       return storeFailed(error);
+    } finally {
+      this.#storeTicks = undefined;
     }
   }
 

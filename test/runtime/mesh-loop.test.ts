@@ -1,13 +1,15 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { MeshEvent } from "../../src/core/mesh/effect.ts";
+import { FINDINGS } from "../../src/core/mesh/finding.ts";
 import type { Input, Ticket } from "../../src/core/mesh/input.ts";
-import { newMeshState } from "../../src/core/mesh/mesh-state.ts";
+import { type MeshState, newMeshState } from "../../src/core/mesh/mesh-state.ts";
 import type { RowOrder } from "../../src/core/mesh/row-order.ts";
+import { step } from "../../src/core/mesh/step.ts";
 import { FAULTS, Fault } from "../../src/fault.ts";
 import type { SigningOutcome } from "../../src/core/record/signing.ts";
 import type { PeerNetwork } from "../../src/ports/peer-network.ts";
 import type { RecordStore } from "../../src/ports/record-store.ts";
-import { MeshLoop, type MeshLoopPorts } from "../../src/runtime/mesh-loop.ts";
+import { MeshLoop, type LoopSeams, type MeshLoopPorts } from "../../src/runtime/mesh-loop.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
 import { NOW_S, bundleOf, makePublisher, signOrder } from "../arbitraries/record.ts";
 
@@ -48,22 +50,29 @@ interface Seen {
   readonly events: MeshEvent["kind"][];
   readonly orders: RowOrder[];
   readonly troubles: string[];
+  readonly state: MeshState;
 }
 
 /** Bravo's daemon without its rooms. */
 function started({
   network = networkOf(),
   sign,
+  seams,
   ...ports
-}: Partial<MeshLoopPorts> & { readonly network?: PeerNetwork; readonly sign?: Sign } = {}): Seen {
+}: Partial<MeshLoopPorts> & {
+  readonly network?: PeerNetwork;
+  readonly sign?: Sign;
+  readonly seams?: LoopSeams;
+} = {}): Seen {
   const events: MeshEvent["kind"][] = [];
   const orders: RowOrder[] = [];
   const troubles: string[] = [];
   const { trustDomain, node, svid } = bravo;
   const self = { trustDomain, nodePublicKey: node.publicKey, unmanaged: new Set<never>() };
   const signNow: Sign = async (order) => signOrder(order, node, [svid]);
-  const loop = new MeshLoop({
-    state: newMeshState(self, { own: undefined, partners: [] }, NOW_S * 1_000),
+  const state = newMeshState(self, { own: undefined, partners: [] }, NOW_S * 1_000);
+  const allPorts: MeshLoopPorts = {
+    state,
     proofs: x509Proofs,
     store: storeOf(async () => undefined),
     keyring: {
@@ -73,14 +82,15 @@ function started({
     onTrouble: (what) => troubles.push(what),
     nowMs: () => NOW_S * 1_000,
     ...ports,
-  });
+  };
+  const loop = new MeshLoop(allPorts, seams);
   loop.start({
     network,
     orderRow: (order) => orders.push(order),
     onEvent: ({ kind }) => events.push(kind),
   });
   onTestFinished(async () => await loop.stop());
-  return { loop, events, orders, troubles };
+  return { loop, events, orders, troubles, state };
 }
 
 const importAlpha = (ticket: Ticket): Input => ({
@@ -223,6 +233,73 @@ describe("the loop", () => {
     for (let count = 0; count < 1_024; count += 1) void loop.ask(receive);
     expect(await loop.ask(receive)).toBeUndefined();
     resolve();
+  });
+});
+
+/** A daemon whose seconds pass when the test says so, and whose store answers then too. */
+async function hanging() {
+  const called = Promise.withResolvers<void>();
+  const stored = Promise.withResolvers<void>();
+  const ticks: (() => void)[] = [];
+  const seams: LoopSeams = {
+    step,
+    every: (_, happen) => {
+      ticks.push(happen);
+      return () => void ticks.pop();
+    },
+    giveWay: async () => undefined,
+  };
+  const store = storeOf(async () => {
+    called.resolve();
+    await stored.promise;
+  });
+  const seen = started({ store, seams });
+  const pass = (seconds: number): void => {
+    for (let second = 0; second < seconds; second += 1) ticks[0]?.();
+  };
+  pass(60); // Nothing is stored meanwhile.
+  const answer = seen.loop.ask(importAlpha);
+  await called.promise;
+  return { ...seen, pass, answer, stored };
+}
+
+describe("a store that does not answer", () => {
+  test("is told of once after 10 s, with what to do, until it answers", async () => {
+    const { state, events, pass, answer, stored } = await hanging();
+    pass(9);
+    expect(events).toEqual([]);
+    pass(1);
+    expect(events).toEqual(["finding-raised"]);
+    const [finding] = state.findings.values();
+    expect(finding).toMatchObject({
+      code: "STORE_FAILED",
+      message: "the disk of data_dir has not answered for 10 s",
+      next: expect.stringMatching(/disk of data_dir.*by itself/),
+    });
+    pass(60);
+    expect(events).toEqual(["finding-raised"]);
+    stored.resolve();
+    expect(await answer).toMatchObject({ kind: "taken" });
+    expect([...state.findings]).toEqual([]);
+    expect(events).toContain("finding-cleared");
+  });
+
+  test("that fails in the end is told of with its own words, and its own next step", async () => {
+    const { state, pass, answer, stored } = await hanging();
+    pass(10);
+    stored.reject(new Fault("STORE_FULL", "no space left"));
+    expect(await answer).toMatchObject({ kind: "refused" });
+    const [finding] = state.findings.values();
+    expect(finding).toMatchObject({ message: "no space left", next: FINDINGS.STORE_FAILED.next });
+  });
+
+  test("is not told of when it answers within the 10 s", async () => {
+    const { events, pass, answer, stored } = await hanging();
+    pass(9);
+    stored.resolve();
+    await answer;
+    pass(60);
+    expect(events).not.toContain("finding-raised");
   });
 });
 

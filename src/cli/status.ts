@@ -121,13 +121,13 @@ function renderStatus(status: Status): string {
     ].join("\n"),
     status.trust_domains.length === 0
       ? "No partners yet. Next: spire-mesh import FILE -fingerprint F takes one in."
-      : renderPartners(status.trust_domains),
+      : renderPartners(status.trust_domains, own.record_id),
   ];
   if (status.findings.length > 0) parts.push(status.findings.map(renderFinding).join("\n"));
   return parts.join("\n\n");
 }
 
-function renderPartners(domains: readonly TrustDomainStatus[]): string {
+function renderPartners(domains: readonly TrustDomainStatus[], ownId: string | null): string {
   const head = ["trust domain", "trust", "via", "version", "freshness", "last heard", "SPIRE row"];
   const rows = domains.map((each) => [
     each.trust_domain,
@@ -137,10 +137,19 @@ function renderPartners(domains: readonly TrustDomainStatus[]): string {
     paint(each.freshness === "fresh" ? "good" : "warning", each.freshness),
     each.last_heard_at ?? "never",
     paint(each.spire_row === "equal" ? "good" : "warning", each.spire_row),
-    each.they_hold_ours.known ? "yes" : "not known",
+    renderHoldsOurs(each, ownId),
   ]);
   const lines = domains.flatMap((each) => renderDialError(each) ?? []);
   return [table([...head, "they hold ours"], rows), ...lines].join("\n");
+}
+
+/** A partner says it at each sync: just after a change, `another one` is the one before. */
+function renderHoldsOurs(
+  { they_hold_ours: theirs }: TrustDomainStatus,
+  ownId: string | null,
+): string {
+  if (!theirs.known) return "not known";
+  return theirs.record_id === ownId ? "yes" : paint("warning", "another one");
 }
 
 function renderDialError({ trust_domain, last_dial_error }: TrustDomainStatus): string | undefined {

@@ -104,6 +104,21 @@ describe("status", () => {
     );
   });
 
+  test.each([
+    ["yes", undefined],
+    ["another one", { known: true, record_id: "0".repeat(64), at: "2026-01-31T12:00:00.000Z" }],
+    ["not known", { known: false, record_id: null, at: null }],
+  ])("says whether a partner holds the record that is published: %s", async (said, theirs) => {
+    operations.partners.set(
+      "bravo.test",
+      partner("bravo.test", theirs && { they_hold_ours: theirs }),
+    );
+    const row = (await run("status")).stdout
+      .split("\n")
+      .find((each) => each.startsWith("bravo.test "));
+    expect(row).toMatch(new RegExp(`equal +${said}$`));
+  });
+
   test("keeps what a partner says from steering the terminal", async () => {
     operations.problems = ["all\u001b[2Jgood\u202Edoog\u2066\u009b1m"];
     const pretty = await run("status");

@@ -28,7 +28,14 @@ import type { MeshLoop } from "../runtime/mesh-loop.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { writeBundleDocument, writeBundlePem } from "../x509/bundle-document.ts";
 import { REFUSAL_ADVICE } from "./refusal-advice.ts";
-import { type StatusNetwork, bundleEntry, healthOf, peerList, statusOf } from "./status.ts";
+import {
+  type StatusNetwork,
+  bundleEntry,
+  healthOf,
+  peerList,
+  signedAtMs,
+  statusOf,
+} from "./status.ts";
 
 /** What is asked of SPIRE before anything new is approved. */
 type SpireReads = Pick<SpireServer, "listFederationRelationships" | "readFederatedBundle">;
@@ -165,7 +172,7 @@ async function importFile(ports: OperationsPorts, order: ImportOrder): Promise<I
     file: order.file,
     trust_domain: trustDomain,
     record_id: record.value.idHex,
-    signed_at: signedAt(record.value),
+    signed_at: signedAt(ports.state, record.value),
   };
   const calm = { code: null, message: null, next: null };
   if (answer.kind === "taken") return { ...base, outcome: "accepted", ...calm };
@@ -175,10 +182,16 @@ async function importFile(ports: OperationsPorts, order: ImportOrder): Promise<I
   return { ...base, outcome: "refused", code, message: detail, next: REFUSAL_ADVICE[code] };
 }
 
-/** Anybody can add a block of today under a key of their own to an old record. */
-function signedAt({ envelope, state }: SignedRecord): string | null {
-  const times = envelope.blocks
-    .filter(({ nodePublicKey }) => state.nodes.some((node) => equalBytes(node, nodePublicKey)))
+/**
+ * Anybody can add a block of today under a key of their own to an old record, and a node key alone one
+ * of that node: of a record that is held, only the blocks count that proved both factors.
+ */
+function signedAt(state: MeshState, record: SignedRecord): string | null {
+  const { trustDomain, nodes } = record.state;
+  const held = heldRecords(state, trustDomain).find((each) => each.record.idHex === record.idHex);
+  if (held !== undefined) return timestamp(signedAtMs(held));
+  const times = record.envelope.blocks
+    .filter(({ nodePublicKey }) => nodes.some((node) => equalBytes(node, nodePublicKey)))
     .map(({ signedAtS }) => signedAtS);
   return times.length === 0 ? null : timestamp(Math.max(...times) * 1_000);
 }

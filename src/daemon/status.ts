@@ -141,15 +141,15 @@ function ownStatus({ own }: MeshState): OwnStatus {
     rev: record?.state.version.rev ?? null,
     sequence_number: record?.state.version.sequence.toString() ?? null,
     record_id: record?.idHex ?? null,
-    published_at: timeOrNull(own.publishedAtMs ?? signedAtMs(own.slot?.held)),
+    published_at: timeOrNull(own.publishedAtMs ?? (own.slot && signedAtMs(own.slot.held))),
     x509_authorities: record?.state.x509Authorities.length ?? 0,
     jwt_authorities: record?.state.jwtAuthorities.length ?? 0,
   };
 }
 
-/** After a restart the newest signature says when a record was published. */
-function signedAtMs(held: VerifiedRecord | undefined): number | undefined {
-  return held && Math.max(...held.blocks.map(({ block }) => block.signedAtS)) * 1_000;
+/** The newest signature of both factors: after a restart it says when a record was published. */
+export function signedAtMs({ blocks }: VerifiedRecord): number {
+  return Math.max(...blocks.map(({ block }) => block.signedAtS)) * 1_000;
 }
 
 function partnerStatus(

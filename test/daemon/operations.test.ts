@@ -103,6 +103,9 @@ describe("import of a trust domain whose row SPIRE Server has from somebody else
   });
 });
 
+const damaged = (signature: Uint8Array): Uint8Array =>
+  signature.map((byte, index) => (index === 5 ? byte ^ 1 : byte));
+
 describe("import says when the file's record was signed", () => {
   const { node, svid } = alpha;
   const signed = (signer: NodeKey, agoS: number): BlockParts => ({
@@ -131,6 +134,21 @@ describe("import says when the file's record was signed", () => {
     const signedAt = new Date((NOW_S - 600) * 1_000).toISOString();
     expect(imported).toMatchObject({ outcome: "accepted", signed_at: signedAt });
   });
+
+  test.each(["accepted", "unchanged"])(
+    "by both factors, when it is %s: a node key alone makes it no younger",
+    async (outcome) => {
+      const stolen = { ...signed(node, 0), svidSignature: damaged };
+      const { envelope } = makeRecord(genesis.state, [signed(node, 600), stolen]);
+      const file = encodeExportFile({ envelope, addresses: [] });
+      const daemon = await TestDaemon.start(bravo);
+      if (outcome === "unchanged") daemon.import({ ...genesis, envelope });
+      const operations = operationsOf(daemon);
+      const imported = await operations.import({ ...orderOf, content: file, replace: true });
+      const signedAt = new Date((NOW_S - 600) * 1_000).toISOString();
+      expect(imported).toMatchObject({ outcome, signed_at: signedAt });
+    },
+  );
 
   test("not at all when no such node signed", async () => {
     const imported = await importOf(genesis.idHex, signed(makeNodeKey(), 0));

@@ -47,7 +47,7 @@ export const FINDINGS = {
   SPIRE_WENT_BACK: {
     severity: "critical",
     means: "SPIRE Server counts below what was published, as after a restored datastore",
-    next: "check that no revoked authority came back with the datastore, then restart this daemon; nothing is published meanwhile",
+    next: "check that no revoked authority came back with the datastore, and restart this daemon once SPIRE Server's sequence in `spire-mesh status` is above the published one: each `spire-server localauthority x509 prepare` raises it; nothing is published meanwhile",
   },
   CONTINUITY_GAP: {
     severity: "critical",
@@ -69,7 +69,7 @@ export const FINDINGS = {
   FORGED_OWN: {
     severity: "critical",
     means: "a record of this trust domain is in the mesh that its SPIRE Server never said",
-    next: "keep the record as evidence and rotate the authorities: somebody else signs for this domain",
+    next: "keep the record as evidence and rotate the authorities: somebody else signs for this domain; then restart this daemon, as it goes on saying so until then",
   },
   CONTESTED: {
     severity: "critical",

@@ -464,6 +464,28 @@ describe("SPIRE with other authorities and no higher sequence", () => {
     expect(daemon.signing).toEqual([]);
   });
 
+  test("is found again after a restart, which helps once SPIRE counts above what was published", async () => {
+    const disk = new TestDisk();
+    const daemon = await exported({ disk });
+    const changed = [untainted(ca), untainted(newCa())];
+    daemon.readBundle(bundleAt(9n, ...changed));
+    daemon.sign();
+    const restarted = async (number: bigint): Promise<TestDaemon> => {
+      const again = await TestDaemon.start(alpha, { disk });
+      again.sync();
+      again.readBundle(bundleAt(number, untainted(ca)));
+      again.wait(10);
+      return again;
+    };
+    for (const number of [5n, 9n]) {
+      expect((await restarted(number)).findings).toEqual(["SPIRE_WENT_BACK"]);
+    }
+    const above = await restarted(10n);
+    above.sign();
+    expect([above.findings, sequence(above)]).toEqual([[], 10n]);
+    expect(FINDINGS.SPIRE_WENT_BACK.next).toMatch(/restart this daemon once .* above/);
+  });
+
   test("for less than 10 s was a replica's cache", async () => {
     const daemon = await exported();
     const next = bundleAt(2n, untainted(ca), untainted(newCa()));
@@ -608,6 +630,23 @@ describe("an own record from a peer", () => {
     daemon.wait(1);
     expect(daemon.findings).toEqual(["FORGED_OWN"]);
     expect(sequence(daemon)).toBe(1n);
+  });
+
+  test("once found to be forged is said until a restart after the rotation, as the advice has it", async () => {
+    const next = newCa();
+    const disk = new TestDisk();
+    const daemon = await exported({ disk, kept: [alpha.svid, mint(next)] });
+    daemon.receive(second);
+    daemon.wait(10);
+    daemon.readBundle(bundleAt(2n, untainted(ca), untainted(next)));
+    daemon.sign();
+    daemon.readBundle(bundleAt(3n, untainted(next)));
+    daemon.sign();
+    daemon.wait(60);
+    expect([daemon.findings, sequence(daemon)]).toEqual([["FORGED_OWN"], 3n]);
+    const again = await TestDaemon.start(alpha, { disk });
+    expect([again.receive(second), again.findings]).toEqual(["STALE", []]);
+    expect(FINDINGS.FORGED_OWN.next).toContain("then restart this daemon");
   });
 
   test("ahead of SPIRE for less than 10 s is adopted when it comes again", async () => {

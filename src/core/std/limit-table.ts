@@ -375,7 +375,7 @@ export const LIMITS = {
   },
   SVID_TTL_S: {
     value: 3_600,
-    why: "how long a stolen X509-SVID of the publisher is of use",
+    why: "how long a stolen X509-SVID of the publisher may date records, which are taken until the publisher's next one",
     beyond: "another is minted at half of it",
     file: "keys/publisher-svid.ts",
   },

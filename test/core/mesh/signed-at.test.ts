@@ -1,4 +1,7 @@
-/** Keys that have ended sign nothing new, whatever is sent before it to make their time come again. */
+/**
+ * Keys that have ended sign nothing that is dated before the held record, whatever is sent before it to
+ * make their time come again. What they date after it is taken: who holds it knows no later time.
+ */
 import { describe, expect, test } from "vitest";
 import { makeAuthority } from "../../arbitraries/authority.ts";
 import {
@@ -64,3 +67,25 @@ describe.each(ATTACKS)(
     });
   },
 );
+
+describe("a stolen X509-SVID that ended 40 h ago, with the node key", () => {
+  const ago = (hours: number): { signedAtS: number } => ({ signedAtS: NOW_S - hours * HOUR_S });
+  const stolen = mint(ca, { notBeforeS: NOW_S - 50 * HOUR_S, notAfterS: NOW_S - 40 * HOUR_S });
+  const theirs = { x509Authorities: [untainted(ca), untainted(newCa())] };
+  const first = makeRecord(genesis.state, [{ node, svids: [svid], ...ago(48) }]);
+  const second = alpha.next(first, { x509Authorities: [untainted(ca), untainted(newCa())] });
+
+  test("signs the next record while the held one is from before its end", async () => {
+    const daemon = await TestDaemon.start(bravo);
+    expect(daemon.import(first)).toBe("taken");
+    expect(daemon.receive(alpha.next(first, theirs, [stolen], ago(40)))).toBe("taken");
+  });
+
+  test("signs nothing on top of a record from 10 min after its end", async () => {
+    const daemon = await TestDaemon.start(bravo);
+    expect(daemon.import(first)).toBe("taken");
+    expect(daemon.receive(second)).toBe("taken");
+    const third = alpha.next(second, theirs, [stolen], ago(40));
+    expect(daemon.receive(third)).toBe("SIGNED_TOO_EARLY");
+  });
+});

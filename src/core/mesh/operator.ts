@@ -15,13 +15,14 @@ import { type MeshState, clear, tell } from "./mesh-state.ts";
 import type { Partner, Pin } from "./partner.ts";
 import type { RowOutcome } from "./row-order.ts";
 import { refused, sayAwaited, storeSlot, trackNodes } from "./slot-store.ts";
-import { NO_ROW, endContest, reconcileRow, rowDigest } from "./rows.ts";
+import { NO_ROW, endContest, otherWriter, reconcileRow, rowDigest } from "./rows.ts";
 
 /** gRPC status FAILED_PRECONDITION: registration entries name the trust domain (read in SPIRE). */
 const STATUS_FAILED_PRECONDITION = 9;
 
 const NEXT_OF_TOO_MANY = "run `spire-mesh forget TD` for one that is not needed any more";
 const NEXT_OF_FORGOTTEN = "import the file again, if it shall not be forgotten";
+const NEXT_OF_PUT_BACK = "stop the other writer of the row, then run `spire-mesh forget TD` again";
 const NEXT_OF_FORGETTING = "see `spire-mesh status`: the forget that is under way ends soon";
 
 type ImportAsked = Extract<Input, { kind: "import-asked" }>;
@@ -201,15 +202,21 @@ export function onRowDeleted(
   }
   partner.forgetting = undefined;
   return [
-    ...(ticket === undefined ? [] : notDeleted(ticket, outcome)),
+    ...(ticket === undefined ? [] : notDeleted(state, trustDomain, ticket, outcome)),
     ...reconcileRow(state, partner, nowMs),
   ];
 }
 
-function notDeleted(ticket: Ticket, outcome: RowOutcome): Effect[] {
+function notDeleted(
+  state: MeshState,
+  trustDomain: TrustDomain,
+  ticket: Ticket,
+  outcome: RowOutcome,
+): Effect[] {
+  if (outcome.kind === "away") return failed(ticket, "SPIRE_UNREACHABLE", outcome.message);
   if (outcome.kind !== "refused") {
-    const message = outcome.kind === "away" ? outcome.message : "the row was not deleted";
-    return failed(ticket, "SPIRE_UNREACHABLE", message);
+    const message = `the row was deleted and put back at once by ${otherWriter(state, trustDomain)}`;
+    return failed(ticket, "ROW_NOT_OURS", message, NEXT_OF_PUT_BACK);
   }
   const inUse = outcome.status === STATUS_FAILED_PRECONDITION;
   return failed(ticket, inUse ? "ROW_IN_USE" : "SPIRE_REFUSED", outcome.message);

@@ -180,7 +180,8 @@ function whoFights(state: MeshState, trustDomain: TrustDomain): string {
   return `the row of ${trustDomain} was put back ${REWRITES_MAX} times in 10 min and overwritten each time by ${who}; it is put back once in 10 min now, a new content is written at once`;
 }
 
-function otherWriter(state: MeshState, trustDomain: TrustDomain): string {
+/** Who else writes this row, in words, as far as SPIRE says. */
+export function otherWriter(state: MeshState, trustDomain: TrustDomain): string {
   return state.relationships.has(trustDomain)
     ? "SPIRE Server itself, by its FederationRelationship"
     : "another program, or a static federates_with of server.conf";

@@ -4,7 +4,7 @@ import type { TrustBundle } from "../../../src/core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../../../src/core/spiffe/trust-domain.ts";
 import { PINNED_DOMAINS_MAX } from "../../../src/core/std/limits.ts";
 import { type TestRecord, bundleOf, makePublisher, untainted } from "../../arbitraries/record.ts";
-import { TestDaemon, type TestDaemonOptions, TestDisk, ofKind, told } from "./daemon.ts";
+import { TestDaemon, type TestDaemonOptions, TestDisk, listed, ofKind, told } from "./daemon.ts";
 
 const alpha = makePublisher("alpha.test");
 const bravo = makePublisher("bravo.test");
@@ -230,7 +230,7 @@ describe("forget", () => {
     ["entries name the domain", "ROW_IN_USE", { kind: "refused", status: 9, message: "in use" }],
     ["SPIRE says no", "SPIRE_REFUSED", { kind: "refused", status: 7, message: "denied" }],
     ["SPIRE is away", "SPIRE_UNREACHABLE", { kind: "away", message: "no answer in time" }],
-    ["the row is there again", "SPIRE_UNREACHABLE", { kind: "different", found: foreign }],
+    ["the row is there again", "ROW_NOT_OURS", { kind: "different", found: foreign }],
   ])("changes nothing when %s: %s", async (_, code, outcome) => {
     const daemon = await holding();
     daemon.forget(trustDomain);
@@ -239,6 +239,20 @@ describe("forget", () => {
     expect(daemon.partner(trustDomain).forgetting).toBeUndefined();
     expect(daemon.receive(second)).toBe("taken");
     expect(daemon.orders.at(-1)).toMatchObject({ bundle: { sequenceNumber: 2n } });
+  });
+
+  test.each([
+    ["another program", []],
+    ["SPIRE Server itself, by its FederationRelationship", [trustDomain]],
+  ])("says who put the row back: %s", async (who, relationships) => {
+    const daemon = await holding();
+    daemon.send({ kind: "rows-read", rows: listed([row]), relationships });
+    daemon.forget(trustDomain);
+    daemon.endRow({ kind: "different", found: foreign });
+    expect(daemon.answerOf(daemon.lastTicket)).toMatchObject({
+      message: expect.stringContaining(`put back at once by ${who}`),
+      next: expect.stringContaining("`spire-mesh forget TD` again"),
+    });
   });
 
   test("says in SPIRE's words why it was away", async () => {

@@ -32,6 +32,15 @@ const trustDomain = z
   .regex(TRUST_DOMAIN_NAME, { error: ({ input }) => trustDomainProblem(String(input)) })
   .transform((name) => name as TrustDomain);
 
+/**
+ * SPIRE Server ends at its start with such a name of its own ("x509: cannot parse URI", measured). The
+ * names of others are as SPIFFE has them.
+ */
+const ownTrustDomain = trustDomain.refine(
+  (name) => !name.split(".").includes(""),
+  "has an empty label (a dot at an end, or two in a row), with which SPIRE Server does not start",
+);
+
 const trustDomains = z.array(trustDomain).max(PINNED_DOMAINS_MAX).default([]);
 
 /** A duration as in Go, as milliseconds. */
@@ -66,9 +75,9 @@ const RUNTIME_DIR =
 const port = z.int().min(0).max(PORT_MAX);
 const host = z.string().regex(/^[0-9A-Za-z.:_-]{1,253}$/, "write an IP address or a host name");
 
-/** The form alone: the p2p room resolves names and reads peer ids. */
+/** The form alone, in ASCII as an export file has it: the p2p room resolves names and reads peer ids. */
 const MULTIADDR =
-  /^\/(ip4|ip6|dns|dns4|dns6)\/([^/\s]{1,253})\/tcp\/(\d{1,5})(\/p2p\/[0-9A-Za-z]{1,100})?$/;
+  /^\/(ip4|ip6|dns|dns4|dns6)\/([!-.0-~]{1,253})\/tcp\/(\d{1,5})(\/p2p\/[0-9A-Za-z]{1,100})?$/;
 
 /** @param form The network and whether a peer id follows, as far as this place narrows them. */
 function multiaddr(form: RegExp, problem: string) {
@@ -82,7 +91,10 @@ function multiaddr(form: RegExp, problem: string) {
 }
 
 const listenAddress = multiaddr(/^ip[46]$/, "write /ip4/ADDRESS/tcp/PORT or /ip6/ADDRESS/tcp/PORT");
-const announcedAddress = multiaddr(/./, "write /dns4/NAME/tcp/PORT or /ip4/ADDRESS/tcp/PORT");
+const announcedAddress = multiaddr(
+  /./,
+  "write /dns4/NAME/tcp/PORT or /ip4/ADDRESS/tcp/PORT, other letters than ASCII as xn--…",
+);
 const peerAddress = multiaddr(
   /p2p/,
   "write /dns4/NAME/tcp/PORT/p2p/PEER-ID: without the peer id anybody could answer there",
@@ -116,7 +128,7 @@ export function configSchema(directory: string) {
       `is longer than the ${bytesMax} bytes that this socket's path may have`,
     );
   return z.strictObject({
-    trust_domain: trustDomain,
+    trust_domain: ownTrustDomain,
     data_dir: path.prefault("/var/lib/spire-mesh").describe(DATA_DIR),
     runtime_dir: path
       .refine(

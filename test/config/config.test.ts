@@ -94,6 +94,15 @@ describe("a configuration file", () => {
     });
   });
 
+  test.each(["-", "_", "a_b", "a.b.c"])("is taken for the trust domain %s", async (name) => {
+    expect((await load(`trust_domain: "${name}"`)).trustDomain).toBe(name);
+  });
+
+  test("names trust domains of others as SPIFFE has them, with empty labels too", async () => {
+    const config = await load("trust_domain: a.test\npolicy: { unmanaged: [a..b, .a, a.] }");
+    expect(config.policy.unmanaged).toEqual(["a..b", ".a", "a."]);
+  });
+
   test("turns listeners on with their defaults by naming them", async () => {
     const config = await load(
       "trust_domain: a\ntelemetry: { prometheus: {} }\nhealth_checks: {}\n",
@@ -134,6 +143,18 @@ describe("a configuration file", () => {
     ["- a\n- b\n", "1:1 the file: is not made of `key: value` lines"],
     ['server {\n  bind_port = "8081"\n}\n', "1:1 the file: is not made of `key: value` lines"],
     ["trust_domain: a.test\nspire:\n", "2:7 spire: is missing"],
+    ["trust_domain: .a", "1:15 trust_domain: has an empty label"],
+    ["trust_domain: a..b", "1:15 trust_domain: has an empty label"],
+    ["trust_domain: ..", "1:15 trust_domain: has an empty label"],
+    ["trust_domain: a.", "1:15 trust_domain: has an empty label"],
+    [
+      "trust_domain: a.test\nannounce: [/dns4/mésh.example.org/tcp/7843]",
+      "2:12 announce.0: write /dns4/NAME/tcp/PORT",
+    ],
+    [
+      "trust_domain: a.test\npeers: [/dns4/mésh.example.org/tcp/7843/p2p/12D3KooW]",
+      "2:9 peers.0: write /dns4/NAME/tcp/PORT/p2p/PEER-ID",
+    ],
     ["trust_domain: A.test", "1:15 trust_domain: write it in lower case"],
     ["trust_domain: ${TD}", "1:15 trust_domain: variables are expanded with -expandEnv"],
     ["trust_domain: spiffe://A.test", "1:15 trust_domain: write the name alone"],

@@ -6,6 +6,7 @@
  * The envelope proves itself, and the fingerprint that travels beside the file is the id of its
  * record. The addresses are hints for dialing: nobody signed them, so they are never trusted.
  */
+import assert from "node:assert/strict";
 import { encodeCbor } from "../std/cbor.ts";
 import { ENVELOPE_BYTES_MAX } from "../std/limits.ts";
 import { type Result, no, ok } from "../std/result.ts";
@@ -44,9 +45,11 @@ const readExportFile = tuple(
   arrayOf(textLike(ADDRESS), 0, EXPORT_ADDRESSES_MAX),
 );
 
-/** Encodes what `decodeExportFile` takes; the caller keeps its bounds. */
+/** Encodes what `decodeExportFile` takes, and asserts that it does: the caller keeps its bounds. */
 export function encodeExportFile(file: ExportFile): Uint8Array {
-  return encodeCbor([FORMAT, file.envelope, file.addresses]);
+  const bytes = encodeCbor([FORMAT, file.envelope, file.addresses]);
+  assert(decodeExportFile(bytes).ok, "an export file that can be read");
+  return bytes;
 }
 
 /** Decodes exactly one export file, strictly: what is taken encodes to the same bytes again. */

@@ -47,6 +47,14 @@ describe("an export file", () => {
     );
   });
 
+  test.each([
+    ["no envelope", { envelope: new Uint8Array(), addresses: [] }],
+    ["an address beyond ASCII", { envelope: ENVELOPE, addresses: ["/dns4/mésh.test/tcp/7843"] }],
+    ["an address too many", { envelope: ENVELOPE, addresses: Array(17).fill(ADDRESS) }],
+  ])("is never made with %s: nobody could read it", (_, file) => {
+    expect(() => encodeExportFile(file)).toThrow("an export file that can be read");
+  });
+
   test("fits its limit at its largest, and the daemon's limit is the same", () => {
     const envelope = new Uint8Array(128 * 1024);
     const largest = encodeExportFile({ envelope, addresses: Array(16).fill("/".repeat(512)) });

@@ -18,6 +18,16 @@ const FILE_NAME = "node.key";
  */
 const FILE_BYTES_MAX = 4 * 1024;
 
+/** Where the own record lists the key, a new one would be refused: what is left is a new beginning. */
+const BEGIN_ANEW =
+  "set `data_dir` to an empty directory, export, and have partners `spire-mesh bundle pin` the new record.";
+const LISTED_ADVICE = {
+  KEY_DAMAGED: `Put a copy of the key back. Without one ${BEGIN_ANEW}`,
+  KEY_EXPOSED: `Find out who could read or write it, and make it a file of the daemon's user with mode 600. Where somebody else may have it, ${BEGIN_ANEW}`,
+} as const;
+
+type MakeFault = (code: keyof typeof LISTED_ADVICE, message: string, cause?: unknown) => Fault;
+
 /** Nothing that is shown of it, by console.log or as JSON, holds the private key. */
 export class NodeKey {
   /** Ed25519, 32 bytes. */
@@ -51,23 +61,22 @@ export class NodeKey {
  */
 export async function openNodeKey(dataDir: string, isListed = false): Promise<NodeKey> {
   const path = join(dataDir, FILE_NAME);
-  const file = await read(path);
-  if (file.kind === "exposed") throw new Fault("KEY_EXPOSED", `${path}: ${file.problem}`);
-  if (file.kind === "damaged") throw new Fault("KEY_DAMAGED", `${path}: ${file.problem}`);
+  const fault: MakeFault = (code, message, cause) =>
+    new Fault(code, message, { cause, ...(isListed ? { advice: LISTED_ADVICE[code] } : {}) });
+  const file = await read(path, fault);
+  if (file.kind === "exposed") throw fault("KEY_EXPOSED", `${path}: ${file.problem}`);
+  if (file.kind === "damaged") throw fault("KEY_DAMAGED", `${path}: ${file.problem}`);
   if (file.kind === "missing" && isListed) {
-    throw new Fault("KEY_DAMAGED", `${path} is gone, and the own record in the store lists it`, {
-      advice:
-        "Put a copy of the key back. Without one set `data_dir` to an empty directory, export, and have partners `spire-mesh bundle pin` the new record.",
-    });
+    throw fault("KEY_DAMAGED", `${path} is gone, and the own record in the store lists it`);
   }
-  return new NodeKey(file.kind === "read" ? readPem(file.text, path) : await create(path));
+  return new NodeKey(file.kind === "read" ? readPem(file.text, path, fault) : await create(path));
 }
 
-async function read(path: string): Promise<PrivateFile> {
+async function read(path: string, fault: MakeFault): Promise<PrivateFile> {
   try {
     return await readPrivateFile(path, FILE_BYTES_MAX);
   } catch (cause) {
-    throw new Fault("KEY_DAMAGED", `${path} cannot be read`, { cause });
+    throw fault("KEY_DAMAGED", `${path} cannot be read`, cause);
   }
 }
 
@@ -81,16 +90,16 @@ async function create(path: string): Promise<KeyObject> {
   return privateKey;
 }
 
-function readPem(pem: string, path: string): KeyObject {
+function readPem(pem: string, path: string, fault: MakeFault): KeyObject {
   let key: KeyObject;
   try {
     key = createPrivateKey(pem);
   } catch (cause) {
-    throw new Fault("KEY_DAMAGED", `${path} holds no private key in PEM`, { cause });
+    throw fault("KEY_DAMAGED", `${path} holds no private key in PEM`, cause);
   }
   const { asymmetricKeyType } = key;
   if (asymmetricKeyType !== "ed25519") {
-    throw new Fault("KEY_DAMAGED", `${path} holds a key of type ${asymmetricKeyType}, not ed25519`);
+    throw fault("KEY_DAMAGED", `${path} holds a key of type ${asymmetricKeyType}, not ed25519`);
   }
   return key;
 }

@@ -127,6 +127,24 @@ describe("the node key", () => {
     expect((await openNodeKey(directory, true)).publicKey).toEqual(publicKey);
   });
 
+  test.each([
+    ["KEY_DAMAGED", "gone", async () => await rm(path)],
+    ["KEY_DAMAGED", "damaged", async () => await writeFile(path, "node key", { mode: 0o600 })],
+    ["KEY_DAMAGED", "of another kind", async () => await writeFile(path, pemOf("private"))],
+    ["KEY_DAMAGED", "too large", async () => await writeFile(path, "#".repeat(5_000))],
+    ["KEY_EXPOSED", "open to others", async () => await chmod(path, 0o644)],
+  ])(
+    "is refused with %s when %s, and never advised to be moved away where the own record lists it",
+    async (code, _, spoil) => {
+      await openNodeKey(directory);
+      await spoil();
+      await expect(openNodeKey(directory, true)).rejects.toMatchObject({
+        code,
+        advice: expect.stringMatching(/^(?!.*away).*empty directory.*bundle pin/),
+      });
+    },
+  );
+
   test("says so when it cannot be written", async () => {
     const missing = join(directory, "missing");
     await expect(openNodeKey(missing)).rejects.toMatchObject({ code: "CANNOT_CREATE" });

@@ -17,7 +17,7 @@ export interface BundleWatcherEvents {
   onBundleRead(bundle: TrustBundle): void;
   /**
    * When a read fails, also when SPIRE is not there at the start, and again while they fail when
-   * something else helps; reads go on with a back-off.
+   * the reason is another; reads go on with a back-off.
    */
   onSpireAway(fault: Fault): void;
   /** Once when a read succeeds again, before its `onBundleRead`. */

@@ -7,12 +7,13 @@ export class Outage {
   #told: string | undefined;
   #last: string | undefined;
 
-  /** Whether to tell of it: the first, and once something else helps, which came twice by then. */
-  fail({ advice }: Fault): boolean {
+  /** Whether to tell of it: the first, and once the reason is another, which came twice by then. */
+  fail(fault: Fault): boolean {
     this.failures += 1;
-    const isTold = this.failures === 1 || (advice !== this.#told && advice === this.#last);
-    if (isTold) this.#told = advice;
-    this.#last = advice;
+    const reason = reasonOf(fault);
+    const isTold = this.failures === 1 || (reason !== this.#told && reason === this.#last);
+    if (isTold) this.#told = reason;
+    this.#last = reason;
     return isTold;
   }
 
@@ -21,4 +22,9 @@ export class Outage {
     this.#told = undefined;
     this.#last = undefined;
   }
+}
+
+/** The same for each call that fails in one way, as its message is not (spire-fault.ts sets the details). */
+function reasonOf({ advice, details: { status = "", errno = "" } }: Fault): string {
+  return `${status} ${errno} ${advice}`;
 }

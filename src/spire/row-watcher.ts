@@ -19,7 +19,7 @@ type RowLists = Pick<SpireServer, "listFederatedBundles" | "listFederationRelati
 export interface RowWatcherEvents {
   onRowsRead(rows: readonly ListedRow[], relationships: readonly TrustDomain[]): void;
   /**
-   * When the lists cannot be read, for each demand, and when something else helps; they are tried
+   * When the lists cannot be read, for each demand, and when the reason is another; they are tried
    * again with a back-off.
    */
   onRowsUnread(fault: Fault): void;

@@ -46,9 +46,10 @@ export async function spireFault(error: unknown, call: string, socketPath: strin
   const { code, rawMessage, cause } = ConnectError.from(error);
   const reason = quoted(rawMessage);
   const saysMore = cause instanceof Error && cause.message !== rawMessage;
+  const errno = errorCodeOf(cause);
   const options = {
     cause: saysMore ? cause : undefined, // The log shows causes: what is said here is said once.
-    details: { socket_path: socketPath, call, status: code },
+    details: { socket_path: socketPath, call, status: code, ...(errno && { errno }) },
   };
   if (code === Code.Unimplemented) {
     const advice =
@@ -70,7 +71,7 @@ export async function spireFault(error: unknown, call: string, socketPath: strin
   if (code === Code.DeadlineExceeded) {
     return new Fault("SPIRE_UNREACHABLE", `SPIRE Server did not answer ${call} in time`, options);
   }
-  switch (errorCodeOf(cause)) {
+  switch (errno) {
     case "ENOENT":
     case "ENOTDIR":
       return new Fault("SPIRE_UNREACHABLE", `there is no socket at ${socketPath}`, options);
@@ -109,6 +110,7 @@ async function whyRefused(socketPath: string): Promise<string> {
   return isSocket ? `nobody listens on ${socketPath}` : `${socketPath} is not a socket`;
 }
 
-function errorCodeOf(cause: unknown): unknown {
-  return cause instanceof Error && "code" in cause ? cause.code : undefined;
+function errorCodeOf(cause: unknown): string | undefined {
+  if (!(cause instanceof Error && "code" in cause)) return undefined;
+  return typeof cause.code === "string" ? cause.code : undefined;
 }

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RowOrder, RowOutcome } from "../../src/core/mesh/row-order.ts";
 import type { SpireServer } from "../../src/ports/spire-server.ts";
 import { RowWriter } from "../../src/spire/row-writer.ts";
+import { SPIRE_WRITES_WAITING_MAX } from "../../src/core/std/limits.ts";
 import { connectSpireServer } from "../../src/spire/spire-server.ts";
 import { BundleSchema, Code, ConnectError, create } from "../../src/spire-api/services.ts";
 import { MadeUpPace } from "./made-up-pace.ts";
@@ -359,6 +360,26 @@ describe("while SPIRE is away", () => {
     writer.order(remove("bravo.test"));
     await pace.advance(10_000);
     expect(told).toEqual(["SPIRE_UNREACHABLE", "bravo.test - away"]);
+  });
+
+  test("a deletion behind as many writes as may wait is given up alike", async () => {
+    await spire.start();
+    putRow("bravo.test", "one");
+    const held = Promise.withResolvers<void>();
+    spire.before = async ({ method }) => {
+      if (method === "BatchSetFederatedBundle") await held.promise;
+    };
+    const writes = Array.from({ length: SPIRE_WRITES_WAITING_MAX }, async (_, index) => {
+      await server.setFederatedBundle(bundleOf(`n${index}.test`, "one"));
+    });
+    const ended = Promise.allSettled(writes);
+    writer.start();
+    writer.order(remove("bravo.test"));
+    await pace.asleep();
+    expect(told).toEqual(["SPIRE_UNREACHABLE", "bravo.test - away"]);
+    expect(row("bravo.test")).toBe("one");
+    held.resolve();
+    await ended;
   });
 
   test("a write whose answer was lost counts as written once it is read back", async () => {

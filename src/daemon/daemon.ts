@@ -39,6 +39,8 @@ import { createSyncSource } from "./sync-source.ts";
 const MINT_CHECK_MS = 10_000;
 /** Under the 5 s in which the daemon is to be gone after SIGTERM. What hangs then is cut off. */
 const STOP_DEADLINE_MS = 4_500;
+/** How soon a file that is closed at last lets the daemon end. */
+const FILES_CHECK_MS = 20;
 /** What is left of them for a log that is read slowly. Lines that are not read by then are lost. */
 const LOG_FLUSH_DEADLINE_MS = 300;
 
@@ -91,14 +93,37 @@ async function runUntilAsked(
   // SPIRE's signal for a rotated log file; this log goes to stderr, so there is nothing to open.
   process.on("SIGUSR2", () => log.info({}, "The log goes to stderr"));
   const daemon = await opening;
+  let isStopped = false;
   try {
     await daemon.start();
     await Promise.race([asked, daemon.failed]);
     log.info({}, "Stopping");
   } finally {
-    await Promise.race([daemon.stop(), sleep(STOP_DEADLINE_MS, undefined, { ref: false })]);
+    isStopped = await stopInTime(daemon);
+    if (!isStopped) endUnstopped(log);
   }
-  log.info({}, "Stopped");
+  if (isStopped) log.info({}, "Stopped");
+}
+
+/** False when something hangs at the deadline. */
+async function stopInTime(daemon: Daemon): Promise<boolean> {
+  const stopped = daemon.stop().then(filesClosed);
+  const late = sleep(STOP_DEADLINE_MS, false, { ref: false });
+  return await Promise.race([stopped.then(() => true), late]);
+}
+
+/** Resolves when nothing reads or writes a file any more, such as an X509-SVID that is being kept. */
+async function filesClosed(): Promise<void> {
+  while (process.getActiveResourcesInfo().includes("FSReqPromise")) await sleep(FILES_CHECK_MS);
+}
+
+/**
+ * At its exit Node waits for each thread that waits for a disk, for as long as that hangs (measured).
+ * A kill does not. Whatever was acknowledged is on disk already.
+ */
+function endUnstopped(log: Logger): void {
+  log.warn({}, "Not stopped in time, as when a disk hangs: killed, nothing acknowledged is lost");
+  process.once("exit", () => process.kill(process.pid, "SIGKILL"));
 }
 
 /** Everything that lives as long as the process. */

@@ -34,6 +34,9 @@ export interface Site {
   readonly disk: Disk;
   readonly svids: SvidCache;
   readonly connect: (daemon: Daemon) => SpireSide;
+  /** The host's clock, which its SPIRE Server has too; by how much it is behind the world's. */
+  readonly nowMs: () => number;
+  behindMs: number;
   daemon: Daemon | undefined;
 }
 
@@ -51,9 +54,8 @@ export class Daemon {
   readonly #spire: SpireSide;
 
   constructor(site: Site, stored: Stored, world: World) {
-    const { trustDomain, node: nodeKey, svids: cache, disk: store } = site;
+    const { trustDomain, node: nodeKey, svids: cache, disk: store, nowMs } = site;
     const { timeline, proofs } = world;
-    const { nowMs } = timeline;
     const unmanaged = new Set<TrustDomain>();
     const self = { trustDomain, nodePublicKey: nodeKey.publicKey, unmanaged };
     const mint = async () => toSvid(await this.#spire.mint());

@@ -47,8 +47,19 @@ export class World {
     const trustDomain = name as TrustDomain;
     const node = this.proofs.newKey("ed25519");
     const nodeHex = toHex(node.publicKey);
-    const svids = new SvidCache(undefined, this.timeline.nowMs);
-    const site = { trustDomain, node, nodeHex, disk, svids, connect, daemon: undefined };
+    const nowMs = (): number => this.timeline.nowMs() - site.behindMs;
+    const svids = new SvidCache(undefined, nowMs);
+    const site: Site = {
+      trustDomain,
+      node,
+      nodeHex,
+      disk,
+      svids,
+      connect,
+      nowMs,
+      behindMs: 0,
+      daemon: undefined,
+    };
     this.sites.push(site);
     return site;
   }

@@ -64,8 +64,8 @@ class PlainServer {
   }
 
   #issue(issuer?: Certified): Certified {
-    const { timeline, proofs } = this.#world;
-    return proofs.issue(this.site.trustDomain, timeline.nowS(), LIFE_S, issuer);
+    const { trustDomain, nowMs } = this.site;
+    return this.#world.proofs.issue(trustDomain, Math.floor(nowMs() / 1_000), LIFE_S, issuer);
   }
 }
 
@@ -83,6 +83,30 @@ describe("a world", () => {
     for (const { rows } of others) {
       expect(new Set(rows.get("one")?.x509Authorities)).toEqual(new Set(rotated?.x509Authorities));
     }
+  });
+
+  test("brings what changed while a host's clock was behind once that is right, by itself", async () => {
+    const world = new World(1);
+    const first = new PlainServer("one", world);
+    const second = new PlainServer("two", world);
+    for (const { site } of [first, second]) await world.boot(site);
+    for (const server of [first, second]) server.rotate();
+    await world.pass(1_000_000); // Its authority is older than its clock will be behind.
+    for (const server of [first, second]) await server.approve(server === first ? second : first);
+    await world.pass(2_000);
+    first.site.behindMs = 900_000;
+    const rotated = first.rotate();
+    await world.pass(60_000);
+    const ails = (): unknown[] =>
+      [first, second].map(({ site }) => Array.from(site.daemon?.state.findings.values() ?? []));
+    expect(ails()).toMatchObject([[{ code: "CONTINUITY_GAP" }], []]);
+    expect(second.rows.get("one")?.sequenceNumber).toBe(1n);
+    first.site.behindMs = 0;
+    await world.pass(2_000);
+    expect(ails()).toEqual([[], []]);
+    expect(new Set(second.rows.get("one")?.x509Authorities)).toEqual(
+      new Set(rotated.x509Authorities),
+    );
   });
 
   test("takes its time and its chance from the seed alone", () => {

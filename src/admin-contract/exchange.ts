@@ -50,7 +50,10 @@ export const ImportOutcome = z.object({
   file: z.string(),
   trust_domain: TrustDomainName,
   record_id: Sha256Hex,
-  /** Newest signature of a node that the record lists; null when none of them signed the file's record. */
+  /**
+   * Of a held record: the newest signature that proved both factors. Else the newest of a node that the
+   * record lists; null when none of them signed the file's record.
+   */
   signed_at: Timestamp.nullable(),
   /** `unchanged`: held already. `held`: taken in, but policy keeps it from SPIRE. */
   outcome: z.enum(["accepted", "unchanged", "held", "refused"]),

@@ -3,7 +3,7 @@ import type { Refusal } from "../record/refusal.ts";
 import type { SigningOrder } from "../record/signing.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Finding } from "./finding.ts";
-import type { Ticket } from "./input.ts";
+import type { StoreFailure, Ticket } from "./input.ts";
 import type { RowOrder } from "./row-order.ts";
 import type { SlotToStore } from "./partner.ts";
 
@@ -38,9 +38,6 @@ export type Failure =
   | "SPIRE_REFUSED"
   | "SPIRE_UNREACHABLE"
   | StoreFailure;
-
-/** Why the disk of data_dir took nothing: codes of `Fault`. */
-export type StoreFailure = "STORE_FULL" | "CANNOT_CREATE" | "NOT_READY";
 
 /** What somebody else made of a row that was as it shall be. */
 export interface Overwritten {

@@ -5,9 +5,11 @@
 import type { SigningOutcome } from "../record/signing.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
-import type { StoreFailure } from "./effect.ts";
 import type { SyncEntry } from "./sync-entry.ts";
 import type { ListedRow, RowOrder, RowOutcome } from "./row-order.ts";
+
+/** Why the disk of data_dir took nothing: codes of `Fault`. */
+export type StoreFailure = "STORE_FULL" | "CANNOT_CREATE" | "NOT_READY";
 
 /** Names who waits for an answer; the runner made it. */
 export type Ticket = number;

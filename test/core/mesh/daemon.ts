@@ -4,9 +4,9 @@
  * stored before answered, stored before written back, one store effect at a time.
  */
 import { expect } from "vitest";
-import type { Answer, Effect, MeshEvent, StoreFailure } from "../../../src/core/mesh/effect.ts";
+import type { Answer, Effect, MeshEvent } from "../../../src/core/mesh/effect.ts";
 import type { FindingCode } from "../../../src/core/mesh/finding.ts";
-import type { Input } from "../../../src/core/mesh/input.ts";
+import type { Input, StoreFailure } from "../../../src/core/mesh/input.ts";
 import { type MeshState, type Stored, newMeshState } from "../../../src/core/mesh/mesh-state.ts";
 import type { Partner, Pin } from "../../../src/core/mesh/partner.ts";
 import type { ListedRow, RowOrder, RowOutcome } from "../../../src/core/mesh/row-order.ts";

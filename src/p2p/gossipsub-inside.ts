@@ -15,7 +15,7 @@
 import assert from "node:assert/strict";
 import { type GossipSub, type GossipSubComponents, gossipsub } from "@libp2p/gossipsub";
 import type { RPC } from "@libp2p/gossipsub/message";
-import type { PeerId } from "@libp2p/interface";
+import type { Connection, PeerId } from "@libp2p/interface";
 import { toHex } from "../core/std/bytes.ts";
 import { sha256 } from "../core/std/sha256.ts";
 import { MESSAGES_BYTES_MAX, MESSAGE_FRAME_BYTES } from "./gossip-options.ts";
@@ -50,6 +50,7 @@ interface Inside extends GossipSub {
   handleIWant(peerId: string, iwant: readonly RPC.ControlIWant[]): RPC.Message[];
   handleGraft(peerId: string, graft: readonly RPC.ControlGraft[]): Promise<RPC.ControlPrune[]>;
   handlePrune(peerId: string, prune: readonly RPC.ControlPrune[]): Promise<void>;
+  createOutboundStream(peerId: PeerId, connection: Connection): Promise<void>;
   /** Whether it was sent. */
   sendRpc(peerId: string, rpc: RPC): boolean;
   getScore(peerId: string): number;
@@ -70,6 +71,7 @@ const INSIDES = [
   "handleIWant",
   "handleGraft",
   "handlePrune",
+  "createOutboundStream",
   "sendRpc",
   "getScore",
   "iasked",
@@ -105,6 +107,7 @@ export class GossipsubInside {
     this.#askForGrafts();
     this.#askForPrunes();
     this.#splitRpcs();
+    this.#openAtOnce();
   }
 
   /** The message is looked at again, whoever brings it. */
@@ -200,6 +203,22 @@ export class GossipsubInside {
       if (news === undefined) return;
       const backoff = Math.min(news.backoff ?? 0, PRUNE_BACKOFF_S_MAX);
       await handle(peerId, [{ ...news, peers: [], backoff }]);
+    };
+  }
+
+  /**
+   * gossipsub opens one outbound stream after the other, so a peer that leaves its own unanswered would
+   * keep all others waiting for 5 s, again and again. Of each peer one is being opened.
+   */
+  #openAtOnce(): void {
+    const { pubsub } = this;
+    const create = pubsub.createOutboundStream.bind(pubsub);
+    const opening = new Set<string>();
+    pubsub.createOutboundStream = async (peerId, connection) => {
+      const id = peerId.toString();
+      if (opening.has(id)) return;
+      opening.add(id);
+      void create(peerId, connection).finally(() => opening.delete(id));
     };
   }
 

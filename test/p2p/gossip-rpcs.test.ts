@@ -13,6 +13,7 @@ import {
   eventually,
   startsPeers,
 } from "../compliance/peer-network.ts";
+import { startsRogues } from "../rogue/attacks.ts";
 import { graft, idontwant, ihave, iwant, message, topics, varint } from "../rogue/gossip-rpcs.ts";
 import { GOSSIP_PROTOCOL, openStream } from "../rogue/rogue-node.ts";
 import { type Forwarder, startsForwarders } from "./gossip-forwarders.ts";
@@ -22,6 +23,7 @@ const start = startsPeers(making());
 const startStill = startsPeers(making({ nowMs: () => 0 })); // No budget is earned.
 const startImpatient = startsPeers(making({ gossipRpcDeadlineMs: 500 }));
 const forwardersTo = startsForwarders();
+const rogueNode = startsRogues();
 afterEach(() => vi.restoreAllMocks());
 
 const RPC_BYTES_MAX = 1024 * 1024;
@@ -115,6 +117,26 @@ test("half an RPC is kept no longer than its deadline, and the pair begins anew"
   again.send(message(encodeBookRecord(bookRecord(TD, 1n, "again"))));
   await eventually(() => ours.peer.count(`gossip ${member.rogue.id} again`) === 1);
 });
+
+test(
+  "who leaves our gossip streams unanswered keeps nobody else's waiting",
+  async () => {
+    const ours = await start();
+    const silent = await Promise.all(
+      Array.from({ length: 12 }, async () => await rogueNode({ deaf: true })),
+    );
+    ours.network.admit(
+      "silent.test",
+      silent.map(({ node }) => node),
+    );
+    for (const rogue of silent) await rogue.dial(ours.network.addresses()[0] ?? "");
+    await eventually(() => ours.network.connections().length === silent.length, LIMIT_MS);
+    const [member] = await forwardersTo(ours, 1);
+    // One after the other, at 5 s each, they would take a minute, and the next ones are asked by then.
+    await eventually(() => member?.streams() === 1, 20_000);
+  },
+  LIMIT_MS,
+);
 
 test("of the gossip streams of one peer the last is read, and the others are reset", async () => {
   const ours = await start();

@@ -121,13 +121,13 @@ function renderStatus(status: Status): string {
     ].join("\n"),
     status.trust_domains.length === 0
       ? "No partners yet. Next: spire-mesh import FILE -fingerprint F takes one in."
-      : renderPartners(status.trust_domains, own.record_id),
+      : renderPartners(status),
   ];
   if (status.findings.length > 0) parts.push(status.findings.map(renderFinding).join("\n"));
   return parts.join("\n\n");
 }
 
-function renderPartners(domains: readonly TrustDomainStatus[], ownId: string | null): string {
+function renderPartners({ trust_domain: self, trust_domains: domains, own }: Status): string {
   const head = ["trust domain", "trust", "via", "version", "freshness", "last heard", "SPIRE row"];
   const rows = domains.map((each) => [
     each.trust_domain,
@@ -137,9 +137,11 @@ function renderPartners(domains: readonly TrustDomainStatus[], ownId: string | n
     paint(each.freshness === "fresh" ? "good" : "warning", each.freshness),
     each.last_heard_at ?? "never",
     paint(each.spire_row === "equal" ? "good" : "warning", each.spire_row),
-    renderHoldsOurs(each, ownId),
+    renderHoldsOurs(each, own.record_id),
   ]);
-  const lines = domains.flatMap((each) => renderDialError(each) ?? []);
+  const lines = domains.flatMap(
+    (each) => renderDialError(each) ?? renderNeverHeard(each, self) ?? [],
+  );
   return [table([...head, "they hold ours"], rows), ...lines].join("\n");
 }
 
@@ -158,6 +160,18 @@ function renderDialError({ trust_domain, last_dial_error }: TrustDomainStatus): 
   return withNext(
     `${trust_domain}: node ${peer_id} was not reached at ${at}, at ${addresses.join(" ")}: ${message}`,
     "compare with the partner's `spire-mesh status`, and let its address through",
+  );
+}
+
+/** As a partner looks that was imported here, and has not imported us yet. */
+function renderNeverHeard(
+  { trust_domain, trust, freshness }: TrustDomainStatus,
+  self: string,
+): string | undefined {
+  if (trust !== "accepted" || freshness !== "never") return undefined;
+  return withNext(
+    `${trust_domain}: no node of it has answered yet`,
+    `ask there whether the export of ${self} was imported, as both sides import each other's`,
   );
 }
 

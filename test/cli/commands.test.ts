@@ -104,6 +104,14 @@ describe("status", () => {
     );
   });
 
+  test("says whom to ask when a partner has not imported us yet", async () => {
+    operations.partners.set("bravo.test", partner("bravo.test", { freshness: "never" }));
+    const line = (await run("status")).stdout
+      .split("\n")
+      .find((each) => each.startsWith("bravo.test: "));
+    expect(line).toMatch(/has answered yet\. Next: .*the export of alpha\.test/);
+  });
+
   test.each([
     ["yes", undefined],
     ["another one", { known: true, record_id: "0".repeat(64), at: "2026-01-31T12:00:00.000Z" }],

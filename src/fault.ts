@@ -1,7 +1,8 @@
 /**
  * Failures of our own world: a socket, a disk, a file, a configuration. Thrown, with a code that is
  * stable and counted, advice that says what to do next, and the cause. Caught where it becomes an
- * answer, a log line or a retry; never swallowed. What a peer sent is never a fault but a `Refusal` (core/record/refusal.ts).
+ * answer, a log line or a retry; never swallowed. What a peer sent is never a fault but a `Refusal`
+ * (core/record/refusal.ts).
  */
 
 /** Exit codes are those of sysexits.h; 1 means that the answer is no. */

@@ -15,6 +15,7 @@ import { degrades } from "../core/mesh/finding.ts";
 import { type MeshState, isRaised } from "../core/mesh/mesh-state.ts";
 import type { Partner } from "../core/mesh/partner.ts";
 import { NO_ROW, rowDigest } from "../core/mesh/rows.ts";
+import { lastSignedAtS } from "../core/mesh/publishing.ts";
 import { desiredRow } from "../core/policy/row.ts";
 import type { VerifiedRecord } from "../core/record/verify.ts";
 import { toHex } from "../core/std/bytes.ts";
@@ -148,8 +149,8 @@ function ownStatus({ own }: MeshState): OwnStatus {
 }
 
 /** The newest signature of both factors: after a restart it says when a record was published. */
-export function signedAtMs({ blocks }: VerifiedRecord): number {
-  return Math.max(...blocks.map(({ block }) => block.signedAtS)) * 1_000;
+export function signedAtMs(held: VerifiedRecord): number {
+  return lastSignedAtS(held) * 1_000;
 }
 
 function partnerStatus(

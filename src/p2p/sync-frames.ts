@@ -22,7 +22,7 @@ import {
 import { type Result, no } from "../core/std/result.ts";
 import { SHA256_BYTES, sha256 } from "../core/std/sha256.ts";
 import * as shape from "../core/std/shape.ts";
-import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
+import { TRUST_DOMAIN_NAME, type TrustDomain } from "../core/spiffe/trust-domain.ts";
 import type { Version } from "../core/record/state.ts";
 
 export type SyncRequest =
@@ -153,7 +153,7 @@ export function decodeRecords(frame: Uint8Array): Result<readonly Uint8Array[], 
   );
 }
 
-const name = shape.textLike(/^[a-z0-9._-]{1,255}$/);
+const name = shape.textLike(TRUST_DOMAIN_NAME);
 const hash = shape.bytesExactly(SHA256_BYTES);
 const hashOrNone: shape.Reader<Uint8Array | undefined> = (value, at) =>
   value instanceof Uint8Array && value.length === 0 ? undefined : hash(value, at);

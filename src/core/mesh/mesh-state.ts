@@ -1,6 +1,7 @@
 /**
- * All that the core remembers. Only `step` and the files it calls change it, in place: with 10,000
- * partners a copy for each input would cost more than the input. Slots and records in it are values.
+ * All that the core remembers. Only `step` and the files it calls change it, in place, and the loop that
+ * calls it says in it that the disk hangs: with 10,000 partners a copy for each input would cost more
+ * than the input. Slots and records in it are values.
  */
 import type { VerifiedRecord } from "../record/verify.ts";
 import type { Slot } from "../resolver/slot.ts";

@@ -203,13 +203,14 @@ function verifyOwn(
   const held = state.own.slot?.held;
   const verified = verifyRecord(read.value, held, toSeconds(nowMs), proofs);
   if (!verified.ok || held === undefined) return verified;
-  const behindS = signedLastS(held) - signedLastS(verified.value);
+  const behindS = lastSignedAtS(held) - lastSignedAtS(verified.value);
   return behindS <= SIGNED_AT_SLACK_S
     ? verified
     : refuse("SIGNED_TOO_EARLY", `this host's clock is ${behindS} s behind the last signature`);
 }
 
-function signedLastS({ blocks }: VerifiedRecord): number {
+/** When the newest of its blocks was signed, by both factors. Seconds of Unix time. */
+export function lastSignedAtS({ blocks }: VerifiedRecord): number {
   return Math.max(...blocks.map(({ block }) => block.signedAtS));
 }
 

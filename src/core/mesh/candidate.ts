@@ -22,7 +22,8 @@ import {
   type TrustBundle,
   type X509Authority,
 } from "../spiffe/trust-bundle.ts";
-import type { MeshState, Self } from "./mesh-state.ts";
+import type { MeshState } from "./mesh-state.ts";
+import { type Frame, type OwnStep, nextFrame } from "./own-frame.ts";
 
 export interface Candidate {
   readonly state: State;
@@ -37,27 +38,20 @@ export interface Candidate {
   readonly noUsableCa: boolean;
 }
 
-/** What stays of the record before: everything that is not SPIRE's. */
-export type Frame = Omit<State, "x509Authorities" | "jwtAuthorities">;
-
-/** The candidate of SPIRE's bundle on top of the own record. Made once for these two and kept. */
+/** The candidate of SPIRE's bundle on top of the own record. Made once for these three and kept. */
 export function candidateOf(
-  { own, self }: MeshState,
+  state: MeshState,
   bundle: TrustBundle,
+  step: OwnStep | undefined,
   proofs: Proofs,
 ): Result<Candidate, string> {
+  const { own } = state;
   const { slot, judged } = own;
-  if (judged?.bundle === bundle && judged.slot === slot) return judged.candidate;
-  const frame: Frame =
-    slot === undefined
-      ? genesisFrame(self, bundle.sequenceNumber)
-      : {
-          ...slot.held.record.state,
-          lineage: slot.held.record.lineage,
-          version: { ...slot.held.record.state.version, sequence: bundle.sequenceNumber },
-        };
-  const candidate = makeCandidate(bundle, frame, proofs);
-  own.judged = { bundle, slot, candidate };
+  if (judged?.bundle === bundle && judged.slot === slot && judged.step === step) {
+    return judged.candidate;
+  }
+  const candidate = makeCandidate(bundle, nextFrame(state, bundle.sequenceNumber, step), proofs);
+  own.judged = { bundle, slot, step, candidate };
   return candidate;
 }
 
@@ -89,18 +83,6 @@ export function makeCandidate(
     ),
     noUsableCa: !state.x509Authorities.some(({ tainted }) => !tainted),
   });
-}
-
-/** Everything in a first record that is not SPIRE's. */
-function genesisFrame({ trustDomain, nodePublicKey }: Self, sequence: bigint): Frame {
-  return {
-    trustDomain,
-    lineage: noLineage(),
-    version: { epoch: 0, rev: 0, sequence },
-    nodes: [nodePublicKey],
-    removed: [],
-    recovery: undefined,
-  };
 }
 
 /** Names what a state says of SPIRE's bundle, taint included: the same digest, the same content. */

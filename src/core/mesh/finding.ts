@@ -47,7 +47,7 @@ export const FINDINGS = {
   SPIRE_WENT_BACK: {
     severity: "critical",
     means: "SPIRE Server counts below what was published, as after a restored datastore",
-    next: "check that no revoked authority came back with the datastore, and restart this daemon once SPIRE Server's sequence in `spire-mesh status` is above the published one: each `spire-server localauthority x509 prepare` raises it; nothing is published meanwhile",
+    next: "check that no revoked authority came back with the datastore, then run `spire-mesh own confirm-restore`; nothing is published meanwhile",
   },
   CONTINUITY_GAP: {
     severity: "critical",
@@ -63,8 +63,48 @@ export const FINDINGS = {
   FORK: {
     severity: "critical",
     means:
-      "two records of one version are signed for one trust domain: the first stays applied, the other is kept as evidence",
-    next: "ask the domain's operator whether two daemons publish for it with one node key",
+      "two records of one version are signed for one trust domain: what both say is applied, and the two are kept as evidence",
+    next: "ask the domain's operator whether two daemons publish for it with one node key; its next record ends it",
+  },
+  FORK_EMPTY: {
+    severity: "critical",
+    means: "records of one version have no node in common: nobody can end that fork but recovery keys",
+    next: "ask the domain's operator for a recovery, or for a new fingerprint, then run `spire-mesh bundle pin TD -fingerprint F`",
+  },
+  RECOVERY_FORK: {
+    severity: "critical",
+    means: "two records of one new epoch are signed by the recovery keys; the first one held stays",
+    next: "compare fingerprints with the domain's operator, then run `spire-mesh bundle pin TD -fingerprint F`",
+  },
+  FROZEN: {
+    severity: "critical",
+    means: "nothing new was heard of a partner for 15 min, while others are heard",
+    next: "ask the domain's operator whether its daemon runs; if it does, somebody keeps its heads from us: add a direct address with `spire-mesh import FILE -peer ADDR`",
+  },
+  ECLIPSED: {
+    severity: "critical",
+    means: "a partner stands on a record that no peer gives us",
+    next: "import a new export of that trust domain, or add a direct address with `spire-mesh import FILE -peer ADDR`",
+  },
+  CLONE: {
+    severity: "critical",
+    means: "another daemon signs with this node key: a copy of this disk runs, or the key was stolen",
+    next: "stop the other daemon; if there is none of yours, run `spire-mesh node remove ID` on another node of the trust domain and rotate the authorities. Nothing is published meanwhile",
+  },
+  CLOCK: {
+    severity: "critical",
+    means: "this host's clock differs from those of at least three trust domains, all the same way",
+    next: "set this host's clock: what is signed with it is refused by partners",
+  },
+  AUTHORITY_RETURNED: {
+    severity: "critical",
+    means: "an authority that a partner had taken back is in its record again, and is left out of the row",
+    next: "ask the domain's operator whether a datastore was restored; then run `spire-mesh release TD ID -reason R` with the record's id, or ask them to revoke it again",
+  },
+  RECOVERING: {
+    severity: "critical",
+    means: "the store was lost or is older than what was acknowledged: rows are not written below that",
+    next: "wait until partners were heard, or run `spire-mesh own resume -accept-marks` to go on with what is here",
   },
   FORGED_OWN: {
     severity: "critical",
@@ -106,6 +146,11 @@ const SPIRE_IS_AWAY: ReadonlySet<FindingCode> = new Set(["SPIRE_UNREACHABLE", "R
 const MADE_BY_PARTNERS: ReadonlySet<FindingCode> = new Set([
   "CONTINUITY_GAP",
   "FORK",
+  "FORK_EMPTY",
+  "RECOVERY_FORK",
+  "FROZEN",
+  "ECLIPSED",
+  "AUTHORITY_RETURNED",
   "ROW_REFUSED",
   "AUTHORITIES_EXPIRED",
 ]);

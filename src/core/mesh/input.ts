@@ -5,6 +5,7 @@
 import type { SigningOutcome } from "../record/signing.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
+import type { OwnOrder } from "./own-order.ts";
 import type { SyncEntry } from "./sync-entry.ts";
 import type { ListedRow, RowOrder, RowOutcome } from "./row-order.ts";
 
@@ -82,5 +83,22 @@ export type Input =
       readonly trustDomain: TrustDomain;
       readonly fingerprint: string;
     }
-  /** Once a second. */
-  | { readonly kind: "tick" };
+  /** A head by gossip; `from` is the forwarder's node. */
+  | {
+      readonly kind: "head-received";
+      readonly envelope: Uint8Array;
+      readonly from: string;
+      readonly ticket: Ticket;
+    }
+  | { readonly kind: "own-order-asked"; readonly ticket: Ticket; readonly order: OwnOrder }
+  | {
+      readonly kind: "adopt-asked";
+      readonly ticket: Ticket;
+      /** Record id as 64 hex digits. */
+      readonly fingerprint: string;
+      /** Nodes that may give it to us, while no own record says which there are. */
+      readonly nodes: readonly Uint8Array[];
+    }
+  | { readonly kind: "resume-asked"; readonly ticket: Ticket }
+  /** Once a second. The uptime is that of a clock that nobody sets. */
+  | { readonly kind: "tick"; readonly uptimeMs: number };

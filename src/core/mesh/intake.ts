@@ -9,23 +9,21 @@
  */
 import assert from "node:assert/strict";
 import { ADDRESS_HINTS_MAX, PARKED_TRIES_MAX } from "../std/limits.ts";
+import { toSeconds } from "../std/unix-time.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import { claimedTrustDomain } from "../record/claimed-trust-domain.ts";
 import { Effort } from "../record/effort.ts";
 import type { Proofs } from "../record/proofs.ts";
 import type { Refusal } from "../record/refusal.ts";
-import {
-  type SignedRecord,
-  type VerifiedRecord,
-  judgeSigners,
-  readRecord,
-} from "../record/verify.ts";
+import { judgeStep } from "../record/step.ts";
+import { type SignedRecord, type VerifiedRecord, readRecord } from "../record/verify.ts";
 import {
   type Relation,
   type Slot,
   addBlocks,
   addSibling,
   advance,
+  isCounted,
   relate,
   startSlot,
 } from "../resolver/slot.ts";
@@ -36,15 +34,17 @@ import {
   type Judging,
   UNPAID,
   isPaid,
+  judgeOnTop,
   judgeRecord,
   relaysOf,
   verifyPaid,
 } from "./judging.ts";
+import { Ladder } from "./ladder.ts";
 import { type MeshState, raise } from "./mesh-state.ts";
 import { waitsForAStep } from "./parked.ts";
 import type { Partner, Pin } from "./partner.ts";
 import { doubtOwnRecord } from "./own-record.ts";
-import { storeOwn } from "./publishing.ts";
+import { storeOwn } from "./own-store.ts";
 import { accepted, answer, refused, storeSlot } from "./slot-store.ts";
 
 export function onRecordReceived(
@@ -86,7 +86,8 @@ export function takeRecord(state: MeshState, record: SignedRecord, arrival: Arri
   const { meter } = partner ?? state.own;
   const relays = relaysOf(state, trustDomain, arrival.from);
   const effort = new Effort(proofs);
-  const judging: Judging = { ...arrival, effort, meter, relays };
+  const { heads } = partner ?? state.own;
+  const judging: Judging = { ...arrival, effort, meter, heads, relays };
   const effects =
     partner === undefined
       ? takeOwnRecord(state, record, judging)
@@ -103,30 +104,91 @@ function takePartnersRecord(
   judging: Judging,
 ): Effect[] {
   const { trustDomain } = record.state;
-  const { ticket } = judging;
+  const { ticket, nowMs } = judging;
   const { slot } = partner;
   const pin = withHints(partner.pin, judging.addressHints);
-  const relation = relate(slot, record);
+  const relation = slot === undefined ? undefined : relate(slot, record);
   // Within one lineage the version never falls, not even for a pin that waited too long.
   if (record.idHex === pin.awaitedRecordId && relation !== "older") {
     const start = { ...pin, approvedRecordId: record.idHex, awaitedRecordId: undefined };
     return takeFirstRecord(state, record, start, judging);
   }
+  if (slot === undefined || relation === undefined) {
+    const detail = `the record of ${trustDomain} that was named is not here yet`;
+    return refused({ code: "FIRST_RECORD_UNNAMED", detail }, record, ticket);
+  }
   const verified = judgeRecord(slot, relation, record, judging);
   if (!verified.ok) {
-    if (relation === "newer" && park(state, record, verified.reason, judging)) {
-      return judging.carrier === "parked" ? [] : refused(verified.reason, record, ticket);
+    const { reason } = verified;
+    if (relation === "newer" && park(state, record, reason, judging)) {
+      return judging.carrier === "parked" ? [] : refused(reason, record, ticket);
     }
+    const climbed = reason.code === "HELD_EXPIRED" ? climb(state, partner, record, judging) : [];
     return [
-      ...refused(verified.reason, record, ticket),
-      ...sayGap(state, relation, verified.reason, record, judging),
+      ...refused(reason, record, ticket),
+      ...climbed,
+      ...sayGap(state, relation, reason, record, judging),
     ];
   }
-  const next = verified.value === "held" ? slot : nextSlot(slot, relation, verified.value);
-  if (next === slot && pin === partner.pin) {
-    return answer(ticket, { kind: "unchanged", trustDomain, recordId: record.idHex });
+  if (verified.value === "held") return storeUnlessSame(slot);
+  if (relation === "fork" && !isCounted(slot, verified.value)) {
+    const refusal = uncounted(verified.value);
+    return [...refused(refusal, record, ticket), ...sayUncounted(state, refusal, record, nowMs)];
   }
-  return storeSlot(state, pin, next, relation, record, ticket);
+  return storeUnlessSame(nextSlot(slot, relation, verified.value, nowMs));
+
+  function storeUnlessSame(next: Slot): Effect[] {
+    if (next === slot && pin === partner.pin) {
+      return answer(ticket, { kind: "unchanged", trustDomain, recordId: record.idHex });
+    }
+    return storeSlot(state, pin, next, relation ?? "newer", record, ticket);
+  }
+}
+
+/** Why a verified record of the held version is evidence and no more. */
+function uncounted({ record }: VerifiedRecord): Refusal {
+  const { idHex, envelope } = record;
+  return envelope.recovery.length > 0
+    ? { code: "RECOVERY_FORK", detail: `record ${idHex} is signed by the recovery keys as well` }
+    : { code: "FORK", detail: `record ${idHex} does not trust what the held one is signed under` };
+}
+
+function sayUncounted(
+  state: MeshState,
+  { code, detail }: Refusal,
+  { state: { trustDomain } }: SignedRecord,
+  nowMs: number,
+): Effect[] {
+  const message = `another record of the held version of ${trustDomain}: ${detail}`;
+  return raise(state, code === "FORK" ? "FORK" : "RECOVERY_FORK", trustDomain, message, nowMs);
+}
+
+/**
+ * A step on top of what has expired: it is followed beside what is held, until others name where that
+ * leads (ladder.ts).
+ */
+function climb(
+  state: MeshState,
+  partner: Partner,
+  record: SignedRecord,
+  judging: Judging,
+): Effect[] {
+  const { slot } = partner;
+  assert(slot !== undefined, "only what is held can have expired");
+  partner.ladder ??= new Ladder(slot);
+  const { top } = partner.ladder;
+  if (relate(top, record) === "newer") {
+    const verified = judgeOnTop(top, record, judging);
+    if (verified.ok) partner.ladder.top = advance(top, verified.value, toSeconds(judging.nowMs));
+  }
+  return takeNamed(state, partner);
+}
+
+/** What the steps of an expired partner lead to, once two others stand on it too. */
+export function takeNamed(state: MeshState, { pin, slot, ladder }: Partner): Effect[] {
+  if (ladder === undefined || ladder.top === slot || !ladder.isNamed) return [];
+  if (state.pending !== undefined) return []; // The next round names it again.
+  return storeSlot(state, pin, ladder.top, "newer", ladder.top.held.record, undefined);
 }
 
 /** Keeps a gossiped record that may lack nothing but a step before it. */
@@ -158,7 +220,7 @@ export function onParkedWoken(
       state.parked.park(parked);
       continue;
     }
-    if (judgeSigners(record, slot.held).ok) tries += 1;
+    if (judgeStep(record, slot.effective, proofs).ok) tries += 1;
     const again = { carrier: "parked", ticket: undefined, addressHints: [] } as const;
     effects.push(...takeRecord(state, record, { ...parked, ...again, nowMs, proofs }));
   }
@@ -188,32 +250,48 @@ function takeFirstRecord(
 
 function takeOwnRecord(state: MeshState, record: SignedRecord, judging: Judging): Effect[] {
   const { ticket, nowMs, proofs } = judging;
-  const { slot } = state.own;
-  if (slot === undefined) {
-    const detail = "this daemon has not published yet, so no record of its domain is known";
-    return refused({ code: "FIRST_RECORD_UNNAMED", detail }, record, ticket);
-  }
-  const relation = relate(slot, record);
-  if (relation === "same") {
-    return refused({ code: "DUPLICATE", detail: "it is this daemon's own record" }, record, ticket);
-  }
-  const verified = judgeRecord(slot, relation, record, judging);
-  if (!verified.ok) return refused(verified.reason, record, ticket);
-  assert(verified.value !== "held", "only a record of the held id is held");
-  const doubt = doubtOwnRecord(state, verified.value, nowMs);
-  if (doubt !== undefined) return [...refused(doubt.refusal, record, ticket), ...doubt.effects];
+  const { own } = state;
+  const { slot } = own;
   const { trustDomain } = record.state;
-  const adopted = (): Effect[] => [
+  const taken = (): Effect[] => [
     ...answer(ticket, { kind: "taken", trustDomain, recordId: record.idHex }),
     accepted(record),
   ];
   const failed = (message: string): Effect[] =>
     refused({ code: "STORE_FAILED", detail: message }, record, ticket);
-  return storeOwn(state, verified.value, adopted, failed, proofs);
+  if (record.idHex === own.awaitedRecordId) {
+    const verified = verifyPaid(record, undefined, undefined, "record", judging);
+    if (!verified.ok) return refused(verified.reason, record, ticket);
+    const started = { slot: startSlot(verified.value), onStored: taken, onFailed: failed };
+    return storeOwn(state, started, proofs);
+  }
+  if (slot === undefined) {
+    const detail = "this daemon has not published yet, so no record of its domain is known";
+    return refused({ code: "FIRST_RECORD_UNNAMED", detail }, record, ticket);
+  }
+  const relation = relate(slot, record);
+  const verified = judgeRecord(slot, relation, record, judging);
+  if (!verified.ok) return refused(verified.reason, record, ticket);
+  if (verified.value === "held") {
+    return refused({ code: "DUPLICATE", detail: "it is the own record" }, record, ticket);
+  }
+  if (relation !== "same") {
+    const doubt = doubtOwnRecord(state, verified.value, nowMs);
+    if (doubt !== undefined) return [...refused(doubt.refusal, record, ticket), ...doubt.effects];
+  }
+  if (relation === "fork" && !isCounted(slot, verified.value)) {
+    const refusal = uncounted(verified.value);
+    return [...refused(refusal, record, ticket), ...sayUncounted(state, refusal, record, nowMs)];
+  }
+  const next = nextSlot(slot, relation, verified.value, nowMs);
+  if (next === slot) {
+    return refused({ code: "DUPLICATE", detail: "its blocks are held" }, record, ticket);
+  }
+  return storeOwn(state, { slot: next, onStored: taken, onFailed: failed }, proofs);
 }
 
-function nextSlot(slot: Slot, relation: Relation, verified: VerifiedRecord): Slot {
-  if (relation === "newer") return advance(slot, verified);
+function nextSlot(slot: Slot, relation: Relation, verified: VerifiedRecord, nowMs: number): Slot {
+  if (relation === "newer") return advance(slot, verified, toSeconds(nowMs));
   return relation === "same" ? addBlocks(slot, verified) : addSibling(slot, verified);
 }
 
@@ -232,7 +310,7 @@ function sayGap(
   const { trustDomain, version } = record.state;
   const hasAllSteps = from === undefined || state.nodes.ownerOf(from) === trustDomain;
   const isGap =
-    code === "HELD_EXPIRED_NOT_BUILT" || (code === "OLD_AUTHORITY_MISSING" && hasAllSteps);
+    code === "HELD_EXPIRED" || (code === "OLD_AUTHORITY_MISSING" && hasAllSteps);
   if (relation !== "newer" || !isGap) return [];
   const message = `record ${record.idHex} of ${trustDomain} at sequence ${version.sequence} is not signed under an authority that is held`;
   return raise(state, "CONTINUITY_GAP", trustDomain, message, nowMs);

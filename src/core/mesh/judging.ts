@@ -10,13 +10,17 @@ import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Effort } from "../record/effort.ts";
 import type { Proofs } from "../record/proofs.ts";
 import { type Judged, type Refusal, refuse } from "../record/refusal.ts";
+import type { Standing } from "../record/standing.ts";
+import { judgeStep } from "../record/step.ts";
 import {
   type SignedRecord,
+  type SigningTimes,
   type VerifiedRecord,
-  judgeSigners,
+  hasExpired,
   verifyRecord,
 } from "../record/verify.ts";
-import type { Relation, Slot } from "../resolver/slot.ts";
+import { type Relation, type Slot, judgedAgainst, signedAtLeastS } from "../resolver/slot.ts";
+import { type HeardHeads, notBeforeS } from "./heard.ts";
 import type { Ticket } from "./input.ts";
 import type { MeshState } from "./mesh-state.ts";
 import type { Budget, Meter } from "./meter.ts";
@@ -43,6 +47,8 @@ export interface Arrival {
 export interface Judging extends Arrival {
   readonly effort: Effort;
   readonly meter: Meter;
+  /** What the nodes of the trust domain said they stand on, and when. */
+  readonly heads: HeardHeads;
   /** Pay when nothing changes; none: the trust domain itself does. */
   readonly relays: readonly string[];
 }
@@ -87,41 +93,65 @@ export function judgeRecord(
   record: SignedRecord,
   judging: Judging,
 ): Judged<VerifiedRecord | "held"> {
-  const beside = besideHeld(slot, relation, record);
+  const beside = besideHeld(relation, record);
   if (beside !== undefined) return { ok: false, reason: beside };
   if (relation === "same" && holdsBlocks(slot, record)) return ok("held");
-  const held = judgedBy(slot, relation);
-  return verifyPaid(record, held, slot.held, relation === "same" ? "block" : "record", judging);
+  const before = judgedAgainst(slot, relation);
+  const budget = relation === "same" ? "block" : "record";
+  const verified = verifyPaid(record, before, slot, budget, judging);
+  if (!verified.ok || relation !== "newer" || isNewEpoch(slot, record)) return verified;
+  return hasExpired(slot.effective, toSeconds(judging.nowMs))
+    ? refuse("HELD_EXPIRED", "every untainted authority that is held has expired")
+    : verified;
+}
+
+/** Recovery keys speak for themselves, whatever has expired. */
+function isNewEpoch({ held }: Slot, { state }: SignedRecord): boolean {
+  return state.version.epoch !== held.record.state.version.epoch;
+}
+
+/** Steps 6 to 10 on top of what is held, and no more: who pays and what has expired are others' questions. */
+export function judgeOnTop(slot: Slot, record: SignedRecord, judging: Judging): Judged<VerifiedRecord> {
+  return verifyPaid(record, slot.effective, slot, "record", judging);
 }
 
 /** Steps 6 to 10, within the budgets of the signer and the forwarder. */
 export function verifyPaid(
   record: SignedRecord,
-  held: VerifiedRecord | undefined,
-  last: VerifiedRecord | undefined,
+  before: Standing | undefined,
+  slot: Slot | undefined,
   budget: Budget,
-  { carrier, nowMs, effort, meter, relays }: Judging,
+  judging: Judging,
 ): Judged<VerifiedRecord> {
-  const signers = judgeSigners(record, held); // No certificate was read until here.
+  const { carrier, nowMs, effort, meter, relays } = judging;
+  const signers = judgeStep(record, before, effort); // No certificate was read until here.
   if (!signers.ok) return signers;
   if (carrier !== "file" && !meter.isPaid(relays, nowMs)) {
     return { ok: false, reason: UNPAID };
   }
-  for (const { nodePublicKey } of carrier === "gossip" ? signers.value : []) {
+  for (const { nodePublicKey } of carrier === "gossip" ? signers.value.blocks : []) {
     if (meter.takes(toHex(nodePublicKey), budget, nowMs)) continue;
     return refuse("OVER_BUDGET", "more than its node may make us verify; sync brings it");
   }
-  const verified = verifyRecord(record, held, toSeconds(nowMs), effort, last);
+  const verified = verifyRecord(record, before, timesOf(slot, record, judging), effort);
   return !verified.ok && effort.isExhausted
     ? refuse("TOO_COSTLY", `more than ${SIGNATURE_CHECKS_MAX} signature checks`)
     : verified;
 }
 
+/** What is not older than what is held, nor than the node's own word on a lower version. */
+function timesOf(
+  slot: Slot | undefined,
+  { state: { version } }: SignedRecord,
+  { nowMs, heads }: Judging,
+): SigningTimes {
+  const nowS = toSeconds(nowMs);
+  const leastS = slot === undefined ? 0 : signedAtLeastS(slot, nowS);
+  return { nowS, leastS: (node) => Math.max(leastS, notBeforeS(heads, node, version)) };
+}
+
 /** Step 5: what needs no verification, as it cannot become the held record. */
-function besideHeld(slot: Slot, relation: Relation, record: SignedRecord): Refusal | undefined {
-  if (relation === "fork" && slot.sibling !== undefined) {
-    return refuse("FORK", "one sibling is kept as evidence already").reason;
-  }
+function besideHeld(relation: Relation, record: SignedRecord): Refusal | undefined {
   if (relation === "other-lineage") {
     return refuse("WRONG_LINEAGE", `another lineage of ${record.state.trustDomain}`).reason;
   }
@@ -133,18 +163,9 @@ function besideHeld(slot: Slot, relation: Relation, record: SignedRecord): Refus
 }
 
 /** Whether every block of a record with the held id is held as it is. */
-function holdsBlocks({ held }: Slot, { envelope }: SignedRecord): boolean {
+function holdsBlocks({ held, sibling }: Slot, { envelope }: SignedRecord): boolean {
+  const blocks = [...held.blocks, ...(sibling?.blocks ?? [])];
   return envelope.blocks.every(({ nodeSignature }) =>
-    held.blocks.some(({ block }) => equalBytes(block.nodeSignature, nodeSignature)),
+    blocks.some(({ block }) => equalBytes(block.nodeSignature, nodeSignature)),
   );
-}
-
-/**
- * A newer record is judged by the held one, a block or sibling of the held one by its base. Without
- * a base its blocks are judged by the record itself (step 4), but never a sibling: that would be
- * anybody's, as the lineage is public.
- */
-function judgedBy(slot: Slot, relation: Relation): VerifiedRecord | undefined {
-  if (relation === "newer") return slot.held;
-  return relation === "fork" ? (slot.base ?? slot.held) : slot.base;
 }

@@ -7,15 +7,17 @@ import type { VerifiedRecord } from "../record/verify.ts";
 import type { Slot } from "../resolver/slot.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
-import type { State } from "../record/state.ts";
 import { BoundedMap } from "../std/bounded-map.ts";
 import type { Result } from "../std/result.ts";
 import type { Candidate } from "./candidate.ts";
 import type { Effect, MeshEvent } from "./effect.ts";
 import { FINDINGS, type Finding, type FindingCode } from "./finding.ts";
+import { type HeardClocks, HeardHeads, newClocks } from "./heard.ts";
 import type { StoreFailed, Ticket } from "./input.ts";
 import { Meter } from "./meter.ts";
 import { NodeOwners } from "./node-owners.ts";
+import type { OwnStep } from "./own-frame.ts";
+import type { Ordered, Signing } from "./own-order.ts";
 import { ParkedRecords } from "./parked.ts";
 import { type Partner, type Pin, newPartner } from "./partner.ts";
 
@@ -26,6 +28,15 @@ export interface Self {
   readonly nodePublicKey: Uint8Array;
   /** Trust domains whose rows somebody else keeps. */
   readonly unmanaged: ReadonlySet<TrustDomain>;
+}
+
+/** A stored record on its way to the nodes that stay, before anybody else. */
+export interface Unspoken {
+  readonly envelope: Uint8Array;
+  readonly recordId: string;
+  /** Nodes (hex) that have not announced it yet. */
+  readonly waitsFor: Set<string>;
+  readonly sinceUptimeMs: number;
 }
 
 /** What SPIRE said at one sequence number, for judging records that claim to be ours. */
@@ -49,6 +60,7 @@ export interface Own {
     | {
         readonly bundle: TrustBundle;
         readonly slot: Slot | undefined;
+        readonly step: OwnStep | undefined;
         readonly candidate: Result<Candidate, string>;
       }
     | undefined;
@@ -59,7 +71,13 @@ export interface Own {
   /** By sequence number. */
   readonly reads: Map<bigint, OwnRead>;
   /** What is being signed; one at a time. */
-  signing: State | undefined;
+  signing: Signing | undefined;
+  /** What an operator decided and no record says yet. One at a time. */
+  ordered: Ordered | undefined;
+  /** A record of exactly this id (64 hex digits) becomes the own one: `own adopt`. */
+  awaitedRecordId: string | undefined;
+  /** Held record (hex id) that was given this node's block, or for which that was tried. */
+  signedAgain: string | undefined;
   /** Signing failed for this read; tried again at `retryAtMs`. */
   retryAtMs: number;
   /** When SPIRE was first seen not above the published sequence with other authorities. */
@@ -67,6 +85,19 @@ export interface Own {
   /** A higher own record that this daemon never read from SPIRE. */
   suspect: { readonly record: VerifiedRecord; readonly sinceMs: number } | undefined;
   readonly meter: Meter;
+  /** Replicas; this daemon's own heads are not among them. */
+  readonly heads: HeardHeads;
+  readonly clocks: HeardClocks;
+  /** Of the last head that was sent; the store has it. */
+  headCounter: bigint;
+  /** When the next head is due, by the clock that nobody sets. */
+  headDueUptimeMs: number;
+  /** Since when a second own record of the held version is known. */
+  forkedUptimeMs: number | undefined;
+  /** Since when SPIRE's bundle reads as it does. */
+  readSinceUptimeMs: number;
+  /** A change of nodes that is not gossiped before all that stay hold it. */
+  unspoken: Unspoken | undefined;
   /** Who waits for the first record. */
   readonly exports: Ticket[];
 }
@@ -79,6 +110,14 @@ export interface MeshState {
   /** Follows what is held of the partners and the own trust domain. */
   readonly nodes: NodeOwners;
   readonly parked: ParkedRecords;
+  /** Milliseconds by a clock that nobody sets, as of the last tick. */
+  uptimeMs: number;
+  /** When the partners were looked at last. */
+  watchedUptimeMs: number;
+  /** Nodes (hex) that are connected now. Bounded by the network's own connections. */
+  readonly connected: Set<string>;
+  /** Set while the disk is behind what was acknowledged. */
+  recovering: Recovering | undefined;
   /** Domains with a FederationRelationship, as last listed. */
   relationships: ReadonlySet<TrustDomain>;
   rowsReadAtMs: number | undefined;
@@ -101,16 +140,36 @@ export interface Pending {
   readonly onFailed: (failed: StoreFailed, nowMs: number) => Effect[];
 }
 
+/** The store was lost or is older than what was acknowledged (docs/protocol.md 7). */
+export interface Recovering {
+  /** In words: what happened, and where the old store is. */
+  readonly reason: string;
+  /** Partners of whom one node answered a whole sync since. */
+  readonly heard: Set<TrustDomain>;
+}
+
 /** Everything that the store gave back at start. */
 export interface Stored {
   readonly own: Slot | undefined;
-  readonly partners: readonly { readonly pin: Pin; readonly slot: Slot }[];
+  readonly partners: readonly {
+    readonly pin: Pin;
+    /** Undefined when the store lost it; the pin then names the record that stood last. */
+    readonly slot: Slot | undefined;
+    /** Its nodes as they were last known, when the slot is lost. */
+    readonly nodes?: readonly Uint8Array[];
+  }[];
+  /** Of the last own head. 0 before the first. */
+  readonly headCounter: bigint;
+  /** Why the store is behind what was acknowledged, in words; undefined when it is not. */
+  readonly lost: string | undefined;
 }
 
 export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshState {
   const nodes = new NodeOwners();
-  if (stored.own !== undefined) nodes.hold(self.trustDomain, stored.own.held);
-  for (const { pin, slot } of stored.partners) nodes.hold(pin.trustDomain, slot.held);
+  if (stored.own !== undefined) nodes.hold(self.trustDomain, stored.own);
+  for (const { pin, slot } of stored.partners) {
+    if (slot !== undefined) nodes.hold(pin.trustDomain, slot);
+  }
   return {
     self,
     startedAtMs: nowMs,
@@ -124,10 +183,20 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
       settled: undefined,
       reads: new BoundedMap(READS_MAX),
       signing: undefined,
+      signedAgain: undefined,
+      ordered: undefined,
+      awaitedRecordId: undefined,
       retryAtMs: 0,
       wentBackSinceMs: undefined,
       suspect: undefined,
       meter: new Meter(),
+      heads: new HeardHeads(),
+      clocks: newClocks(),
+      headCounter: stored.headCounter,
+      headDueUptimeMs: 0,
+      forkedUptimeMs: undefined,
+      readSinceUptimeMs: 0,
+      unspoken: undefined,
       exports: [],
     },
     partners: new Map(
@@ -135,6 +204,11 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
     ),
     nodes,
     parked: new ParkedRecords(),
+    uptimeMs: 0,
+    watchedUptimeMs: -Infinity,
+    connected: new Set(),
+    recovering:
+      stored.lost === undefined ? undefined : { reason: stored.lost, heard: new Set<TrustDomain>() },
     relationships: new Set(),
     rowsReadAtMs: undefined,
     rowsUnread: false,

@@ -50,15 +50,16 @@ const RELAY_RATE: Rate = { perSecond: 1, burst: 64 };
 /** Relays remembered, twice as many as spend all; the one asked for the longest ago goes, and begins anew. */
 const RELAYS_MAX = 2 * (DOMAIN_WORK_AT_ONCE_MAX / RELAY_RATE.burst);
 
-/** What a gossiped record is paid from: a higher version or a sibling, or a block of the held one. */
-export type Budget = "record" | "block";
+/** What gossip is paid from: a higher version or a sibling, a block of the held one, or a head. */
+export type Budget = "record" | "block" | "head";
 
 export class Meter {
   /** By node in hex and budget. Only listed nodes come here; above the bound it is one that left. */
-  readonly #nodes = new BucketMap(NODE_RATE, 2 * NODES_MAX);
+  readonly #nodes = new BucketMap(NODE_RATE, 3 * NODES_MAX);
   readonly #domain: Readonly<Record<Budget, TokenBucket>> = {
     record: new TokenBucket(DOMAIN_RATE, 0),
     block: new TokenBucket(DOMAIN_RATE, 0),
+    head: new TokenBucket(DOMAIN_RATE, 0),
   };
   readonly #work = new TokenBucket(WORK_RATE, 0);
   /** What all relays together have, and by relay. */

@@ -9,7 +9,7 @@
  * Law: what one trust domain lists never takes a node from another that the node has signed for.
  */
 import { toHex } from "../std/bytes.ts";
-import type { VerifiedRecord } from "../record/verify.ts";
+import type { Slot } from "../resolver/slot.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 
 export class NodeOwners {
@@ -23,7 +23,7 @@ export class NodeOwners {
    *
    * @returns The trust domains that list one of its nodes, those of before included.
    */
-  hold(trustDomain: TrustDomain, held: VerifiedRecord | undefined): ReadonlySet<TrustDomain> {
+  hold(trustDomain: TrustDomain, slot: Slot | undefined): ReadonlySet<TrustDomain> {
     const touched = new Set<TrustDomain>([trustDomain]);
     for (const node of this.#nodes.get(trustDomain) ?? []) {
       const listedBy = this.#listedBy.get(node);
@@ -32,9 +32,10 @@ export class NodeOwners {
       if (listedBy?.size === 0) this.#listedBy.delete(node);
     }
     this.#nodes.delete(trustDomain);
-    if (held === undefined) return touched;
+    if (slot === undefined) return touched;
+    const { held, effective } = slot;
     const signed = new Set(held.blocks.map(({ block }) => toHex(block.nodePublicKey)));
-    const nodes = held.record.state.nodes.map(toHex);
+    const nodes = effective.state.nodes.map(toHex);
     this.#nodes.set(trustDomain, nodes);
     for (const node of nodes) {
       const listedBy = this.#listedBy.get(node) ?? new Map<TrustDomain, boolean>();

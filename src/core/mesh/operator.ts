@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { PINNED_DOMAINS_MAX } from "../std/limits.ts";
 import { toSeconds } from "../std/unix-time.ts";
 import type { Proofs } from "../record/proofs.ts";
-import { type VerifiedRecord, readRecord, verifyRecord } from "../record/verify.ts";
-import { startSlot } from "../resolver/slot.ts";
+import { readRecord, verifyRecord } from "../record/verify.ts";
+import { type Slot, startSlot } from "../resolver/slot.ts";
 import { sameAuthorities } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Effect, Failure } from "./effect.ts";
@@ -93,14 +93,16 @@ export function onImportAsked(
   if (!asked.spireAsked) {
     return failed(ticket, "NOT_READY", `${trustDomain} was being forgotten`, NEXT_OF_FORGOTTEN);
   }
-  const verified = verifyRecord(record, undefined, toSeconds(nowMs), proofs);
+  const times = { nowS: toSeconds(nowMs), leastS: () => 0 };
+  const verified = verifyRecord(record, undefined, times, proofs);
   if (!verified.ok) return refused(verified.reason, record, ticket);
   const isTaken = asked.replace || state.self.unmanaged.has(trustDomain);
-  const owner = isTaken ? undefined : rowOwner(asked, verified.value, nowMs);
+  const slot = startSlot(verified.value);
+  const owner = isTaken ? undefined : rowOwner(asked, slot, nowMs);
   if (owner !== undefined) return failed(ticket, "ROW_NOT_OURS", owner);
   const seenRow = asked.row === undefined ? NO_ROW : rowDigest(asked.row);
   return [
-    ...storeSlot(state, pin, startSlot(verified.value), "newer", record, ticket, seenRow),
+    ...storeSlot(state, pin, slot, "newer", record, ticket, seenRow),
     { kind: "dial", trustDomain, addresses: asked.addressHints },
   ];
 }
@@ -108,15 +110,15 @@ export function onImportAsked(
 /** Who keeps the row already, in words; undefined when it is free or says what we would write. */
 function rowOwner(
   { row, hasRelationship }: ImportAsked,
-  verified: VerifiedRecord,
+  slot: Slot,
   nowMs: number,
 ): string | undefined {
-  const { trustDomain } = verified.record.state;
+  const { trustDomain } = slot.effective.state;
   if (hasRelationship) {
     return `SPIRE Server has a FederationRelationship for ${trustDomain} and refreshes its row itself`;
   }
   if (row === undefined) return undefined;
-  const desired = desiredRow(verified, toSeconds(nowMs));
+  const desired = desiredRow(slot, toSeconds(nowMs));
   return desired !== undefined && sameAuthorities(desired, row)
     ? undefined
     : `SPIRE Server holds another bundle for ${trustDomain}`;
@@ -136,26 +138,33 @@ export function onPinAsked(
   trustDomain: TrustDomain,
   fingerprint: string,
   ticket: Ticket,
+  nowMs: number,
 ): Effect[] {
   const partner = state.partners.get(trustDomain);
   if (partner === undefined) {
     return failed(ticket, "NOT_FOUND", `${trustDomain} was not imported`);
   }
   const { slot } = partner;
-  const isHeld = slot.held.record.idHex === fingerprint;
-  if (isHeld && partner.pin.awaitedRecordId === undefined) return done(ticket);
-  const { sibling } = slot;
-  if (sibling?.record.idHex === fingerprint) {
-    const pin = { ...partner.pin, approvedRecordId: fingerprint, awaitedRecordId: undefined };
-    return storeSlot(state, pin, startSlot(sibling), "newer", sibling.record, ticket);
+  if (slot === undefined) {
+    // The store lost it: there is nothing to store it with, and the marks still name what stood.
+    partner.pin = { ...partner.pin, awaitedRecordId: fingerprint };
+    return [...done(ticket), ...sayAwaited(state, partner, nowMs), { kind: "sync-soon" }];
   }
-  // Naming the held record takes an earlier pin back.
+  const isForked = slot.sibling !== undefined;
+  const isHeld = slot.held.record.idHex === fingerprint;
+  if (isHeld && !isForked && partner.pin.awaitedRecordId === undefined) return done(ticket);
+  // In a fork naming one of the two takes it alone; else naming the held record takes a pin back.
+  const chosen = isForked && [slot.held, slot.sibling].find((each) => each?.record.idHex === fingerprint);
+  if (chosen) {
+    const pin = { ...partner.pin, approvedRecordId: fingerprint, awaitedRecordId: undefined };
+    return storeSlot(state, pin, startSlot(chosen), "newer", chosen.record, ticket);
+  }
   const pin = { ...partner.pin, awaitedRecordId: isHeld ? undefined : fingerprint };
   assert(state.pending === undefined, "one store effect at a time");
   state.pending = {
-    onStored: (nowMs) => {
+    onStored: (atMs) => {
       partner.pin = pin;
-      return [...done(ticket), ...sayAwaited(state, partner, nowMs), { kind: "sync-soon" }];
+      return [...done(ticket), ...sayAwaited(state, partner, atMs), { kind: "sync-soon" }];
     },
     onFailed: ({ failure, message, next }) => failed(ticket, failure, message, next),
   };

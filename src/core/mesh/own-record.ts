@@ -7,12 +7,9 @@
  *             ├─ SPIRE said otherwise for 3 s, or stays behind for 10 s ──▶ FORGED_OWN
  *             └─ not known yet ──▶ suspect: judged by a later tick
  */
-import { equalBytes } from "../std/bytes.ts";
 import type { Refusal } from "../record/refusal.ts";
 import type { Proofs } from "../record/proofs.ts";
-import { type State, encodeState } from "../record/state.ts";
 import type { VerifiedRecord } from "../record/verify.ts";
-import { relate } from "../resolver/slot.ts";
 import { candidateOf, contentDigest } from "./candidate.ts";
 import type { Effect } from "./effect.ts";
 import { type MeshState, raise } from "./mesh-state.ts";
@@ -27,7 +24,7 @@ export function rememberRead(state: MeshState, nowMs: number, proofs: Proofs): v
   const { own } = state;
   if (own.read === undefined) return;
   const { sequenceNumber } = own.read;
-  const candidate = candidateOf(state, own.read, proofs);
+  const candidate = candidateOf(state, own.read, undefined, proofs);
   if (!candidate.ok) {
     own.reads.delete(sequenceNumber); // It is not known what SPIRE says at this number.
     return;
@@ -50,11 +47,7 @@ export function doubtOwnRecord(
   const { own } = state;
   const said = verified.record.state;
   const { sequence } = said.version;
-  if (own.slot !== undefined && !sameFrame(own.slot.held.record.state, said)) {
-    // Only a command of this daemon's operator changes these, and this version has none.
-    const detail = "it changes nodes, recovery or rev, and nobody here ordered that";
-    return { refusal: doubt(detail), effects: forged(state, verified, nowMs) };
-  }
+  if (state.recovering !== undefined) return undefined; // What we acknowledged may be lost here.
   const digest = contentDigest(said);
   const known = own.reads.get(sequence);
   if (known !== undefined && known.digest !== digest) {
@@ -68,10 +61,6 @@ export function doubtOwnRecord(
   if (own.read === undefined || sequence > own.read.sequenceNumber) {
     own.suspect ??= { record: verified, sinceMs: nowMs };
     return { refusal: doubt(`SPIRE has not reached sequence ${sequence} yet`), effects: [] };
-  }
-  if (own.slot !== undefined && relate(own.slot, verified.record) === "fork") {
-    const detail = "another own record of the held version, with other authorities";
-    return { refusal: doubt(detail), effects: forged(state, verified, nowMs) };
   }
   // A lower sequence that was never read here is superseded, not judged: its version still counts.
   return undefined;
@@ -94,19 +83,6 @@ export function judgeSuspect(state: MeshState, nowMs: number): Effect[] {
   const contradicted = known !== undefined && known.lastMs - known.firstMs >= PROVEN_READ_MS;
   const neverReached = sequence > own.read.sequenceNumber && nowMs - suspect.sinceMs >= SUSPECT_MS;
   return contradicted || neverReached ? forged(state, suspect.record, nowMs) : [];
-}
-
-/** Whether all that is not SPIRE's is as it was. */
-function sameFrame(held: State, said: State): boolean {
-  const frameOf = ({ nodes, removed, recovery, version }: State): Uint8Array =>
-    encodeState({
-      ...held,
-      nodes,
-      removed,
-      recovery,
-      version: { ...held.version, rev: version.rev, epoch: version.epoch },
-    });
-  return equalBytes(frameOf(held), frameOf(said));
 }
 
 function doubt(detail: string): Refusal {

@@ -1,7 +1,9 @@
 /** A partner: an approval, what is held of its trust domain, and SPIRE's row of it. */
 import type { Slot } from "../resolver/slot.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
+import { type HeardClocks, HeardHeads, newClocks } from "./heard.ts";
 import type { Ticket } from "./input.ts";
+import type { Ladder } from "./ladder.ts";
 import { Meter } from "./meter.ts";
 
 /** An operator's approval of a partner. */
@@ -38,13 +40,23 @@ export interface Row {
 
 export interface Partner {
   pin: Pin;
-  slot: Slot;
+  /** Undefined until the record that was named for a start is here. */
+  slot: Slot | undefined;
   readonly row: Row;
   readonly meter: Meter;
-  /** When one of its nodes last answered a sync. */
+  readonly heads: HeardHeads;
+  readonly clocks: HeardClocks;
+  /** When one of its nodes last answered a sync, and by the clock that nobody sets. */
   lastHeardAtMs: number | undefined;
+  lastHeardUptimeMs: number | undefined;
   /** Which of our records its node named then. */
   holdsOurs: { readonly recordId: string; readonly atMs: number } | undefined;
+  /** Since when a node of it stands on a version that is not held, and rounds of sync since. */
+  unreached: { readonly sinceUptimeMs: number; rounds: number } | undefined;
+  /** When a second record of the held version came. */
+  forkedUptimeMs: number | undefined;
+  /** Every held authority has expired: what steps lead to, and who else stands on them. */
+  ladder: Ladder | undefined;
   /** Who waits for `forget`. */
   forgetting: Ticket | undefined;
 }
@@ -70,14 +82,20 @@ function newRow(): Row {
   };
 }
 
-export function newPartner(pin: Pin, slot: Slot): Partner {
+export function newPartner(pin: Pin, slot: Slot | undefined): Partner {
   return {
     pin,
     slot,
     row: newRow(),
     meter: new Meter(),
+    heads: new HeardHeads(),
+    clocks: newClocks(),
     lastHeardAtMs: undefined,
+    lastHeardUptimeMs: undefined,
     holdsOurs: undefined,
+    unreached: undefined,
+    forkedUptimeMs: undefined,
+    ladder: undefined,
     forgetting: undefined,
   };
 }

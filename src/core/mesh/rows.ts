@@ -76,8 +76,11 @@ export function reconcileRow(state: MeshState, partner: Partner, nowMs: number):
   const { row } = partner;
   if (partner.forgetting !== undefined) return [];
   if (state.self.unmanaged.has(trustDomain) || row.seen === undefined || !state.synced) return [];
-  const desired = desiredRow(partner.slot.held, toSeconds(nowMs));
+  const { slot } = partner;
+  if (slot === undefined) return []; // Below what was acknowledged: the row stays as it is.
+  const desired = desiredRow(slot, toSeconds(nowMs));
   if (desired === undefined) {
+    if (isRaised(state, "AUTHORITY_RETURNED", trustDomain)) return []; // It is all that there is.
     const message = `every X.509 authority of ${trustDomain} has expired; its row stays as it is`;
     return raise(state, "AUTHORITIES_EXPIRED", trustDomain, message, nowMs);
   }

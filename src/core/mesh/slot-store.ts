@@ -3,10 +3,11 @@
  * stands there. The answer, the event and SPIRE's row never come before the disk.
  */
 import assert from "node:assert/strict";
-import { equalBytes } from "../std/bytes.ts";
+import { equalBytes, toHex } from "../std/bytes.ts";
 import type { Refusal } from "../record/refusal.ts";
-import type { SignedRecord, VerifiedRecord } from "../record/verify.ts";
-import type { Relation, Slot } from "../resolver/slot.ts";
+import type { SignedRecord } from "../record/verify.ts";
+import { returned } from "../resolver/gone.ts";
+import { type Relation, type Slot, isForkEmpty } from "../resolver/slot.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Answer, Effect } from "./effect.ts";
 import type { Ticket } from "./input.ts";
@@ -41,19 +42,24 @@ export function storeSlot(
       state.partners.set(trustDomain, partner);
       partner.pin = pin;
       partner.slot = slot;
+      partner.ladder = undefined;
+      partner.forkedUptimeMs = slot.sibling && (partner.forkedUptimeMs ?? state.uptimeMs);
       partner.row.seen ??= seenRow;
       const recordId = record.idHex;
       const effects = [
         ...answer(ticket, { kind: "taken", trustDomain, recordId }),
-        ...trackNodes(state, trustDomain, slot.held, nowMs),
+        ...trackNodes(state, trustDomain, slot, nowMs),
       ];
-      if (relation === "fork") return [...effects, ...sayFork(state, partner, nowMs)];
       if (relation === "same") return effects;
       return [
         ...effects,
         accepted(record),
-        ...clear(state, "FORK", trustDomain),
+        ...(slot.sibling === undefined ? clear(state, "FORK", trustDomain) : []),
+        ...sayForkEmpty(state, trustDomain, slot, nowMs),
+        ...sayReturned(state, partner, nowMs),
+        ...clear(state, "RECOVERY_FORK", trustDomain),
         ...clear(state, "CONTINUITY_GAP", trustDomain),
+        ...clear(state, "ECLIPSED", trustDomain),
         ...sayAwaited(state, partner, nowMs),
         ...admitted,
         ...reconcileRow(state, partner, nowMs),
@@ -76,11 +82,15 @@ export function tryStore(state: MeshState, nowMs: number): Effect[] {
   const { own, partners, self, storeFailedAtMs } = state;
   if (storeFailedAtMs === undefined) return [];
   if (Math.abs(nowMs - storeFailedAtMs) < STORE_RETRY_MS) return []; // The clock may be set back.
-  const [partner] = partners.values();
+  const partner = partners.values().find(({ slot }) => slot !== undefined);
   const held = own.slot && { trustDomain: self.trustDomain, slot: own.slot, pin: undefined };
   const domain =
     held ??
-    (partner && { trustDomain: partner.pin.trustDomain, slot: partner.slot, pin: partner.pin });
+    (partner?.slot && {
+      trustDomain: partner.pin.trustDomain,
+      slot: partner.slot,
+      pin: partner.pin,
+    });
   if (domain === undefined) return [];
   assert(state.pending === undefined, "one store effect at a time");
   state.pending = { onStored: () => [], onFailed: () => [] };
@@ -93,25 +103,50 @@ function wakeParked(state: MeshState, trustDomain: TrustDomain): Effect[] {
 }
 
 /** A record that was named and is not here yet; whoever mistyped its id finds it here. */
-export function sayAwaited(state: MeshState, { pin }: Partner, nowMs: number): Effect[] {
+export function sayAwaited(state: MeshState, { pin, slot }: Partner, nowMs: number): Effect[] {
   const { trustDomain, awaitedRecordId } = pin;
   if (awaitedRecordId === undefined) return clear(state, "PIN_AWAITED", trustDomain);
-  const message = `${trustDomain} starts anew with record ${awaitedRecordId} when it arrives; what is held stays applied until then`;
+  const meanwhile = slot === undefined ? "its row stays as it is" : "what is held stays applied";
+  const message = `${trustDomain} starts anew with record ${awaitedRecordId} when it arrives; ${meanwhile} until then`;
   return raise(state, "PIN_AWAITED", trustDomain, message, nowMs);
 }
 
-/** The publisher contradicted itself: what is held stays applied, the sibling is the proof. */
+/** The publisher contradicted itself: what both say stays applied, and the two are the proof. */
 export function sayFork(state: MeshState, { pin, slot }: Partner, nowMs: number): Effect[] {
-  const { held, sibling } = slot;
-  if (sibling === undefined) return [];
-  const message = `${pin.trustDomain} signed two records of one version: ${held.record.idHex} is applied, ${sibling.record.idHex} is kept as evidence`;
+  if (slot?.sibling === undefined) return [];
+  const ids = [slot.held, slot.sibling].map(({ record }) => record.idHex);
+  const message = `${pin.trustDomain} signed two records of one version, ${ids.join(" and ")}: what both say is applied`;
   return raise(state, "FORK", pin.trustDomain, message, nowMs);
+}
+
+/** Nobody is left who could end the fork. */
+export function sayForkEmpty(
+  state: MeshState,
+  trustDomain: TrustDomain,
+  slot: Slot,
+  nowMs: number,
+): Effect[] {
+  if (!isForkEmpty(slot)) return clear(state, "FORK_EMPTY", trustDomain);
+  const message = `the records of one version of ${trustDomain} have no node in common`;
+  return raise(state, "FORK_EMPTY", trustDomain, message, nowMs);
+}
+
+/** What was taken back is back: it stays out of the row until an operator releases it. */
+export function sayReturned(state: MeshState, { pin, slot }: Partner, nowMs: number): Effect[] {
+  const { trustDomain } = pin;
+  const back = slot === undefined ? [] : returned(slot.effective, slot.gone);
+  if (back.length === 0 || slot === undefined) {
+    return clear(state, "AUTHORITY_RETURNED", trustDomain);
+  }
+  const hashes = back.map(({ hash }) => toHex(hash)).join(", ");
+  const message = `record ${slot.held.record.idHex} of ${trustDomain} lists what it had taken back: ${hashes}`;
+  return raise(state, "AUTHORITY_RETURNED", trustDomain, message, nowMs);
 }
 
 /** The nodes that a slot's record lists may be connected; said only when it lists others than `before`. */
 export function admitNodes(slot: Slot, before: Slot | undefined): Effect[] {
-  const { trustDomain, nodes } = slot.held.record.state;
-  const known = before?.held.record.state.nodes ?? [];
+  const { trustDomain, nodes } = slot.effective.state;
+  const known = before?.effective.state.nodes ?? [];
   const isSame =
     nodes.length === known.length &&
     nodes.every((node) => known.some((each) => equalBytes(each, node)));
@@ -122,10 +157,10 @@ export function admitNodes(slot: Slot, before: Slot | undefined): Effect[] {
 export function trackNodes(
   state: MeshState,
   trustDomain: TrustDomain,
-  held: VerifiedRecord | undefined,
+  slot: Slot | undefined,
   nowMs: number,
 ): Effect[] {
-  const touched = state.nodes.hold(trustDomain, held);
+  const touched = state.nodes.hold(trustDomain, slot);
   return [...touched].flatMap((each) => sayListedTwice(state, each, nowMs));
 }
 

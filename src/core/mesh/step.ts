@@ -8,10 +8,11 @@
 import assert from "node:assert/strict";
 import { equalBytes, toHex } from "../std/bytes.ts";
 import type { Proofs } from "../record/proofs.ts";
+import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { SyncEntry } from "./sync-entry.ts";
 import type { Effect } from "./effect.ts";
 import type { Input } from "./input.ts";
-import { onParkedWoken, onRecordReceived } from "./intake.ts";
+import { onParkedWoken, onRecordReceived, takeNamed } from "./intake.ts";
 import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
 import {
   giveUpForgetting,
@@ -20,14 +21,24 @@ import {
   onPinAsked,
   onRowDeleted,
 } from "./operator.ts";
+import { watchPartners } from "./freshness.ts";
+import { onHeadReceived } from "./heads.ts";
+import { speakWhenHeld } from "./node-change.ts";
+import { giveUpOrder, onOwnOrder } from "./own-decisions.ts";
+import { announceWhenDue } from "./own-head.ts";
+import { onRecordSigned } from "./own-signing.ts";
+import { onExportAsked, onLocalBundleRead, onOwnTick, publishIfChanged } from "./publishing.ts";
+import { endRecovering, onResumeAsked, sayRecovering } from "./recovering.ts";
+import { onAdoptAsked } from "./adopting.ts";
 import {
-  onExportAsked,
-  onLocalBundleRead,
-  onOwnTick,
-  onRecordSigned,
-  publishIfChanged,
-} from "./publishing.ts";
-import { admitNodes, sayAwaited, sayFork, sayListedTwice, tryStore } from "./slot-store.ts";
+  admitNodes,
+  sayAwaited,
+  sayFork,
+  sayForkEmpty,
+  sayListedTwice,
+  sayReturned,
+  tryStore,
+} from "./slot-store.ts";
 import { forgetRefused, onRowEnded, onRowsRead, onRowsUnread, reconcileRow } from "./rows.ts";
 
 /** How long a start waits for a peer, who may hold something higher, before it writes or publishes. */
@@ -44,11 +55,16 @@ export function start(state: MeshState): Effect[] {
       addresses,
     }),
   );
-  const standing = [...state.partners.values()].flatMap((partner) =>
-    sayFork(state, partner, state.startedAtMs).concat(
-      sayAwaited(state, partner, state.startedAtMs),
-    ),
-  );
+  const { startedAtMs } = state;
+  const standing = [...state.partners.values()].flatMap((partner) => {
+    const { slot, pin } = partner;
+    return [
+      ...sayFork(state, partner, startedAtMs),
+      ...(slot === undefined ? [] : sayForkEmpty(state, pin.trustDomain, slot, startedAtMs)),
+      ...sayReturned(state, partner, startedAtMs),
+      ...sayAwaited(state, partner, startedAtMs),
+    ];
+  });
   return [
     ...slots.flatMap((slot) => admitNodes(slot, undefined)),
     ...known,
@@ -58,13 +74,14 @@ export function start(state: MeshState): Effect[] {
       sayListedTwice(state, each, state.startedAtMs),
     ),
     ...sayNotListed(state),
+    ...sayRecovering(state),
   ];
 }
 
 /** Another key than the one that made the own record: partners would refuse all that it signs. */
 function sayNotListed(state: MeshState): Effect[] {
   const { own, self, startedAtMs } = state;
-  const nodes = own.slot?.held.record.state.nodes;
+  const nodes = own.slot?.effective.state.nodes;
   if (nodes === undefined || nodes.some((node) => equalBytes(node, self.nodePublicKey))) return [];
   const listed = nodes.map(toHex).join(", ");
   const message = `the own record lists the node key ${listed}, and node.key holds ${toHex(self.nodePublicKey)}`;
@@ -122,8 +139,19 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
       ];
     }
     case "peer-connected":
-    case "peer-lost":
+      state.connected.add(input.node);
       return [tell({ kind: input.kind, node: input.node })];
+    case "peer-lost":
+      state.connected.delete(input.node);
+      return [tell({ kind: input.kind, node: input.node })];
+    case "head-received":
+      return [...onHeadReceived(state, input, nowMs, proofs), ...speakWhenHeld(state)];
+    case "own-order-asked":
+      return onOwnOrder(state, input, nowMs, proofs);
+    case "adopt-asked":
+      return onAdoptAsked(state, input, nowMs);
+    case "resume-asked":
+      return onResumeAsked(state, input.ticket, nowMs, proofs);
     case "peer-synced":
       return onPeerSynced(state, input.node, input.entries, nowMs, proofs);
     case "status-asked":
@@ -135,8 +163,9 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
     case "forget-asked":
       return onForgetAsked(state, input.trustDomain, input.ticket);
     case "pin-asked":
-      return onPinAsked(state, input.trustDomain, input.fingerprint, input.ticket);
+      return onPinAsked(state, input.trustDomain, input.fingerprint, input.ticket, nowMs);
     case "tick":
+      state.uptimeMs = input.uptimeMs;
       return onTick(state, nowMs, proofs);
   }
 }
@@ -157,9 +186,27 @@ function onPeerSynced(
   const partner = owner && state.partners.get(owner);
   if (partner !== undefined) {
     partner.lastHeardAtMs = nowMs;
+    partner.lastHeardUptimeMs = state.uptimeMs;
+    state.recovering?.heard.add(partner.pin.trustDomain);
     if (recordId !== undefined) partner.holdsOurs = { recordId, atMs: nowMs };
   }
-  return state.synced ? [] : finishFirstSync(state, nowMs, proofs);
+  const named = owner === undefined ? [] : hearNamed(state, owner, entries);
+  for (const each of state.partners.values()) if (each.unreached) each.unreached.rounds += 1;
+  return [
+    ...named,
+    ...(state.synced ? [] : finishFirstSync(state, nowMs, proofs)),
+    ...endRecovering(state, nowMs, proofs),
+  ];
+}
+
+/** What a partner holds of others, for those whose authorities have all expired here (ladder.ts). */
+function hearNamed(state: MeshState, voucher: TrustDomain, entries: readonly SyncEntry[]): Effect[] {
+  return entries.flatMap((entry) => {
+    const partner = state.partners.get(entry.trustDomain);
+    if (partner?.ladder === undefined || entry.trustDomain === voucher) return [];
+    partner.ladder.hear(voucher, entry);
+    return takeNamed(state, partner);
+  });
 }
 
 function onTick(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
@@ -169,6 +216,10 @@ function onTick(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
   return [
     ...(!state.synced && waitedLongEnough ? finishFirstSync(state, nowMs, proofs) : []),
     ...onOwnTick(state, nowMs, proofs),
+    ...giveUpOrder(state),
+    ...speakWhenHeld(state),
+    ...announceWhenDue(state, nowMs),
+    ...watchPartners(state, nowMs),
     ...tryStore(state, nowMs),
   ];
 }

@@ -1,10 +1,12 @@
 /**
- * The SPIRE row of an accepted trust domain. Rows of domains
- * that nobody approved do not exist; every later cause of a row belongs into this file.
+ * The SPIRE row of an accepted trust domain: what stands, in a fork what all records of that version
+ * say, without what had been taken back. Rows of domains that nobody approved do not exist; every
+ * later cause of a row belongs into this file.
  */
 import { compareBytes } from "../std/bytes.ts";
 import { sha256 } from "../std/sha256.ts";
-import type { VerifiedRecord } from "../record/verify.ts";
+import { returned, without } from "../resolver/gone.ts";
+import type { Slot } from "../resolver/slot.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 
 /**
@@ -14,9 +16,12 @@ import type { TrustBundle } from "../spiffe/trust-bundle.ts";
  * @returns undefined when every X.509 authority has expired: the row stays as it was last written.
  *   An empty bundle is never written, as it fails the Workload API of *local* workloads (measured).
  */
-export function desiredRow(held: VerifiedRecord, nowS: number): TrustBundle | undefined {
-  const { state } = held.record;
-  const x509Authorities = held.authorities
+export function desiredRow(
+  { effective, gone }: Pick<Slot, "effective" | "gone">,
+  nowS: number,
+): TrustBundle | undefined {
+  const { state, authorities } = without(effective, returned(effective, gone));
+  const x509Authorities = authorities
     .filter(({ facts }) => facts.notAfterS >= nowS)
     .map(({ facts, tainted }) => ({ der: facts.der, tainted }))
     .sort((left, right) => compareBytes(sha256(left.der), sha256(right.der)));

@@ -11,7 +11,7 @@ import {
 } from "../std/limits.ts";
 import { type Result, no } from "../std/result.ts";
 import * as shape from "../std/shape.ts";
-import type { RecordKind, RecoverySignature } from "./preimages.ts";
+import type { RecoverySignature } from "./preimages.ts";
 
 /** X.509 certificates as DER, leaf first, 1 to 4 of them, without the root. */
 export type Chain = readonly Uint8Array[];
@@ -31,7 +31,8 @@ export interface Block {
 }
 
 export interface Envelope {
-  readonly kind: RecordKind;
+  /** A state; heads have an envelope of their own. */
+  readonly kind: 1;
   readonly payload: Uint8Array;
   /** 1 to 8, no node signature twice: one signature would be paid for once and checked eight times. */
   readonly blocks: readonly Block[];

@@ -7,7 +7,7 @@ import { encodeCbor } from "../std/cbor.ts";
 import { sha256 } from "../std/sha256.ts";
 
 /** Kinds of record, by their number on the wire. */
-export const RECORD_KINDS = { 1: "state" } as const;
+export const RECORD_KINDS = { 1: "state", 2: "head" } as const;
 export type RecordKind = keyof typeof RECORD_KINDS;
 
 /** A recovery key (32 bytes) and its signature (64 bytes). */
@@ -50,4 +50,14 @@ export function nodePreimage(
     u64be(BigInt(signedAtS)),
     sha256(encodeCbor([chains, svidSignatures, recovery])),
   );
+}
+
+/** What each recovery key signs: the record alone. */
+export function recoveryPreimage(recordIdBytes: Uint8Array): Uint8Array {
+  return concatBytes(toUtf8("spire-mesh recovery 1\0"), recordIdBytes);
+}
+
+/** What a node signs in a head: the claim alone. */
+export function headPreimage(headId: Uint8Array): Uint8Array {
+  return concatBytes(toUtf8("spire-mesh head 1\0"), headId);
 }

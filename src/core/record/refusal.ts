@@ -29,9 +29,14 @@ export const REFUSALS = {
   NODE_REMOVED: "ignore",
   OVER_BUDGET: "ignore",
   REV_JUMP: "ignore",
-  EPOCH_CHANGE_NOT_BUILT: "ignore",
-  RECOVERY_SIGNATURES_NOT_BUILT: "ignore",
+  EPOCH_JUMP: "ignore",
   RECOVERY_CHANGED: "ignore",
+  RECOVERY_UNASKED: "ignore",
+  RECOVERY_REVEALED: "ignore",
+  RECOVERY_NOT_COMMITTED: "ignore",
+  RECOVERY_COUNT: "ignore",
+  RECOVERY_KEY_UNKNOWN: "ignore",
+  RECOVERY_SIGNATURE_INVALID: "ignore",
   // Step 7: what it says.
   AUTHORITY_MALFORMED: "ignore",
   // Steps 8 and 9: what speaks for it.
@@ -49,11 +54,18 @@ export const REFUSALS = {
   SIGNED_TOO_EARLY: "ignore",
   SVID_SIGNATURE_INVALID: "ignore",
   TOO_COSTLY: "ignore",
-  // Step 11, and where later work goes on.
-  HELD_EXPIRED_NOT_BUILT: "ignore",
+  // Step 11.
+  HELD_EXPIRED: "ignore",
+  // Beside what is held.
   FORK: "ignore",
+  RECOVERY_FORK: "ignore",
   FORGED_OWN: "ignore",
   STORE_FAILED: "ignore",
+  // Heads.
+  HEAD_MALFORMED: "reject",
+  HEAD_SIGNATURE_INVALID: "reject",
+  HEAD_STALE: "ignore",
+  HEAD_IN_FUTURE: "ignore",
 } as const satisfies Record<string, "ignore" | "reject">;
 
 export type RefusalCode = keyof typeof REFUSALS;

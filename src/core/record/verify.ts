@@ -3,16 +3,16 @@
  * before costly ones, so that a stranger never makes us parse a certificate for less than a
  * signature by a node key.
  *
- *     bytes ─ readRecord ─▶ SignedRecord ─ verifyRecord(held) ─▶ VerifiedRecord
- *             decode: 1     judgeSigners: 6     7 … 10
+ *     bytes ─ readRecord ─▶ SignedRecord ─ verifyRecord(before) ─▶ VerifiedRecord
+ *             decode: 1     judgeStep: 6       7 … 10
  *             nodes: 2
  *
  * Whose record it is and which version (steps 3 to 5) is the slot's and the mesh's to say. There are
  * no other ways to a `VerifiedRecord` than `verifyRecord` and, for what it once gave, `restoreRecord`.
  */
 import assert from "node:assert/strict";
-import { concatBytes, equalBytes, toHex } from "../std/bytes.ts";
-import { CLOCK_SKEW_S, REV_JUMP_MAX, SIGNED_AT_SLACK_S } from "../std/limits.ts";
+import { equalBytes, toHex } from "../std/bytes.ts";
+import { CLOCK_SKEW_S } from "../std/limits.ts";
 import { ok } from "../std/result.ts";
 import { type Anchors, type AuthorityFacts, anchorsOf, readAuthorities } from "./authority.ts";
 import { findAnchor, judgeChain, readChain } from "./chain.ts";
@@ -20,7 +20,9 @@ import { type Block, type Envelope, decodeEnvelope } from "./envelope.ts";
 import { nodePreimage, recordId, svidPreimage } from "./preimages.ts";
 import type { CertificateFacts, Proofs } from "./proofs.ts";
 import { type Judged, type Refusal, refuse } from "./refusal.ts";
+import type { Standing } from "./standing.ts";
 import { type State, decodeState, isGenesis } from "./state.ts";
+import { judgeStep } from "./step.ts";
 import { isCanonicalSvidSignature } from "./svid-signature.ts";
 
 /** What a record says, whoever wrote it. */
@@ -107,62 +109,61 @@ function judgeNodeSignatures(record: UnprovenRecord, proofs: Proofs): Judged<Sig
   return ok({ ...content, envelope: { ...claimed, blocks: signed } });
 }
 
-/**
- * Step 6 against the held record: whether the step from it may be made, and by whom. No certificate
- * is read and no signature verified, so it comes before whatever the signing node has to pay for.
- *
- * @returns The blocks of listed nodes, at least one.
- */
-export function judgeSigners(
-  record: SignedRecord,
-  held: VerifiedRecord | undefined,
-): Judged<readonly Block[]> {
-  const step = judgeStep(record, held);
-  return step.ok ? judgeNodes(record, held?.record.state) : step;
+/** When a record may have been signed. */
+export interface SigningTimes {
+  readonly nowS: number;
+  /** A block of this node is no older: keys that have ended would speak again with a time of theirs. */
+  readonly leastS: (nodePublicKey: Uint8Array) => number;
 }
 
 /**
- * Steps 6 to 10 against the held record. For a first record, whose exact id came out of band, pass
- * undefined: the record is then its own "held".
+ * Steps 6 to 10 against what stands. For a first record, whose exact id came out of band, pass
+ * undefined: the record is then its own "before".
  *
- * Each block stands or falls alone; the record is verified when one block is. The refusal is that
- * of the first block.
- *
- * @param last The newest one that is held: no block is much older, be it of that record, of a sibling
- *   or of the next one. Keys that have ended would speak again with a time of theirs.
+ * Each block stands or falls alone, and the record is verified when one block is, or both of a rotated
+ * node. The refusal is that of the first block.
  */
 export function verifyRecord(
   record: SignedRecord,
-  held: VerifiedRecord | undefined,
-  nowS: number,
+  before: Standing | undefined,
+  times: SigningTimes,
   proofs: Proofs,
-  last = held,
 ): Judged<VerifiedRecord> {
-  const listed = judgeSigners(record, held);
-  if (!listed.ok) return listed;
-  const authorities = readAuthorities(record.state, proofs, held?.authorities);
+  const signers = judgeStep(record, before, proofs);
+  if (!signers.ok) return signers;
+  const authorities = readAuthorities(record.state, proofs, before?.authorities);
   if (!authorities.ok) return authorities;
-  const newAnchors = anchorsOf(authorities.value);
+  const isNewEpoch = before?.state.version.epoch !== record.state.version.epoch;
   const against: Against = {
-    oldAnchors: held && anchorsOf(held.authorities),
-    newAnchors,
-    signedAtLeastS: leastSignedAtS(last, nowS),
+    // Recovery keys speak for the old: whose authorities were lost has none to sign under.
+    oldAnchors: before && !isNewEpoch ? anchorsOf(before.authorities) : undefined,
+    newAnchors: anchorsOf(authorities.value),
+    times,
   };
   let refusal: Refusal | undefined;
   const blocks: VerifiedBlock[] = [];
-  for (const block of listed.value) {
-    const judged = verifyBlock(block, record, against, nowS, proofs);
+  for (const block of signers.value.blocks) {
+    const judged = verifyBlock(block, record, against, proofs);
     if (judged.ok) blocks.push(judged.value);
     else refusal ??= judged.reason;
   }
-  if (blocks.length === 0) {
+  if (blocks.length === 0 || (signers.value.isRotation && countNodes(blocks) < 2)) {
     assert(refusal !== undefined, "each block is verified or refused, and there is one");
     return { ok: false, reason: refusal };
   }
-  // Step 11: expired keys are thrown away and may be anybody's; they prove nothing by themselves.
-  return against.oldAnchors?.every(({ notAfterS }) => notAfterS < nowS) === true
-    ? refuse("HELD_EXPIRED_NOT_BUILT", "every untainted authority of the held record has expired")
-    : ok({ record, authorities: authorities.value, blocks });
+  return ok({ record, authorities: authorities.value, blocks });
+}
+
+/**
+ * Step 11: the keys of expired authorities are thrown away and may be anybody's, so they prove nothing
+ * by themselves. Who holds no other is led on by somebody else's word alone.
+ */
+export function hasExpired({ authorities }: Standing, nowS: number): boolean {
+  return anchorsOf(authorities).every(({ notAfterS }) => notAfterS < nowS);
+}
+
+function countNodes(blocks: readonly VerifiedBlock[]): number {
+  return new Set(blocks.map(({ block }) => toHex(block.nodePublicKey))).size;
 }
 
 /**
@@ -192,47 +193,12 @@ export function restoreRecord(bytes: Uint8Array, proofs: Proofs): Judged<Verifie
   return ok({ record, authorities: authorities.value, blocks });
 }
 
-/** What may change from the held state to the next one (steps 6 and 10). */
-function judgeStep(record: SignedRecord, held: VerifiedRecord | undefined): Judged<undefined> {
-  if (record.envelope.recovery.length > 0) {
-    return refuse("RECOVERY_SIGNATURES_NOT_BUILT", "it carries recovery signatures");
-  }
-  if (held === undefined) return ok(undefined);
-  const { state } = record;
-  const before = held.record.state;
-  if (state.version.epoch !== before.version.epoch) {
-    return refuse("EPOCH_CHANGE_NOT_BUILT", `epoch ${state.version.epoch}`);
-  }
-  if (state.version.rev - before.version.rev > REV_JUMP_MAX) {
-    return refuse("REV_JUMP", `rev ${before.version.rev} to ${state.version.rev}`);
-  }
-  const firstCommitment =
-    before.recovery === undefined && state.version.rev === before.version.rev + 1;
-  if (!firstCommitment && !sameRecovery(state, before)) {
-    return refuse("RECOVERY_CHANGED", "the recovery keys changed without their signatures");
-  }
-  return ok(undefined);
-}
-
-/** Step 6: the blocks whose node is listed before and after and was never removed. */
-function judgeNodes(record: SignedRecord, before: State | undefined): Judged<readonly Block[]> {
-  const { state, envelope } = record;
-  const standing = envelope.blocks.filter(
-    ({ nodePublicKey: node }) => !has(state.removed, node) && !has(before?.removed ?? [], node),
-  );
-  if (standing.length === 0) return refuse("NODE_REMOVED", "a removed node signed it");
-  const listed = standing.filter(
-    ({ nodePublicKey: node }) => has(state.nodes, node) && has((before ?? state).nodes, node),
-  );
-  return listed.length > 0 ? ok(listed) : refuse("NODE_NOT_LISTED", "a node that is not listed");
-}
-
-/** What a block must link: the held authorities, the record's own, and not before a time. */
+/** What a block must link: the authorities that stand, the record's own, and when. */
 interface Against {
-  /** Undefined for a first record: it is its own "held", so its last chain speaks for both. */
+  /** Undefined for the first record of a lineage or an epoch: its last chain speaks for both. */
   readonly oldAnchors: Anchors | undefined;
   readonly newAnchors: Anchors;
-  readonly signedAtLeastS: number;
+  readonly times: SigningTimes;
 }
 
 /** Steps 6 (leaf key) and 8 to 10 for one block. */
@@ -240,12 +206,11 @@ function verifyBlock(
   block: Block,
   record: SignedRecord,
   against: Against,
-  nowS: number,
   proofs: Proofs,
 ): Judged<VerifiedBlock> {
   const { trustDomain, nodes } = record.state;
   const { signedAtS } = block;
-  const time = judgeTime(signedAtS, against.signedAtLeastS, nowS);
+  const time = judgeTime(block, against.times);
   if (!time.ok) return time;
   let newAnchor: Uint8Array | undefined;
   for (const [index, chain] of block.chains.entries()) {
@@ -293,33 +258,17 @@ function remembering(issuedBy: Proofs["issuedBy"]): Proofs["issuedBy"] {
 }
 
 /** Step 10, time: not ahead of us, and not much older than what was already taken. */
-function judgeTime(signedAtS: number, leastS: number, nowS: number): Judged<undefined> {
+function judgeTime(
+  { signedAtS, nodePublicKey }: Block,
+  { nowS, leastS }: SigningTimes,
+): Judged<undefined> {
   if (signedAtS > nowS + CLOCK_SKEW_S) {
     return refuse("SIGNED_IN_FUTURE", `${signedAtS - nowS} s ahead of this clock`);
   }
-  if (signedAtS < leastS) {
-    return refuse("SIGNED_TOO_EARLY", `${leastS - signedAtS} s before what the held record allows`);
-  }
-  return ok(undefined);
-}
-
-function leastSignedAtS(last: VerifiedRecord | undefined, nowS: number): number {
-  if (last === undefined) return 0;
-  return Math.min(nowS, ...last.blocks.map(({ block }) => block.signedAtS)) - SIGNED_AT_SLACK_S;
-}
-
-function has(nodes: readonly Uint8Array[], node: Uint8Array): boolean {
-  return nodes.some((each) => equalBytes(each, node));
-}
-
-function sameRecovery(left: State, right: State): boolean {
-  if (left.recovery === undefined || right.recovery === undefined) {
-    return left.recovery === right.recovery;
-  }
-  return (
-    left.recovery.threshold === right.recovery.threshold &&
-    equalBytes(concatBytes(...left.recovery.keyHashes), concatBytes(...right.recovery.keyHashes))
-  );
+  const behindS = leastS(nodePublicKey) - signedAtS;
+  return behindS > 0
+    ? refuse("SIGNED_TOO_EARLY", `${behindS} s before what is held of it allows`)
+    : ok(undefined);
 }
 
 /** An Ed25519 SubjectPublicKeyInfo ends with the 32 bytes of the key (RFC 8410, 4). */

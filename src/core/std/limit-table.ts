@@ -113,7 +113,25 @@ export const LIMITS = {
     value: 1_024,
     why: "a fast-forward would leave no room for its heal",
     beyond: "refused: REV_JUMP",
-    file: "core/record/verify.ts",
+    file: "core/record/step.ts",
+  },
+  GONE_MAX: {
+    value: 256,
+    why: "authorities of one trust domain that were taken back and have not ended by themselves: four times what a record lists",
+    beyond: "those that end first are forgotten, and may come back",
+    file: "core/resolver/gone.ts",
+  },
+  FRAME_ITEMS_MAX: {
+    value: 2_048,
+    why: "a frame at all its bounds: 64 X.509 and 64 JWT authorities of a fork with 3 values each, 256 that are gone with 3",
+    beyond: "not written: the daemon stops, as such a frame cannot be",
+    file: "core/resolver/frame.ts",
+  },
+  HEAD_BYTES_MAX: {
+    value: 1_024,
+    why: "a head with the longest name takes 499",
+    beyond: "refused before any parsing: HEAD_MALFORMED",
+    file: "core/record/head.ts",
   },
   CLOCK_SKEW_S: {
     value: 300,

@@ -1,0 +1,45 @@
+/**
+ * This daemon's own heads: every minute, give or take a fifth, and whenever its record changed. The
+ * counter never falls, as it is stored before it is sent; a clock that was set back does not lower it.
+ */
+import { concatBytes, u64be } from "../std/bytes.ts";
+import { sha256 } from "../std/sha256.ts";
+import { encodeHeadPayload } from "../record/head.ts";
+import { has } from "../record/step.ts";
+import type { Effect } from "./effect.ts";
+import { type MeshState, isRaised } from "./mesh-state.ts";
+
+const HEAD_EVERY_MS = 60_000;
+/** So that heads do not come in step. The core throws no dice: the counter's hash does. */
+const JITTER = 0.2;
+
+export function announceWhenDue(state: MeshState, nowMs: number): Effect[] {
+  return state.uptimeMs < state.own.headDueUptimeMs ? [] : announceHead(state, nowMs);
+}
+
+/** Nothing is said of a record that is not held, by a node that is not listed, or by a clone. */
+export function announceHead(state: MeshState, nowMs: number): Effect[] {
+  const { own, self, uptimeMs } = state;
+  if (own.slot === undefined || !state.synced) return [];
+  const { record } = own.slot.held;
+  if (!has(own.slot.effective.state.nodes, self.nodePublicKey)) return [];
+  if (isRaised(state, "CLONE", undefined)) return [];
+  const after = own.headCounter + 1n;
+  const counter = after > BigInt(nowMs) ? after : BigInt(nowMs);
+  own.headCounter = counter;
+  own.headDueUptimeMs = uptimeMs + HEAD_EVERY_MS * (1 - JITTER + 2 * JITTER * chance(self.nodePublicKey, counter));
+  const payload = encodeHeadPayload({
+    trustDomain: self.trustDomain,
+    lineage: record.lineage,
+    version: record.state.version,
+    recordId: record.id,
+    counter,
+    issuedAtMs: nowMs,
+  });
+  return [{ kind: "announce-head", payload, counter }];
+}
+
+/** From 0 to 1, another for each node and counter. */
+function chance(node: Uint8Array, counter: bigint): number {
+  return (sha256(concatBytes(node, u64be(counter)))[0] ?? 0) / 255;
+}

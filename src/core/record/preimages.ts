@@ -51,3 +51,8 @@ export function nodePreimage(
     sha256(encodeCbor([chains, svidSignatures, recovery])),
   );
 }
+
+/** What each recovery key signs: the record alone. */
+export function recoveryPreimage(recordIdBytes: Uint8Array): Uint8Array {
+  return concatBytes(toUtf8("spire-mesh recovery 1\0"), recordIdBytes);
+}

@@ -32,6 +32,10 @@ export const REFUSALS = {
   EPOCH_CHANGE_NOT_BUILT: "ignore",
   RECOVERY_SIGNATURES_NOT_BUILT: "ignore",
   RECOVERY_CHANGED: "ignore",
+  RECOVERY_NOT_COMMITTED: "ignore",
+  RECOVERY_COUNT: "ignore",
+  RECOVERY_KEY_UNKNOWN: "ignore",
+  RECOVERY_SIGNATURE_INVALID: "ignore",
   // Step 7: what it says.
   AUTHORITY_MALFORMED: "ignore",
   // Steps 8 and 9: what speaks for it.

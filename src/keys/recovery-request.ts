@@ -100,9 +100,7 @@ export function describeRequest({ recordId: id, state, held }: ReadRequest): str
     `Nodes that may publish (${state.nodes.length}), by their public keys:`,
     ...state.nodes.map((each) => `  ${grouped(each)}`),
     `X.509 authorities (${state.x509Authorities.length}), by SHA-256:`,
-    ...state.x509Authorities.map(
-      (each) => `  ${grouped(sha256(each.der))}${tainted(each.tainted)}`,
-    ),
+    ...state.x509Authorities.map((each) => `  ${grouped(sha256(each.der))}${mark(each)}`),
     `JWT authorities (${state.jwtAuthorities.length}), by key id:`,
     ...state.jwtAuthorities.map((each) => `  ${each.keyId}${mark(each)}`),
     ...(recovery === undefined

@@ -59,6 +59,39 @@ export const FAULTS = {
     advice:
       "Put a copy of the key back, or move the file away: a new key is a new node, which partners must import again.",
   },
+  PASSPHRASE_UNFIT: { exitCode: 65, advice: "Take another passphrase, of five words or more." },
+  PASSPHRASE_WRONG: {
+    exitCode: 77,
+    advice: "Type it again. A key whose passphrase is lost is lost: let other holders sign.",
+  },
+  RECOVERY_FILE_KIND: { exitCode: 65, advice: "Look which file goes where." },
+  RECOVERY_FILE_DAMAGED: {
+    exitCode: 65,
+    advice: "Copy it anew from where it came, as a file, or type it from the printed form.",
+  },
+  RECOVERY_OTHER_TRUST_DOMAIN: {
+    exitCode: 65,
+    advice: "Look which trust domain it is for: nothing of one serves another.",
+  },
+  RECOVERY_OTHER_EPOCH: {
+    exitCode: 65,
+    advice: "Make a new request from what is held now, and have it signed.",
+  },
+  RECOVERY_OTHER_RECORD: {
+    exitCode: 65,
+    advice: "Have the key's holder sign this request: a signature is good for one record.",
+  },
+  RECOVERY_KEY_UNKNOWN: {
+    exitCode: 65,
+    advice:
+      "Let another holder sign. It is a key of an earlier set, was spent by an earlier recovery, or was typed wrong.",
+  },
+  RECOVERY_KEY_KEPT: {
+    exitCode: 65,
+    advice: "Let another holder sign, or make a request without it: a key that signs is spent.",
+  },
+  RECOVERY_KEY_TWICE: { exitCode: 65, advice: "Have the holder of another key sign." },
+  RECOVERY_COUNT: { exitCode: 65, advice: "Give exactly as many signatures as are asked for." },
   NOT_ALLOWED: { exitCode: 77, advice: "Run the command as the daemon's own user." },
   NOT_FOUND: { exitCode: 1, advice: "See `spire-mesh status` for what is there." },
   NOT_READY: { exitCode: 69, advice: "Wait until `spire-mesh healthcheck` exits 0." },

@@ -1,7 +1,8 @@
 /** What one embedded server needs to know: from options, or from a SPIRE `server.conf`. */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { type OptionKinds, type Options, readDuration } from "./arguments.ts";
+import type { DatastoreOptions } from "./datastore.ts";
 import { type HclBlock, isBlock, readHcl } from "./hcl.ts";
 import { type LogLevel, readLogLevel } from "./log.ts";
 import { readTrustDomainName } from "./spiffe-id.ts";
@@ -32,7 +33,7 @@ export interface Configuration {
    */
   readonly keysPath: string | undefined;
   /** Two servers with one datastore are replicas of each other. */
-  readonly datastorePath: string;
+  readonly datastore: DatastoreOptions;
   readonly caTtlMs: number;
   readonly svidTtlMs: number;
   readonly logLevel: LogLevel;
@@ -73,7 +74,7 @@ export function readConfiguration(options: Options<typeof RUN_OPTIONS>): Configu
     socketPath: options.socketPath ?? textAt(server, "socket_path") ?? DEFAULT_SOCKET_PATH,
     keyManager,
     keysPath: keyManager === "disk" ? readKeysPath(plugins, dataDir) : undefined,
-    datastorePath: sqlitePath(plugins) ?? join(dataDir, "datastore.sqlite3"),
+    datastore: readDatastore(plugins, dataDir),
     caTtlMs: readDuration(options.caTTL ?? textAt(server, "ca_ttl") ?? DEFAULT_CA_TTL),
     svidTtlMs: readDuration(textAt(server, "default_x509_svid_ttl") ?? DEFAULT_SVID_TTL),
     logLevel: level,
@@ -89,14 +90,18 @@ function readKeysPath(plugins: HclBlock, dataDir: string): string {
   return textAt(blockAt(disk, "plugin_data"), "keys_path") ?? join(dataDir, "keys.json");
 }
 
-/** The file of `DataStore "sql"`; undefined when it names none. */
-function sqlitePath(plugins: HclBlock): string | undefined {
+/** The file of `DataStore "sql"`, also where a real server would go to a PostgreSQL. */
+function readDatastore(plugins: HclBlock, dataDir: string): DatastoreOptions {
   const data = blockAt(blockAt(blockAt(plugins, "DataStore"), "sql"), "plugin_data");
-  const type = textAt(data, "database_type") ?? "sqlite3";
-  if (type !== "sqlite3") throw new Error(`database_type "${type}" is not here: use sqlite3`);
+  const databaseType = textAt(data, "database_type") ?? "sqlite3";
   const path = textAt(data, "connection_string");
-  if (path?.startsWith("file:")) throw new Error("connection_string: write the path of a file");
-  return path;
+  if (databaseType !== "sqlite3" && databaseType !== "postgres") {
+    throw new Error(`database_type "${databaseType}" is not here: use sqlite3 or postgres`);
+  }
+  if (path?.startsWith("file:") || (databaseType === "postgres" && !isAbsolute(path ?? ""))) {
+    throw new Error("connection_string: write the path of a file");
+  }
+  return { databaseType, path: path ?? join(dataDir, "datastore.sqlite3") };
 }
 
 function blockAt(block: HclBlock, key: string): HclBlock {

@@ -43,7 +43,7 @@ export class EmbeddedServer {
 
   constructor(configuration: Configuration, ports: ServerPorts) {
     const { trustDomain, keysPath, caTtlMs, svidTtlMs } = configuration;
-    const datastore = new Datastore(configuration.datastorePath);
+    const datastore = new Datastore(configuration.datastore);
     const ownBundle = new OwnBundle(trustDomain, datastore, ports.nowMs);
     const ca = new CaManager({ trustDomain, caTtlMs, keysPath }, { ownBundle, ...ports });
     this.#socketPath = configuration.socketPath;

@@ -9,6 +9,7 @@ import { Fault } from "../fault.ts";
 import { readFingerprint } from "./fingerprint.ts";
 import { spellOptions } from "./option-spelling.ts";
 import { type OutputFormat, reportFault } from "./output.ts";
+import type { CreateOptions, SignOptions } from "./recovery.ts";
 import type { RunOptions } from "./run.ts";
 import { type Session, type SessionOptions, openSession } from "./session.ts";
 import type { ValidateOptions } from "./validate.ts";
@@ -43,6 +44,7 @@ function buildProgram(outcome: { exitCode: number }): Command {
   addOwnCommands(program, outcome);
   addDaemonCommands(program, outcome);
   addBundleCommands(program.command("bundle").description("bundles in effect"), outcome);
+  addRecoveryCommands(program.command("recovery").description("offline recovery keys"), outcome);
   const peer = program.command("peer").description("connections to other daemons");
   talking(peer.command("list"), outcome, async (session) => {
     const { listPeers } = await import("./peer.ts");
@@ -167,6 +169,44 @@ function addBundleCommands(bundle: Command, outcome: { exitCode: number }): void
     .requiredOption("--fingerprint <id>", "the record that becomes the new start", readFingerprint);
 }
 
+function addRecoveryCommands(recovery: Command, outcome: { exitCode: number }): void {
+  const passphraseFile = (): Option =>
+    new Option(
+      "--passphrase-file <file>",
+      "read passphrases from this private file; - is stdin",
+    ).argParser(readPath);
+  recovery
+    .command("create")
+    .description("make recovery keys; needs no daemon and no network")
+    .requiredOption("--record <file>", "an export of the own record: whose keys they are", readPath)
+    .requiredOption("--keys <number>", "how many keys, 1 to 5", readKeyCount)
+    .requiredOption("--threshold <number>", "how many of them sign together", readKeyCount)
+    .requiredOption("--out <directory>", "write them here; a new or empty directory", readPath)
+    .addOption(passphraseFile())
+    .option("--print-keys", "also write forms with the keys in clear, without passphrases")
+    .addOption(outputOption())
+    .action(async (options: CreateOptions) => {
+      const { createRecoveryKeys } = await import("./recovery.ts");
+      outcome.exitCode = await createRecoveryKeys(options);
+    });
+  recovery
+    .command("sign")
+    .description("show a recovery request and sign it; needs no daemon and no network")
+    .argument("<request>", "file of the request", readPath)
+    .requiredOption("--key <file>", "a key's file, or its block typed from paper", readPath)
+    .requiredOption("--out <file>", "write the signature here; a new file", readPath)
+    .addOption(passphraseFile())
+    .addOption(outputOption())
+    .action(async (request: string, options: SignOptions) => {
+      const { signRecovery } = await import("./recovery.ts");
+      outcome.exitCode = await signRecovery(request, options);
+    });
+  talking(recovery.command("status"), outcome, async (session) => {
+    const { recoveryStatus } = await import("./recovery.ts");
+    return await recoveryStatus(session);
+  }).description("say which recovery keys the own record commits to");
+}
+
 /** Makes `command` one that talks to the daemon: its options, and its way there. */
 function talking(
   command: Command,
@@ -209,6 +249,11 @@ function append(address: string, addresses: readonly string[]): string[] {
 /** Four digits are plenty: no daemon has more than 10,000 partners. */
 function readCount(text: string): number {
   if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError("Write a whole number.");
+  return Number.parseInt(text, 10);
+}
+
+function readKeyCount(text: string): number {
+  if (!/^[1-5]$/.test(text)) throw new InvalidArgumentError("Write a number from 1 to 5.");
   return Number.parseInt(text, 10);
 }
 

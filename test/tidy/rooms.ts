@@ -157,7 +157,7 @@ export const ROOMS: readonly Room[] = [
   },
   {
     name: "keys",
-    holds: "node key, publisher SVIDs, signing",
+    holds: "node key, publisher SVIDs, signing, recovery keys",
     imports: [...RECORD, "ports", "fault", "private-files", "x509"],
     packages: [],
     node: ["node:crypto", "node:fs"],
@@ -236,12 +236,13 @@ export const ROOMS: readonly Room[] = [
       "fault",
       "printable",
       "private-files",
+      "keys",
       "config",
       "admin-contract",
       "cli/run",
     ],
     packages: ["commander"],
-    node: ["node:fs"],
+    node: ["node:fs", "node:readline"],
   },
   {
     name: "main",

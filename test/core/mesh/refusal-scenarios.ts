@@ -181,6 +181,9 @@ const sibling = (): TestRecord =>
 const ownSecond = bravo.next(bravo.genesis, { removed: [makeNodeKey().publicKey] });
 const anew = makePublisher("alpha.test");
 
+/** RECOVERY_SIGNATURES_NOT_BUILT comes before it. */
+const UNREACHED: Scenario = { by: [], record: () => genesis };
+
 export const SCENARIOS: Readonly<Record<RefusalCode, Scenario>> = {
   ENVELOPE_MALFORMED: { record: () => ({ ...genesis, envelope: Uint8Array.of(0x80) }) },
   PAYLOAD_MALFORMED: { record: noState },
@@ -229,6 +232,10 @@ export const SCENARIOS: Readonly<Record<RefusalCode, Scenario>> = {
       ),
   },
   RECOVERY_CHANGED: { record: () => wrong({ recovery: commitment }) },
+  RECOVERY_NOT_COMMITTED: UNREACHED,
+  RECOVERY_COUNT: UNREACHED,
+  RECOVERY_KEY_UNKNOWN: UNREACHED,
+  RECOVERY_SIGNATURE_INVALID: UNREACHED,
   AUTHORITY_MALFORMED: {
     record: () =>
       wrong({ x509Authorities: [...authorities, { der: Uint8Array.of(0x30, 0), tainted: false }] }),

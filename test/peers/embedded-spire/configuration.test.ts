@@ -3,7 +3,10 @@ import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readDuration, readOptions } from "../../../peers/embedded-spire/arguments.ts";
-import { readConfiguration } from "../../../peers/embedded-spire/configuration.ts";
+import {
+  type Configuration,
+  readConfiguration,
+} from "../../../peers/embedded-spire/configuration.ts";
 import { readHcl } from "../../../peers/embedded-spire/hcl.ts";
 import { withDirectory } from "./servers.ts";
 
@@ -27,23 +30,31 @@ plugins {
 plugins { NodeAttestor "join_token" { plugin_data {} } }
 `;
 
+function withDatastore(settings: string): string {
+  return SERVER_CONF.replace(/plugin_data = .*"\/var\/d".*/, `plugin_data { ${settings} } }`);
+}
+
+async function readServerConf(text: string): Promise<Configuration> {
+  return await withDirectory(async (directory) => {
+    const config = join(directory, "server.conf");
+    writeFileSync(config, text);
+    return readConfiguration({ config });
+  });
+}
+
 describe("server.conf", () => {
   test("is read as the real server reads it", async () => {
-    await withDirectory(async (directory) => {
-      const config = join(directory, "server.conf");
-      writeFileSync(config, SERVER_CONF);
-      expect(readConfiguration({ config })).toEqual({
-        trustDomain: "alpha.test",
-        dataDir: "/var/spire",
-        socketPath: "/tmp/spire-server/private/api.sock",
-        keyManager: "disk",
-        keysPath: "/var/spire/my-keys.json",
-        datastorePath: "/var/d",
-        caTtlMs: 60_000,
-        svidTtlMs: 10_000,
-        logLevel: "debug",
-        withoutEffect: ["bind_address", "bind_port", "experimental", "NodeAttestor"],
-      });
+    expect(await readServerConf(SERVER_CONF)).toEqual({
+      trustDomain: "alpha.test",
+      dataDir: "/var/spire",
+      socketPath: "/tmp/spire-server/private/api.sock",
+      keyManager: "disk",
+      keysPath: "/var/spire/my-keys.json",
+      datastore: { databaseType: "sqlite3", path: "/var/d" },
+      caTtlMs: 60_000,
+      svidTtlMs: 10_000,
+      logLevel: "debug",
+      withoutEffect: ["bind_address", "bind_port", "experimental", "NodeAttestor"],
     });
   });
 
@@ -59,6 +70,27 @@ describe("server.conf", () => {
         caTtlMs: 7_200_000,
       });
     });
+  });
+
+  test.each([
+    ["", "sqlite3", "/var/spire/datastore.sqlite3"],
+    ['connection_string = "d"', "sqlite3", "d"],
+    ['database_type = "postgres" connection_string = "/var/d"', "postgres", "/var/d"],
+  ])(
+    "with the datastore settings {%s} keeps it as %s at %s",
+    async (settings, databaseType, path) => {
+      const { datastore } = await readServerConf(withDatastore(settings));
+      expect(datastore).toEqual({ databaseType, path });
+    },
+  );
+
+  test.each([
+    ['database_type = "mysql" connection_string = "/var/d"', "mysql"],
+    ['database_type = "postgres"', "connection_string"],
+    ['database_type = "postgres" connection_string = "host=/run dbname=spire"', "path of a file"],
+    ['connection_string = "file:memdb?mode=memory"', "path of a file"],
+  ])("with the datastore settings {%s} is refused: %s", async (settings, word) => {
+    await expect(readServerConf(withDatastore(settings))).rejects.toThrow(word);
   });
 
   test.each([

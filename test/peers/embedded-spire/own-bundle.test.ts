@@ -44,6 +44,10 @@ function keyEndingAt(ms: number, keyId: string) {
   return { keyId, expiresAt: BigInt(ms / 1_000) };
 }
 
+function openDatastore(path: string): Datastore {
+  return new Datastore({ path, databaseType: "sqlite3" });
+}
+
 function contentOf(bundle: OwnBundle): string {
   const { x509Authorities = [] } = bundle.read() ?? {};
   return x509Authorities.map(({ asn1, tainted }) => `${asn1.join()} ${tainted}`).join("\n");
@@ -56,7 +60,7 @@ describe("the own bundle", () => {
       fc.assert(
         fc.property(operations, (steps) => {
           run += 1;
-          const datastore = new Datastore(join(directory, `${run}.sqlite3`));
+          const datastore = openDatastore(join(directory, `${run}.sqlite3`));
           const bundle = new OwnBundle("a.test", datastore, () => NOW_MS);
           let changes = -1n; // The first write makes number 0.
           for (const step of steps) {
@@ -77,7 +81,7 @@ describe("the own bundle", () => {
   test("of two servers with one datastore is one: what one writes the other reads a second later", async () => {
     await withDirectory(async (directory) => {
       let nowMs = NOW_MS;
-      const open = () => new Datastore(join(directory, "shared.sqlite3"));
+      const open = () => openDatastore(join(directory, "shared.sqlite3"));
       const stores = [open(), open()] as const;
       const [one, other] = stores.map((store) => new OwnBundle("a.test", store, () => nowMs)) as [
         OwnBundle,
@@ -99,7 +103,7 @@ describe("the own bundle", () => {
 
   test("drops what ended more than a day ago, and counts that once", async () => {
     await withDirectory(async (directory) => {
-      const datastore = new Datastore(join(directory, "prune.sqlite3"));
+      const datastore = openDatastore(join(directory, "prune.sqlite3"));
       const bundle = new OwnBundle("a.test", datastore, () => NOW_MS);
       bundle.append({
         x509Authorities: [endingAt(NOW_MS - DAY_MS), endingAt(NOW_MS - DAY_MS + 1_000)],

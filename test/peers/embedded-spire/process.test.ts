@@ -215,24 +215,6 @@ describe("faults that a test switches on", () => {
   });
 });
 
-test("two servers with one datastore are replicas: no change is lost, and each reads the other's", async () => {
-  const datastore = join(makeDirectory(), "shared.sqlite3");
-  const servers = [await start({ datastore }), await start({ datastore })];
-  const replicas = servers.map(connect);
-  const prepares = replicas.flatMap(({ localAuthority }) =>
-    Array.from({ length: 10 }, async () => await localAuthority.prepareX509Authority({})),
-  );
-  await Promise.all(prepares);
-  await vi.waitFor(async () => {
-    const [one, other] = await Promise.all(
-      replicas.map(async ({ bundle }) => await bundle.getBundle({})),
-    );
-    expect(one?.sequenceNumber).toBe(3n + 20n);
-    expect(one?.x509Authorities).toHaveLength(2 + 20);
-    expect(other).toEqual(one);
-  }, 5_000);
-});
-
 test("a server whose CA lives for a minute mints no SVID beyond its end", async () => {
   const api = connect(await start({ caTtl: "1m" }));
   const csr = await makeRequest(["spiffe://alpha.test/web"]);

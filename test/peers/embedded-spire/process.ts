@@ -30,8 +30,6 @@ export interface SpireOptions {
   readonly keyManager?: "memory" | "disk";
   /** A Go duration, `24h` unless given. */
   readonly caTtl?: string;
-  /** Path of the database, in the directory unless given: embedded servers that share one are replicas. */
-  readonly datastore?: string;
 }
 
 export interface SpireProcess {
@@ -167,7 +165,6 @@ async function untilHealthy(api: SpireApi): Promise<void> {
 function serverConf(options: SpireOptions, socketPath: string, port: number): string {
   const { trustDomain, directory, keyManager = "memory", caTtl = "24h" } = options;
   const data = join(directory, "data");
-  const datastore = options.datastore ?? join(data, "datastore.sqlite3");
   const keys = keyManager === "disk" ? `keys_path = "${join(data, "keys.json")}"` : "";
   return `server {
   bind_address = "127.0.0.1"
@@ -182,7 +179,7 @@ plugins {
   DataStore "sql" {
     plugin_data {
       database_type = "sqlite3"
-      connection_string = "${datastore}"
+      connection_string = "${join(data, "datastore.sqlite3")}"
     }
   }
   KeyManager "${keyManager}" { plugin_data { ${keys} } }

@@ -1,0 +1,272 @@
+/**
+ * `recovery create`, `recovery sign` and `recovery status`. The first two need no daemon and no
+ * network: they are for laptops on the worst day. What they find wrong they find before anybody types
+ * a passphrase, where that can be.
+ */
+import { join } from "node:path";
+import { callAdmin } from "../admin-contract/client.ts";
+import { decodeExportFile } from "../core/record/export-file.ts";
+import type { State } from "../core/record/state.ts";
+import { decodeRecord } from "../core/record/verify.ts";
+import { Fault } from "../fault.ts";
+import { encodeCommitment } from "../keys/recovery-commitment.ts";
+import {
+  checkNewDirectory,
+  checkNewFile,
+  readTextFile,
+  writeNewDirectory,
+  writeNewFile,
+} from "../keys/recovery-files.ts";
+import {
+  KEY_FORM_BYTES_MAX,
+  type ReadKeyForm,
+  dayOf,
+  decodeKeyForm,
+  encodeKeyForm,
+  openKeyForm,
+} from "../keys/recovery-form.ts";
+import { RecoveryKey } from "../keys/recovery-key.ts";
+import { decodeRequest, describeRequest } from "../keys/recovery-request.ts";
+import { checkOwner, encodeSignature, signRequest } from "../keys/recovery-signature.ts";
+import { RECOVERY_TEXT_BYTES_MAX } from "../keys/recovery-text.ts";
+import { groupFingerprint } from "./fingerprint.ts";
+import { type OutputFormat, note, printResult, withProgress } from "./output.ts";
+import {
+  ATTEMPTS_MAX,
+  PassphraseTerminal,
+  askNewPassphrases,
+  readNewPassphrases,
+  readPassphrases,
+} from "./passphrase.ts";
+import { readRecordFile } from "./record-file.ts";
+import type { Session } from "./session.ts";
+
+const DONE = 0;
+
+export interface CreateOptions {
+  /** An export of the own record. */
+  readonly record: string;
+  readonly keys: number;
+  readonly threshold: number;
+  readonly out: string;
+  readonly passphraseFile?: string;
+  readonly printKeys?: true;
+  readonly output: OutputFormat;
+}
+
+/** As JSON. */
+interface MadeKeys {
+  readonly trust_domain: string;
+  readonly lineage: string;
+  readonly threshold: number;
+  readonly keys: readonly MadeKey[];
+  readonly commitment_file: string;
+}
+
+interface MadeKey {
+  readonly number: number;
+  readonly key_hash: string;
+  readonly file: string;
+  readonly clear_file: string | null;
+}
+
+/** Makes a set of keys and writes each as a file that is its own printed form, all or none. */
+export async function createRecoveryKeys(options: CreateOptions): Promise<number> {
+  const { keys: count, threshold, out, passphraseFile, output } = options;
+  if (threshold > count) {
+    const problem = `A threshold of ${threshold} cannot be reached with ${count} keys.`;
+    throw new Fault("USAGE", problem, { advice: "Name a -threshold that is at most -keys." });
+  }
+  const record = await readOwnRecord(options.record);
+  await checkNewDirectory(out);
+  const passphrases =
+    passphraseFile === undefined
+      ? await askNewPassphrases(count)
+      : await readNewPassphrases(passphraseFile, count);
+  const keys = Array.from({ length: count }, () => RecoveryKey.generate()).sort((left, right) =>
+    Buffer.compare(left.keyHash, right.keyHash),
+  );
+  const { trustDomain } = record.state;
+  const about = {
+    trustDomain,
+    lineage: record.lineage,
+    count,
+    threshold,
+    madeOn: dayOf(Date.now()),
+  };
+  const files = new Map<string, string>();
+  const shown: MadeKey[] = [];
+  for (const [index, key] of keys.entries()) {
+    const number = index + 1;
+    const label = { ...about, number, keyHash: key.keyHash };
+    const name = `key-${number}-of-${count}`;
+    const work = key.encrypted(passphrases[index] ?? "");
+    const block = await withProgress(`encrypting key ${number} of ${count}`, work);
+    files.set(`${name}.txt`, encodeKeyForm({ label, block }));
+    const clear = options.printKeys === true ? `${name}-in-clear.txt` : undefined;
+    if (clear !== undefined) files.set(clear, encodeKeyForm({ label, block: key.inClear() }));
+    shown.push({
+      number,
+      key_hash: Buffer.from(key.keyHash).toString("hex"),
+      file: join(out, `${name}.txt`),
+      clear_file: clear === undefined ? null : join(out, clear),
+    });
+  }
+  const commitment = { threshold, keyHashes: keys.map(({ keyHash }) => keyHash) };
+  const { lineage } = record;
+  files.set("commitment.txt", encodeCommitment({ trustDomain, lineage, commitment }));
+  await writeNewDirectory(out, files);
+  const made: MadeKeys = {
+    trust_domain: trustDomain,
+    lineage: Buffer.from(lineage).toString("hex"),
+    threshold,
+    keys: shown,
+    commitment_file: join(out, "commitment.txt"),
+  };
+  printResult(output, made, renderMade);
+  return DONE;
+}
+
+function renderMade(made: MadeKeys): string {
+  const { trust_domain, lineage, threshold, keys, commitment_file } = made;
+  const inClear = keys.flatMap(({ clear_file }) => clear_file ?? []);
+  return [
+    `${keys.length} recovery keys of ${trust_domain}, of which ${threshold} sign together`,
+    `lineage   ${groupFingerprint(lineage)}`,
+    ...keys.map(({ number, key_hash, file }) =>
+      [`key ${number}     ${groupFingerprint(key_hash)}`, `          ${file}`].join("\n"),
+    ),
+    "",
+    `${commitment_file} holds no secret: it is for a daemon of ${trust_domain}.`,
+    "Next: print each key's file, give file and print to one person each, and delete the files here.",
+    ...(inClear.length === 0
+      ? []
+      : [
+          `THE KEYS THEMSELVES stand in ${inClear.join(", ")}: print these and delete them at once.`,
+        ]),
+  ].join("\n");
+}
+
+async function readOwnRecord(
+  path: string,
+): Promise<{ readonly state: State; readonly lineage: Uint8Array }> {
+  const file = decodeExportFile(await readRecordFile(path));
+  const record = file.ok ? decodeRecord(file.value.envelope, "sync") : file;
+  if (record.ok) return record.value;
+  throw new Fault("RECOVERY_FILE_KIND", `${path} is not an export of a record`, {
+    advice: "Name what `spire-mesh export -o FILE` wrote at a daemon of the trust domain.",
+  });
+}
+
+export interface SignOptions {
+  readonly key: string;
+  readonly out: string;
+  readonly passphraseFile?: string;
+  readonly output: OutputFormat;
+}
+
+/** Shows a request, and signs its record with one key. */
+export async function signRecovery(requestFile: string, options: SignOptions): Promise<number> {
+  const { key: keyFile, out, passphraseFile, output } = options;
+  await checkNewFile(out);
+  const requestText = await readTextFile(requestFile, RECOVERY_TEXT_BYTES_MAX);
+  const request = decodeRequest(requestText, requestFile);
+  const form = decodeKeyForm(await readTextFile(keyFile, KEY_FORM_BYTES_MAX), keyFile);
+  for (const line of describeRequest(request).split("\n")) note(line);
+  const { label } = form;
+  if (label !== undefined) {
+    checkOwner(request, { name: keyFile, ...label });
+    const { number, count, trustDomain, madeOn } = label;
+    note(`${keyFile} is key ${number} of ${count} of ${trustDomain}, made on ${madeOn}.`);
+  }
+  const key = await openKey(form, keyFile, passphraseFile);
+  const signature = signRequest(request, key, keyFile);
+  await writeNewFile(out, encodeSignature(signature));
+  const { trustDomain, epoch, recordId } = signature;
+  const signed = {
+    trust_domain: trustDomain,
+    epoch,
+    record_id: Buffer.from(recordId).toString("hex"),
+    key_hash: Buffer.from(key.keyHash).toString("hex"),
+    file: out,
+  };
+  printResult(output, signed, ({ file, key_hash, trust_domain }) =>
+    [
+      `${file} holds the signature of the key ${groupFingerprint(key_hash)}.`,
+      `Next: send it to whoever made the request. Once ${trust_domain} has used it, the key is spent.`,
+    ].join("\n"),
+  );
+  return DONE;
+}
+
+async function openKey(
+  form: ReadKeyForm,
+  name: string,
+  passphraseFile: string | undefined,
+): Promise<RecoveryKey> {
+  if (!form.block.isEncrypted) return openKeyForm(form, "", name);
+  if (passphraseFile !== undefined) {
+    const [passphrase = "", ...others] = await readPassphrases(passphraseFile);
+    if (others.length === 0) return openKeyForm(form, passphrase, name);
+    const problem = `${passphraseFile} has ${others.length + 1} lines, and one key has one passphrase`;
+    throw new Fault("PASSPHRASE_UNFIT", problem, { advice: "Write it on one line, alone." });
+  }
+  const terminal = new PassphraseTerminal();
+  try {
+    for (let attempt = 1; ; attempt += 1) {
+      const passphrase = await terminal.ask(`Passphrase for ${name} (nothing is shown): `);
+      try {
+        return openKeyForm(form, passphrase, name);
+      } catch (error) {
+        const isWrong = error instanceof Fault && error.code === "PASSPHRASE_WRONG";
+        if (!isWrong || attempt === ATTEMPTS_MAX) throw error;
+        note(`${error.message}.`);
+      }
+    }
+  } finally {
+    terminal.close();
+  }
+}
+
+/** Which keys the own record commits to, as partners know it. */
+export async function recoveryStatus({ socketPath, format }: Session): Promise<number> {
+  const { own } = await callAdmin(socketPath, "status", {});
+  if (own.record_id === null) {
+    // An export would make the first record, and nobody asked for it.
+    throw new Fault("NOT_FOUND", "There is no own record yet, so no recovery keys either.", {
+      advice: "`spire-mesh export -o FILE`",
+    });
+  }
+  const { content } = await callAdmin(socketPath, "export", {});
+  const file = decodeExportFile(Buffer.from(content, "base64"));
+  const record = file.ok ? decodeRecord(file.value.envelope, "sync") : file;
+  if (!record.ok) throw new Fault("DAEMON_FAILED", "The daemon's own record cannot be read.");
+  const { state, idHex, lineage } = record.value;
+  const status = {
+    trust_domain: state.trustDomain,
+    lineage: Buffer.from(lineage).toString("hex"),
+    epoch: state.version.epoch,
+    rev: state.version.rev,
+    record_id: idHex,
+    threshold: state.recovery?.threshold ?? null,
+    key_hashes: (state.recovery?.keyHashes ?? []).map((each) => Buffer.from(each).toString("hex")),
+  };
+  printResult(format, status, renderStatus);
+  return DONE;
+}
+
+function renderStatus(status: {
+  readonly trust_domain: string;
+  readonly epoch: number;
+  readonly threshold: number | null;
+  readonly key_hashes: readonly string[];
+}): string {
+  const { trust_domain, epoch, threshold, key_hashes } = status;
+  if (threshold === null) {
+    return `${trust_domain}, epoch ${epoch}, commits to no recovery keys: only a \`spire-mesh bundle pin\` at each partner would recover it.`;
+  }
+  return [
+    `${trust_domain}, epoch ${epoch}: ${threshold} of these ${key_hashes.length} recovery keys sign together`,
+    ...key_hashes.map((each, index) => `key hash ${index + 1}  ${groupFingerprint(each)}`),
+  ].join("\n");
+}

@@ -15,7 +15,8 @@ import type { Input, Ticket } from "../core/mesh/input.ts";
 import type { MeshState } from "../core/mesh/mesh-state.ts";
 import { NO_ROW } from "../core/mesh/rows.ts";
 import { desiredRow } from "../core/policy/row.ts";
-import { type SignedRecord, type VerifiedRecord, readRecord } from "../core/record/verify.ts";
+import { type SignedRecord, readRecord } from "../core/record/verify.ts";
+import type { Slot } from "../core/resolver/slot.ts";
 import type { Proofs } from "../core/record/proofs.ts";
 import type { TrustBundle } from "../core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
@@ -73,10 +74,10 @@ export function createOperations(ports: OperationsPorts): Operations {
       return statusOf(state, network, isStopping(), nowMs());
     },
     healthcheck: () => healthOf(state, isStopping()),
-    bundles: (trustDomain) => heldRecords(state, trustDomain).map(bundleEntry),
+    bundles: (trustDomain) => slots(state, trustDomain).map(bundleEntry),
     bundle: (trustDomain, format) => {
-      const [held] = heldRecords(state, trustDomain);
-      const bundle = held && desiredRow(held, toSeconds(nowMs()));
+      const [slot] = slots(state, trustDomain);
+      const bundle = slot && desiredRow(slot, toSeconds(nowMs()));
       if (bundle === undefined) {
         throw new Fault("NOT_FOUND", `no bundle in effect is held of ${trustDomain}`);
       }
@@ -188,7 +189,9 @@ async function importFile(ports: OperationsPorts, order: ImportOrder): Promise<I
  */
 function signedAt(state: MeshState, record: SignedRecord): string | null {
   const { trustDomain, nodes } = record.state;
-  const held = heldRecords(state, trustDomain).find((each) => each.record.idHex === record.idHex);
+  const held = slots(state, trustDomain)
+    .flatMap((slot) => [slot.held, ...(slot.sibling ? [slot.sibling] : [])])
+    .find((each) => each.record.idHex === record.idHex);
   if (held !== undefined) return timestamp(signedAtMs(held));
   const times = record.envelope.blocks
     .filter(({ nodePublicKey }) => nodes.some((node) => equalBytes(node, nodePublicKey)))
@@ -217,7 +220,7 @@ async function pinRecord(
   trustDomain: TrustDomain,
   fingerprint: string,
 ): Promise<PinReply> {
-  const heldBefore = ports.state.partners.get(trustDomain)?.slot.held.record.idHex;
+  const heldBefore = ports.state.partners.get(trustDomain)?.slot?.held.record.idHex;
   const answer = await ask(ports, (ticket) => ({
     kind: "pin-asked",
     trustDomain,
@@ -225,7 +228,7 @@ async function pinRecord(
     ticket,
   }));
   if (answer.kind !== "taken") expectDone(answer);
-  const held = ports.state.partners.get(trustDomain)?.slot.held.record.idHex;
+  const held = ports.state.partners.get(trustDomain)?.slot?.held.record.idHex;
   const outcome =
     held !== fingerprint ? "pending" : heldBefore === fingerprint ? "unchanged" : "accepted";
   return { trust_domain: trustDomain, record_id: fingerprint, outcome };
@@ -267,8 +270,9 @@ function unexpected(answer: Answer): Fault {
     : new Fault("RECORD_REFUSED", detail, { advice: REFUSAL_ADVICE[code] });
 }
 
-function heldRecords(state: MeshState, only: TrustDomain | undefined): VerifiedRecord[] {
-  const own = state.own.slot === undefined ? [] : [state.own.slot.held];
-  const all = [...own, ...[...state.partners.values()].map(({ slot }) => slot.held)];
-  return only === undefined ? all : all.filter(({ record }) => record.state.trustDomain === only);
+function slots({ own, partners }: MeshState, only: TrustDomain | undefined): Slot[] {
+  const all = [own.slot, ...[...partners.values()].map(({ slot }) => slot)];
+  return all.filter(
+    (slot): slot is Slot => slot !== undefined && (only === undefined || slot.held.record.state.trustDomain === only),
+  );
 }

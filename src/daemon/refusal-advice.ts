@@ -33,9 +33,10 @@ export const REFUSAL_ADVICE: Readonly<Record<RefusalCode, string>> = {
   NODE_REMOVED: "ask the sender for an export from a node that they have not removed",
   OVER_BUDGET: "import the file again in a minute",
   REV_JUMP: NEW_START,
-  EPOCH_CHANGE_NOT_BUILT: CONFIRMED_START,
-  RECOVERY_SIGNATURES_NOT_BUILT: "run a later version of spire-mesh: this one reads no such record",
+  EPOCH_JUMP: NEW_START,
   RECOVERY_CHANGED: CONFIRMED_START,
+  RECOVERY_UNASKED: NEW_EXPORT,
+  RECOVERY_REVEALED: "ask the sender to recover with new keys only: a key that signed is public from then on",
   RECOVERY_NOT_COMMITTED: CONFIRMED_START,
   RECOVERY_COUNT: NEW_EXPORT,
   RECOVERY_KEY_UNKNOWN: CONFIRMED_START,
@@ -57,9 +58,16 @@ export const REFUSAL_ADVICE: Readonly<Record<RefusalCode, string>> = {
   SVID_SIGNATURE_INVALID: NEW_EXPORT,
   TOO_COSTLY: SENDER_MENDS,
 
-  HELD_EXPIRED_NOT_BUILT: NEW_START,
+  HELD_EXPIRED: NEW_START,
   FORK: "ask the sender whether two daemons publish with one node key, then run `spire-mesh bundle pin TD -fingerprint F` with the right fingerprint",
+  RECOVERY_FORK:
+    "ask the sender which of the two records they meant, then run `spire-mesh bundle pin TD -fingerprint F` with its fingerprint",
   FORGED_OWN: "see FORGED_OWN in `spire-mesh status`: somebody else signs for this trust domain",
   STORE_FAILED:
     "nothing is wrong with the file: mend the disk of data_dir (see `spire-mesh status`), then import it again",
+
+  HEAD_MALFORMED: NEW_EXPORT,
+  HEAD_SIGNATURE_INVALID: NEW_EXPORT,
+  HEAD_STALE: NOTHING,
+  HEAD_IN_FUTURE: "set the clocks of both sides right",
 };

@@ -12,19 +12,18 @@ import type {
 } from "../admin-contract/status.ts";
 import { VERSION } from "../admin-contract/version.ts";
 import { degrades } from "../core/mesh/finding.ts";
+import { freshnessOf } from "../core/mesh/freshness.ts";
 import { type MeshState, isRaised } from "../core/mesh/mesh-state.ts";
 import type { Partner } from "../core/mesh/partner.ts";
 import { NO_ROW, rowDigest } from "../core/mesh/rows.ts";
-import { lastSignedAtS } from "../core/mesh/publishing.ts";
+import { lastSignedAtS } from "../core/mesh/own-signing.ts";
 import { desiredRow } from "../core/policy/row.ts";
 import type { VerifiedRecord } from "../core/record/verify.ts";
+import type { Slot } from "../core/resolver/slot.ts";
 import { toHex } from "../core/std/bytes.ts";
 import { sha256Hex } from "../core/std/sha256.ts";
 import { toSeconds } from "../core/std/unix-time.ts";
 import type { DialFailure, PeerNetwork } from "../ports/peer-network.ts";
-
-/** A partner is `fresh` when one of its nodes answered a sync within this time. */
-const FRESH_MS = 5 * 60_000;
 
 export type StatusNetwork = Pick<
   PeerNetwork,
@@ -79,8 +78,10 @@ export function healthOf(state: MeshState, stopping: boolean): Health {
   return { ready: is === "ready", state: is, problems };
 }
 
-export function bundleEntry({ record, authorities }: VerifiedRecord): BundleEntry {
-  const { state, idHex } = record;
+/** What stands: in a fork what all records of that version have in common. */
+export function bundleEntry({ held, effective }: Slot): BundleEntry {
+  const { state, authorities } = effective;
+  const { idHex } = held.record;
   const { epoch, rev, sequence } = state.version;
   return {
     trust_domain: state.trustDomain,
@@ -126,6 +127,7 @@ export function peerList(
 /** Ready: SPIRE was read, its rows too, SPIRE can sign for us, and nothing degrades that. */
 function daemonState(state: MeshState, stopping: boolean): DaemonState {
   if (stopping) return "stopping";
+  if (state.recovering !== undefined) return "recovering";
   const read = state.own.read !== undefined && state.rowsReadAtMs !== undefined;
   if (!read || isRaised(state, "NO_USABLE_CA", undefined)) return "starting";
   const isDegraded = state.findings
@@ -160,18 +162,18 @@ function partnerStatus(
   nowMs: number,
 ): TrustDomainStatus {
   const { pin, slot, lastHeardAtMs, holdsOurs, row } = partner;
-  const { record } = slot.held;
-  const { epoch, rev, sequence } = record.state.version;
+  const record = slot?.held.record;
+  const version = record?.state.version;
   return {
     trust_domain: pin.trustDomain,
     trust: "accepted",
     via: "direct",
-    lineage: toHex(record.lineage),
-    epoch,
-    rev,
-    sequence_number: sequence.toString(),
-    record_id: record.idHex,
-    freshness: freshness(lastHeardAtMs, nowMs),
+    lineage: record === undefined ? null : toHex(record.lineage),
+    epoch: version?.epoch ?? null,
+    rev: version?.rev ?? null,
+    sequence_number: version?.sequence.toString() ?? null,
+    record_id: record?.idHex ?? null,
+    freshness: freshnessOf(state, partner),
     last_heard_at: timeOrNull(lastHeardAtMs),
     spire_row: spireRow(state, partner, nowMs),
     applied_at: timeOrNull(row.appliedAtMs),
@@ -202,11 +204,6 @@ function lastDialErrors(
   );
 }
 
-function freshness(lastHeardAtMs: number | undefined, nowMs: number): "fresh" | "stale" | "never" {
-  if (lastHeardAtMs === undefined) return "never";
-  return nowMs - lastHeardAtMs <= FRESH_MS ? "fresh" : "stale";
-}
-
 /**
  * As SPIRE's row was last read back against what it shall be; `unknown` before the first read and
  * while rows cannot be read, `different` while one is written, as `equal` is never assumed.
@@ -220,7 +217,7 @@ function spireRow(
   if (row.seen === undefined || state.rowsUnread) return "unknown";
   if (row.seen === NO_ROW) return "missing";
   if (row.writing) return "different";
-  const desired = desiredRow(slot.held, toSeconds(nowMs));
+  const desired = slot && desiredRow(slot, toSeconds(nowMs));
   return desired !== undefined && rowDigest(desired) === row.seen ? "equal" : "different";
 }
 

@@ -12,6 +12,7 @@
 import type { Anchors } from "../core/record/authority.ts";
 import { findAnchor } from "../core/record/chain.ts";
 import type { Block } from "../core/record/envelope.ts";
+import { encodeHead, headSigningBytes } from "../core/record/head.ts";
 import { nodePreimage, svidPreimage } from "../core/record/preimages.ts";
 import type { Proofs } from "../core/record/proofs.ts";
 import type { Refusal } from "../core/record/refusal.ts";
@@ -90,6 +91,11 @@ export class Publisher implements Keyring {
 
   async sign(order: SigningOrder, nowMs: number): Promise<SigningOutcome> {
     return await this.#inTurn(() => this.#signNow(order, toSeconds(nowMs)));
+  }
+
+  signHead(payload: Uint8Array): Uint8Array {
+    const { nodeKey } = this.#parts;
+    return encodeHead(payload, nodeKey.publicKey, nodeKey.sign(headSigningBytes(payload)));
   }
 
   async mintAhead(nowMs: number): Promise<void> {

@@ -40,14 +40,17 @@ const STORE_SLOW_NEXT =
 const FOLLOW_UPS_MAX = 8;
 
 /** What the loop asks of the peer network. */
-export interface LoopNetwork extends Pick<PeerNetwork, "publish" | "admit" | "dial" | "syncNow"> {
+export interface LoopNetwork extends Pick<
+  PeerNetwork,
+  "publish" | "publishHead" | "admit" | "dial" | "syncNow"
+> {
   connections(): readonly Pick<PeerConnection, "peerId">[];
 }
 
 export interface MeshLoopPorts {
   readonly state: MeshState;
   readonly proofs: Proofs;
-  readonly store: Pick<RecordStore, "accept" | "remove">;
+  readonly store: Pick<RecordStore, "accept" | "remove" | "marked" | "saveHeadCounter">;
   readonly keyring: Keyring;
   /** Something that is retried by itself went wrong; for the log. */
   readonly onTrouble: (what: string, error: unknown) => void;
@@ -65,6 +68,8 @@ export interface LoopListeners {
 export interface LoopSeams {
   /** May end between two effects, as a process does. */
   readonly step: (...given: Parameters<typeof step>) => Iterable<Effect>;
+  /** Milliseconds by a clock that nobody sets. */
+  readonly uptimeMs: () => number;
   /** Returns what ends it. */
   readonly every: (intervalMs: number, happen: () => void) => () => void;
   /** Gives sockets, timers and the admin API their turn. */
@@ -73,6 +78,7 @@ export interface LoopSeams {
 
 const REAL: LoopSeams = {
   step,
+  uptimeMs: () => performance.now(),
   every: (intervalMs, happen) => {
     const timer = setInterval(happen, intervalMs);
     return () => clearInterval(timer);
@@ -143,7 +149,7 @@ export class MeshLoop {
   }
 
   #tick(): void {
-    this.put({ kind: "tick" });
+    this.put({ kind: "tick", uptimeMs: this.#seams.uptimeMs() });
     if (this.#storeTicks === undefined) return;
     this.#storeTicks += 1;
     if (this.#storeTicks === STORE_SLOW_MS / TICK_MS) this.#saySlow();
@@ -187,11 +193,12 @@ export class MeshLoop {
   async #perform(effect: Effect): Promise<Input | undefined> {
     const { store, keyring, nowMs } = this.#ports;
     assert(this.#listeners !== undefined, "nothing is carried out before the start");
-    const { network, orderRow, onEvent } = this.#listeners;
+    const { network, onEvent } = this.#listeners;
     switch (effect.kind) {
       case "store-domain": {
         const { domain } = effect;
-        const stored = store.accept(toStoredDomain(domain), domain.pin);
+        const isStart = domain.slot.base === undefined;
+        const stored = store.accept(toStoredDomain(domain), domain.pin, isStart);
         return await this.#outcome(stored, { kind: "domain-stored" });
       }
       case "remove-domain":
@@ -205,8 +212,11 @@ export class MeshLoop {
       case "publish-record":
         void this.#tryOut("Publishing a record", network.publish(effect.envelope));
         return undefined;
+      case "announce-head":
+        void this.#tryOut("Announcing the own record", this.#announce(effect));
+        return undefined;
       case "order-row":
-        orderRow(effect.order);
+        void this.#orderMarked(effect.order);
         return undefined;
       case "admit-nodes":
         network.admit(effect.trustDomain, effect.nodes);
@@ -256,6 +266,25 @@ export class MeshLoop {
       const isAway = error instanceof Fault && error.code === "SPIRE_UNREACHABLE";
       const kind = isAway ? "spire-away" : "no-new-chain";
       this.put({ kind: "record-signed", outcome: { kind, problem: messageOf(error) } });
+    }
+  }
+
+  /** The counter is on disk before anybody sees it, or a restart might send a lower one. */
+  async #announce({ payload, counter }: Extract<Effect, { kind: "announce-head" }>): Promise<void> {
+    const { store, keyring } = this.#ports;
+    await store.saveHeadCounter(counter);
+    await this.#listeners?.network.publishHead(keyring.signHead(payload));
+  }
+
+  /** A row never stands in SPIRE that the marks do not know: an older disk would not be noticed. */
+  async #orderMarked(order: RowOrder): Promise<void> {
+    const { store, onTrouble } = this.#ports;
+    try {
+      await store.marked();
+      this.#listeners?.orderRow(order);
+    } catch (error) {
+      onTrouble("Writing the marks", error);
+      this.put({ kind: "row-ended", order, outcome: { kind: "away", message: messageOf(error) } });
     }
   }
 

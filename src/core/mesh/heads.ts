@@ -11,6 +11,7 @@ import { CLOCK_SKEW_S } from "../std/limits.ts";
 import { type ClaimedHead, type Head, decodeHead, isSignedHead } from "../record/head.ts";
 import type { Proofs } from "../record/proofs.ts";
 import { type Judged, type RefusalCode, refuse } from "../record/refusal.ts";
+import { compareVersions } from "../record/state.ts";
 import { has } from "../record/step.ts";
 import { ok } from "../std/result.ts";
 import type { Slot } from "../resolver/slot.ts";
@@ -54,8 +55,15 @@ export function onHeadReceived(
     issuedAtMs: head.issuedAtMs,
     heardUptimeMs: state.uptimeMs,
   });
+  const partner = state.partners.get(trustDomain);
+  if (partner !== undefined) partner.lastHeardAtMs = nowMs;
   const recordId = toHex(head.recordId);
-  return answer(ticket, { kind: "taken", trustDomain, recordId });
+  const isNews = partner === undefined && compareVersions(head.version, place.slot.held.record.state.version) > 0;
+  return [
+    ...answer(ticket, { kind: "taken", trustDomain, recordId }),
+    // A replica published: its record is asked for at once, so that both stand on the same.
+    ...(isNews ? [{ kind: "sync-soon" } as const] : []),
+  ];
 
   function refused(code: RefusalCode, detail: string, of: TrustDomain | undefined): Effect[] {
     const refusal = { code, detail };

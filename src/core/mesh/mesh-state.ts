@@ -15,7 +15,7 @@ import { FINDINGS, type Finding, type FindingCode } from "./finding.ts";
 import { type HeardClocks, HeardHeads, newClocks } from "./heard.ts";
 import type { StoreFailed, Ticket } from "./input.ts";
 import { Meter } from "./meter.ts";
-import { NodeOwners } from "./node-owners.ts";
+import { NodeOwners, listedBy } from "./node-owners.ts";
 import type { OwnStep } from "./own-frame.ts";
 import type { Ordered, Signing } from "./own-order.ts";
 import { ParkedRecords } from "./parked.ts";
@@ -166,9 +166,10 @@ export interface Stored {
 
 export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshState {
   const nodes = new NodeOwners();
-  if (stored.own !== undefined) nodes.hold(self.trustDomain, stored.own);
-  for (const { pin, slot } of stored.partners) {
-    if (slot !== undefined) nodes.hold(pin.trustDomain, slot);
+  if (stored.own !== undefined) nodes.hold(self.trustDomain, listedBy(stored.own));
+  for (const { pin, slot, nodes: marked = [] } of stored.partners) {
+    const listed = slot === undefined ? { nodes: marked, signers: [] } : listedBy(slot);
+    nodes.hold(pin.trustDomain, listed);
   }
   return {
     self,

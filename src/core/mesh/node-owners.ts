@@ -12,6 +12,19 @@ import { toHex } from "../std/bytes.ts";
 import type { Slot } from "../resolver/slot.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 
+/** What a trust domain lists, and who signed what is held of it. Keys of 32 bytes. */
+export interface Listed {
+  readonly nodes: readonly Uint8Array[];
+  readonly signers: readonly Uint8Array[];
+}
+
+export function listedBy(slot: Slot): Listed {
+  return {
+    nodes: slot.effective.state.nodes,
+    signers: slot.held.blocks.map(({ block }) => block.nodePublicKey),
+  };
+}
+
 export class NodeOwners {
   /** By node in hex: who lists it, and whether the node signed what is held of that one. */
   readonly #listedBy = new Map<string, Map<TrustDomain, boolean>>();
@@ -23,7 +36,7 @@ export class NodeOwners {
    *
    * @returns The trust domains that list one of its nodes, those of before included.
    */
-  hold(trustDomain: TrustDomain, slot: Slot | undefined): ReadonlySet<TrustDomain> {
+  hold(trustDomain: TrustDomain, listed: Listed | undefined): ReadonlySet<TrustDomain> {
     const touched = new Set<TrustDomain>([trustDomain]);
     for (const node of this.#nodes.get(trustDomain) ?? []) {
       const listedBy = this.#listedBy.get(node);
@@ -32,10 +45,9 @@ export class NodeOwners {
       if (listedBy?.size === 0) this.#listedBy.delete(node);
     }
     this.#nodes.delete(trustDomain);
-    if (slot === undefined) return touched;
-    const { held, effective } = slot;
-    const signed = new Set(held.blocks.map(({ block }) => toHex(block.nodePublicKey)));
-    const nodes = effective.state.nodes.map(toHex);
+    if (listed === undefined) return touched;
+    const signed = new Set(listed.signers.map(toHex));
+    const nodes = listed.nodes.map(toHex);
     this.#nodes.set(trustDomain, nodes);
     for (const node of nodes) {
       const listedBy = this.#listedBy.get(node) ?? new Map<TrustDomain, boolean>();
@@ -57,6 +69,11 @@ export class NodeOwners {
   /** Every trust domain that lists the node, whoever's it is. */
   listersOf(node: string): readonly TrustDomain[] {
     return [...(this.#listedBy.get(node)?.keys() ?? [])];
+  }
+
+  /** What the trust domain lists, in hex. */
+  nodesOf(trustDomain: TrustDomain): readonly string[] {
+    return this.#nodes.get(trustDomain) ?? [];
   }
 
   /** The first node that the trust domain lists and that is not its own. */

@@ -12,6 +12,7 @@ import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Answer, Effect } from "./effect.ts";
 import type { Ticket } from "./input.ts";
 import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
+import { listedBy } from "./node-owners.ts";
 import { type Partner, type Pin, newPartner } from "./partner.ts";
 import { reconcileRow } from "./rows.ts";
 
@@ -160,7 +161,7 @@ export function trackNodes(
   slot: Slot | undefined,
   nowMs: number,
 ): Effect[] {
-  const touched = state.nodes.hold(trustDomain, slot);
+  const touched = state.nodes.hold(trustDomain, slot && listedBy(slot));
   return [...touched].flatMap((each) => sayListedTwice(state, each, nowMs));
 }
 

@@ -6,7 +6,7 @@
  * confirmed does it become the held one, is it answered for, and is SPIRE's row ordered.
  */
 import assert from "node:assert/strict";
-import { equalBytes, toHex } from "../std/bytes.ts";
+import { equalBytes, fromHex, toHex } from "../std/bytes.ts";
 import type { Proofs } from "../record/proofs.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { SyncEntry } from "./sync-entry.ts";
@@ -47,6 +47,7 @@ const FIRST_SYNC_MS = 10_000;
 /** What to do first, when the state was made from the store. */
 export function start(state: MeshState): Effect[] {
   const slots = [...state.partners.values(), state.own].flatMap(({ slot }) => slot ?? []);
+  const lost = [...state.partners.values()].filter(({ slot }) => slot === undefined);
   state.synced = state.partners.size === 0;
   const known = [...state.partners.values()].map(
     ({ pin: { trustDomain, addressHints: addresses } }): Effect => ({
@@ -67,6 +68,10 @@ export function start(state: MeshState): Effect[] {
   });
   return [
     ...slots.flatMap((slot) => admitNodes(slot, undefined)),
+    ...lost.map(({ pin: { trustDomain } }): Effect => {
+      const nodes = state.nodes.nodesOf(trustDomain).map(fromHex);
+      return { kind: "admit-nodes", trustDomain, nodes };
+    }),
     ...known,
     { kind: "mint-ahead" },
     ...standing,
@@ -215,6 +220,7 @@ function onTick(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
   const waitedLongEnough = waitedMs >= FIRST_SYNC_MS || waitedMs < 0; // The clock was set back.
   return [
     ...(!state.synced && waitedLongEnough ? finishFirstSync(state, nowMs, proofs) : []),
+    ...endRecovering(state, nowMs, proofs),
     ...onOwnTick(state, nowMs, proofs),
     ...giveUpOrder(state),
     ...speakWhenHeld(state),

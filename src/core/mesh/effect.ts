@@ -1,6 +1,7 @@
 /** What `step` orders. The runner carries effects out in order; outcomes come back as inputs. */
 import type { Refusal } from "../record/refusal.ts";
 import type { SigningOrder } from "../record/signing.ts";
+import type { RecoveryCommitment, Version } from "../record/state.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Finding } from "./finding.ts";
 import type { StoreFailure, Ticket } from "./input.ts";
@@ -20,6 +21,12 @@ export type Answer =
       readonly recordId: string | undefined;
     }
   | { readonly kind: "exported"; readonly envelope: Uint8Array; readonly recordId: string }
+  | {
+      readonly kind: "prepared";
+      /** Of the record that recovery keys are to sign. */
+      readonly payload: Uint8Array;
+      readonly held: Version & { readonly recovery: RecoveryCommitment };
+    }
   | { readonly kind: "done" }
   | {
       readonly kind: "failed";

@@ -3,6 +3,7 @@
  * at a time; the outcome of an effect comes back as one of these.
  */
 import type { SigningOutcome } from "../record/signing.ts";
+import type { RecoveryCommitment, State } from "../record/state.ts";
 import type { TrustBundle } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { OwnOrder } from "./own-order.ts";
@@ -100,5 +101,23 @@ export type Input =
       readonly nodes: readonly Uint8Array[];
     }
   | { readonly kind: "resume-asked"; readonly ticket: Ticket }
+  | {
+      readonly kind: "recovery-prepare-asked";
+      readonly ticket: Ticket;
+      /** A new epoch, or other recovery keys in this one. */
+      readonly as: "epoch" | "exchange";
+      /** The last record, from a file, where this daemon has lost it: with its lineage in it. */
+      readonly held: State | undefined;
+      /** The recovery keys after it. */
+      readonly next: RecoveryCommitment | undefined;
+    }
+  /** A returned authority is meant: the row takes it. */
+  | {
+      readonly kind: "release-asked";
+      readonly ticket: Ticket;
+      readonly trustDomain: TrustDomain;
+      /** The held record, 64 hex digits: what the operator looked at. */
+      readonly recordId: string;
+    }
   /** Once a second. The uptime is that of a clock that nobody sets. */
   | { readonly kind: "tick"; readonly uptimeMs: number };

@@ -4,6 +4,7 @@ import { PINNED_DOMAINS_MAX } from "../std/limits.ts";
 import { toSeconds } from "../std/unix-time.ts";
 import type { Proofs } from "../record/proofs.ts";
 import { readRecord, verifyRecord } from "../record/verify.ts";
+import { returned } from "../resolver/gone.ts";
 import { type Slot, startSlot } from "../resolver/slot.ts";
 import { sameAuthorities } from "../spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
@@ -169,6 +170,29 @@ export function onPinAsked(
     onFailed: ({ failure, message, next }) => failed(ticket, failure, message, next),
   };
   return [{ kind: "store-domain", domain: { trustDomain, slot, pin } }];
+}
+
+/** What was taken back and came back is meant: the row takes it, until it is taken back again. */
+export function onReleaseAsked(
+  state: MeshState,
+  { ticket, trustDomain, recordId }: Extract<Input, { kind: "release-asked" }>,
+): Effect[] {
+  const partner = state.partners.get(trustDomain);
+  const slot = partner?.slot;
+  if (partner === undefined || slot === undefined) {
+    return failed(ticket, "NOT_FOUND", `${trustDomain} was not imported`);
+  }
+  const back = returned(slot.effective, slot.gone);
+  if (back.length === 0) {
+    return failed(ticket, "NOT_FOUND", `nothing of ${trustDomain} is held back`);
+  }
+  const { record } = slot.held;
+  if (record.idHex !== recordId) {
+    const message = `${trustDomain} stands on record ${record.idHex} by now`;
+    return failed(ticket, "NOT_FOUND", message, "look at it, and name that one");
+  }
+  const gone = slot.gone.filter((each) => !back.includes(each));
+  return storeSlot(state, partner.pin, { ...slot, gone }, "newer", record, ticket);
 }
 
 /** The undo of an import: the row goes first (RESTRICT), then what is stored. */

@@ -18,6 +18,7 @@ import {
   giveUpForgetting,
   onForgetAsked,
   onImportAsked,
+  onReleaseAsked,
   onPinAsked,
   onRowDeleted,
 } from "./operator.ts";
@@ -26,6 +27,7 @@ import { onHeadReceived } from "./heads.ts";
 import { speakWhenHeld } from "./node-change.ts";
 import { giveUpOrder, onOwnOrder } from "./own-decisions.ts";
 import { announceWhenDue } from "./own-head.ts";
+import { onPrepareAsked } from "./own-recovery.ts";
 import { onRecordSigned } from "./own-signing.ts";
 import { onExportAsked, onLocalBundleRead, onOwnTick, publishIfChanged } from "./publishing.ts";
 import { endRecovering, onResumeAsked, sayRecovering } from "./recovering.ts";
@@ -155,6 +157,10 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
       return onOwnOrder(state, input, nowMs, proofs);
     case "adopt-asked":
       return onAdoptAsked(state, input, nowMs);
+    case "recovery-prepare-asked":
+      return onPrepareAsked(state, input, proofs);
+    case "release-asked":
+      return onReleaseAsked(state, input);
     case "resume-asked":
       return onResumeAsked(state, input.ticket, nowMs, proofs);
     case "peer-synced":

@@ -273,6 +273,7 @@ function unexpected(answer: Answer): Fault {
 function slots({ own, partners }: MeshState, only: TrustDomain | undefined): Slot[] {
   const all = [own.slot, ...[...partners.values()].map(({ slot }) => slot)];
   return all.filter(
-    (slot): slot is Slot => slot !== undefined && (only === undefined || slot.held.record.state.trustDomain === only),
+    (slot): slot is Slot =>
+      slot !== undefined && (only === undefined || slot.held.record.state.trustDomain === only),
   );
 }

@@ -36,7 +36,8 @@ export const REFUSAL_ADVICE: Readonly<Record<RefusalCode, string>> = {
   EPOCH_JUMP: NEW_START,
   RECOVERY_CHANGED: CONFIRMED_START,
   RECOVERY_UNASKED: NEW_EXPORT,
-  RECOVERY_REVEALED: "ask the sender to recover with new keys only: a key that signed is public from then on",
+  RECOVERY_REVEALED:
+    "ask the sender to recover with new keys only: a key that signed is public from then on",
   RECOVERY_NOT_COMMITTED: CONFIRMED_START,
   RECOVERY_COUNT: NEW_EXPORT,
   RECOVERY_KEY_UNKNOWN: CONFIRMED_START,

@@ -68,7 +68,8 @@ export const FINDINGS = {
   },
   FORK_EMPTY: {
     severity: "critical",
-    means: "records of one version have no node in common: nobody can end that fork but recovery keys",
+    means:
+      "records of one version have no node in common: nobody can end that fork but recovery keys",
     next: "ask the domain's operator for a recovery, or for a new fingerprint, then run `spire-mesh bundle pin TD -fingerprint F`",
   },
   RECOVERY_FORK: {
@@ -88,7 +89,8 @@ export const FINDINGS = {
   },
   CLONE: {
     severity: "critical",
-    means: "another daemon signs with this node key: a copy of this disk runs, or the key was stolen",
+    means:
+      "another daemon signs with this node key: a copy of this disk runs, or the key was stolen",
     next: "stop the other daemon; if there is none of yours, run `spire-mesh node remove ID` on another node of the trust domain and rotate the authorities. Nothing is published meanwhile",
   },
   CLOCK: {
@@ -98,12 +100,14 @@ export const FINDINGS = {
   },
   AUTHORITY_RETURNED: {
     severity: "critical",
-    means: "an authority that a partner had taken back is in its record again, and is left out of the row",
+    means:
+      "an authority that a partner had taken back is in its record again, and is left out of the row",
     next: "ask the domain's operator whether a datastore was restored; then run `spire-mesh release TD ID -reason R` with the record's id, or ask them to revoke it again",
   },
   RECOVERING: {
     severity: "critical",
-    means: "the store was lost or is older than what was acknowledged: rows are not written below that",
+    means:
+      "the store was lost or is older than what was acknowledged: rows are not written below that",
     next: "wait until partners were heard, or run `spire-mesh own resume -accept-marks` to go on with what is here",
   },
   FORGED_OWN: {

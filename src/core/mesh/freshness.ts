@@ -113,7 +113,8 @@ function watchClocks(state: MeshState, partners: readonly Partner[], nowMs: numb
     else isAnyRight = true;
   }
   const most = Math.max(apart.ahead.size, apart.behind.size);
-  if (most < CLOCK_DOMAINS_MIN) return isAnyRight || most === 0 ? clear(state, "CLOCK", undefined) : [];
+  if (most < CLOCK_DOMAINS_MIN)
+    return isAnyRight || most === 0 ? clear(state, "CLOCK", undefined) : [];
   const way = apart.ahead.size > apart.behind.size ? "behind" : "ahead of";
   const message = `this host's clock is more than ${CLOCK_SKEW_S} s ${way} those of ${most} trust domains`;
   return raise(state, "CLOCK", undefined, message, nowMs);

@@ -45,7 +45,10 @@ export function onHeadReceived(
   place.clocks.set(node, { aheadMs: head.issuedAtMs - nowMs, uptimeMs: state.uptimeMs });
   const inTime = judgeTime(head, nowMs);
   if (!inTime.ok) return refused(inTime.reason.code, inTime.reason.detail, trustDomain);
-  if (trustDomain === state.self.trustDomain && equalBytes(nodePublicKey, state.self.nodePublicKey)) {
+  if (
+    trustDomain === state.self.trustDomain &&
+    equalBytes(nodePublicKey, state.self.nodePublicKey)
+  ) {
     return [...answer(ticket, { kind: "done" }), ...sayClone(state, head, nowMs)];
   }
   place.heads.set(node, {
@@ -58,7 +61,9 @@ export function onHeadReceived(
   const partner = state.partners.get(trustDomain);
   if (partner !== undefined) partner.lastHeardAtMs = nowMs;
   const recordId = toHex(head.recordId);
-  const isNews = partner === undefined && compareVersions(head.version, place.slot.held.record.state.version) > 0;
+  const isNews =
+    partner === undefined &&
+    compareVersions(head.version, place.slot.held.record.state.version) > 0;
   return [
     ...answer(ticket, { kind: "taken", trustDomain, recordId }),
     // A replica published: its record is asked for at once, so that both stand on the same.

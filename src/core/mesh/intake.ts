@@ -309,8 +309,7 @@ function sayGap(
 ): Effect[] {
   const { trustDomain, version } = record.state;
   const hasAllSteps = from === undefined || state.nodes.ownerOf(from) === trustDomain;
-  const isGap =
-    code === "HELD_EXPIRED" || (code === "OLD_AUTHORITY_MISSING" && hasAllSteps);
+  const isGap = code === "HELD_EXPIRED" || (code === "OLD_AUTHORITY_MISSING" && hasAllSteps);
   if (relation !== "newer" || !isGap) return [];
   const message = `record ${record.idHex} of ${trustDomain} at sequence ${version.sequence} is not signed under an authority that is held`;
   return raise(state, "CONTINUITY_GAP", trustDomain, message, nowMs);

@@ -111,7 +111,11 @@ function isNewEpoch({ held }: Slot, { state }: SignedRecord): boolean {
 }
 
 /** Steps 6 to 10 on top of what is held, and no more: who pays and what has expired are others' questions. */
-export function judgeOnTop(slot: Slot, record: SignedRecord, judging: Judging): Judged<VerifiedRecord> {
+export function judgeOnTop(
+  slot: Slot,
+  record: SignedRecord,
+  judging: Judging,
+): Judged<VerifiedRecord> {
   return verifyPaid(record, slot.effective, slot, "record", judging);
 }
 

@@ -209,7 +209,9 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
     watchedUptimeMs: -Infinity,
     connected: new Set(),
     recovering:
-      stored.lost === undefined ? undefined : { reason: stored.lost, heard: new Set<TrustDomain>() },
+      stored.lost === undefined
+        ? undefined
+        : { reason: stored.lost, heard: new Set<TrustDomain>() },
     relationships: new Set(),
     rowsReadAtMs: undefined,
     rowsUnread: false,

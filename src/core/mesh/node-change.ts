@@ -27,7 +27,11 @@ const UNSPOKEN_MS = 10_000;
 type NodeOrder = Extract<OwnOrder, { kind: "add-node" | "remove-node" }>;
 
 /** Why this order can never be carried out here, in words; undefined when it may be. */
-export function refusesNodeOrder({ self }: MeshState, slot: Slot, order: NodeOrder): string | undefined {
+export function refusesNodeOrder(
+  { self }: MeshState,
+  slot: Slot,
+  order: NodeOrder,
+): string | undefined {
   const { nodes, removed } = slot.effective.state;
   if (order.kind === "add-node") {
     if (has(nodes, order.node)) return "that node is listed already";
@@ -42,7 +46,11 @@ export function refusesNodeOrder({ self }: MeshState, slot: Slot, order: NodeOrd
 }
 
 /** What the order waits for, in words; undefined when its time has come. */
-export function nodeOrderWaitsFor(state: MeshState, slot: Slot, order: NodeOrder): string | undefined {
+export function nodeOrderWaitsFor(
+  state: MeshState,
+  slot: Slot,
+  order: NodeOrder,
+): string | undefined {
   const { self, own, connected, uptimeMs } = state;
   const staying = stayingNodes(slot, order);
   const [lowest] = staying;

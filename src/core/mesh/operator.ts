@@ -155,7 +155,8 @@ export function onPinAsked(
   const isHeld = slot.held.record.idHex === fingerprint;
   if (isHeld && !isForked && partner.pin.awaitedRecordId === undefined) return done(ticket);
   // In a fork naming one of the two takes it alone; else naming the held record takes a pin back.
-  const chosen = isForked && [slot.held, slot.sibling].find((each) => each?.record.idHex === fingerprint);
+  const chosen =
+    isForked && [slot.held, slot.sibling].find((each) => each?.record.idHex === fingerprint);
   if (chosen) {
     const pin = { ...partner.pin, approvedRecordId: fingerprint, awaitedRecordId: undefined };
     return storeSlot(state, pin, startSlot(chosen), "newer", chosen.record, ticket);

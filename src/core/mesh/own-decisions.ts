@@ -48,7 +48,8 @@ function refusesOrder(
   }
   if (order.kind === "recovery-signed") return undefined;
   if (slot === undefined) {
-    const next = "run `spire-mesh export -o FILE`, or `spire-mesh own adopt -fingerprint F` at a replica";
+    const next =
+      "run `spire-mesh export -o FILE`, or `spire-mesh own adopt -fingerprint F` at a replica";
     return ["NOT_READY", "this trust domain has no record yet", next];
   }
   switch (order.kind) {

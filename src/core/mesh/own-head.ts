@@ -2,12 +2,12 @@
  * This daemon's own heads: every minute, give or take a fifth, and whenever its record changed. The
  * counter never falls, as it is stored before it is sent; a clock that was set back does not lower it.
  */
-import { concatBytes, u64be } from "../std/bytes.ts";
+import { concatBytes, toHex, u64be } from "../std/bytes.ts";
 import { sha256 } from "../std/sha256.ts";
 import { encodeHeadPayload } from "../record/head.ts";
 import { has } from "../record/step.ts";
 import type { Effect } from "./effect.ts";
-import { type MeshState, isRaised } from "./mesh-state.ts";
+import { type MeshState, clear, isRaised, raise } from "./mesh-state.ts";
 
 const HEAD_EVERY_MS = 60_000;
 /** So that heads do not come in step. The core throws no dice: the counter's hash does. */
@@ -27,7 +27,8 @@ export function announceHead(state: MeshState, nowMs: number): Effect[] {
   const after = own.headCounter + 1n;
   const counter = after > BigInt(nowMs) ? after : BigInt(nowMs);
   own.headCounter = counter;
-  own.headDueUptimeMs = uptimeMs + HEAD_EVERY_MS * (1 - JITTER + 2 * JITTER * chance(self.nodePublicKey, counter));
+  own.headDueUptimeMs =
+    uptimeMs + HEAD_EVERY_MS * (1 - JITTER + 2 * JITTER * chance(self.nodePublicKey, counter));
   const payload = encodeHeadPayload({
     trustDomain: self.trustDomain,
     lineage: record.lineage,
@@ -42,4 +43,16 @@ export function announceHead(state: MeshState, nowMs: number): Effect[] {
 /** From 0 to 1, another for each node and counter. */
 function chance(node: Uint8Array, counter: bigint): number {
   return (sha256(concatBytes(node, u64be(counter)))[0] ?? 0) / 255;
+}
+
+/** Another key than the own record lists, or no more: partners refuse all that it signs. */
+export function sayNotListed(state: MeshState, nowMs: number): Effect[] {
+  const { own, self } = state;
+  const nodes = own.slot?.effective.state.nodes;
+  if (nodes === undefined || has(nodes, self.nodePublicKey)) {
+    return clear(state, "NODE_NOT_LISTED", undefined);
+  }
+  const listed = nodes.map(toHex).join(", ") || "none";
+  const message = `the own record lists the node key ${listed}, and node.key holds ${toHex(self.nodePublicKey)}`;
+  return raise(state, "NODE_NOT_LISTED", undefined, message, nowMs);
 }

@@ -30,7 +30,9 @@ function prepare(state: MeshState, asked: PrepareAsked, proofs: Proofs): Answer 
     return notReady("this daemon has no record of its trust domain", next);
   }
   if (held.recovery === undefined) {
-    return notReady("no recovery keys are committed: only a new lineage, or a pin at partners, helps");
+    return notReady(
+      "no recovery keys are committed: only a new lineage, or a pin at partners, helps",
+    );
   }
   if (held.trustDomain !== self.trustDomain) {
     return notReady(`the record is one of ${held.trustDomain}, and this is ${self.trustDomain}`);
@@ -52,7 +54,11 @@ function prepare(state: MeshState, asked: PrepareAsked, proofs: Proofs): Answer 
     x509Authorities,
     jwtAuthorities,
   };
-  return { kind: "prepared", payload: encodeState(next), held: { ...held.version, recovery: held.recovery } };
+  return {
+    kind: "prepared",
+    payload: encodeState(next),
+    held: { ...held.version, recovery: held.recovery },
+  };
 }
 
 function notReady(message: string, next?: string): Answer {

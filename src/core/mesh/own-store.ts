@@ -5,7 +5,7 @@ import type { VerifiedRecord } from "../record/verify.ts";
 import { type Slot, envelopeBytes } from "../resolver/slot.ts";
 import type { Answer, Effect, Failure } from "./effect.ts";
 import { type MeshState, clear } from "./mesh-state.ts";
-import { announceHead } from "./own-head.ts";
+import { announceHead, sayNotListed } from "./own-head.ts";
 import { publishIfChanged } from "./publishing.ts";
 import { STORE_RETRY_MS, admitNodes, sayForkEmpty, trackNodes } from "./slot-store.ts";
 
@@ -31,9 +31,11 @@ export function storeOwn(
       own.slot = slot;
       own.settled = undefined;
       own.forkedUptimeMs = slot.sibling && (own.forkedUptimeMs ?? state.uptimeMs);
-      if (slot.held.record.idHex === own.awaitedRecordId) own.awaitedRecordId = undefined;
+      const isAdopted = slot.held.record.idHex === own.awaitedRecordId;
+      if (isAdopted) own.awaitedRecordId = undefined;
       if (isNew) own.publishedAtMs = nowMs;
       if (isNew) own.suspect = undefined;
+      if (isNew && slot.base === undefined) own.heads.clear(); // They stood on another lineage.
       const answer = exported(slot.held);
       return [
         ...clearSigning(state),
@@ -41,6 +43,8 @@ export function storeOwn(
         ...onStored(),
         ...(slot.sibling === undefined ? clear(state, "FORK", trustDomain) : []),
         ...sayForkEmpty(state, trustDomain, slot, nowMs),
+        ...(isAdopted ? clear(state, "PIN_AWAITED", trustDomain) : []),
+        ...sayNotListed(state, nowMs),
         ...trackNodes(state, trustDomain, slot, nowMs),
         ...admitNodes(slot, before),
         ...(isNew ? announceHead(state, nowMs) : []),

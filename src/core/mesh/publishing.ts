@@ -176,7 +176,8 @@ function sign(state: MeshState, signing: Signing, proofs: Proofs): Effect[] {
 function signAgain(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
   const { own, self } = state;
   const { slot } = own;
-  if (slot === undefined || slot.sibling !== undefined || !mayPublish(state, slot, undefined)) return [];
+  if (slot === undefined || slot.sibling !== undefined || !mayPublish(state, slot, undefined))
+    return [];
   const { idHex, envelope, state: held } = slot.held.record;
   if (own.signedAgain === idHex || nowMs < own.retryAtMs) return [];
   const isSigned = slot.held.blocks.some(({ block }) =>

@@ -23,7 +23,9 @@ export function sayRecovering(state: MeshState): Effect[] {
 export function endRecovering(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
   const { recovering, partners } = state;
   if (recovering === undefined) return [];
-  return recovering.heard.size < Math.min(HEARD_MIN, partners.size) ? [] : end(state, nowMs, proofs);
+  return recovering.heard.size < Math.min(HEARD_MIN, partners.size)
+    ? []
+    : end(state, nowMs, proofs);
 }
 
 /** Go on with what the marks say. */
@@ -42,10 +44,7 @@ export function onResumeAsked(
         message: "there is nothing to resume: the daemon is not recovering",
         next: undefined,
       };
-  return [
-    { kind: "answer", ticket, answer },
-    ...(isRecovering ? end(state, nowMs, proofs) : []),
-  ];
+  return [{ kind: "answer", ticket, answer }, ...(isRecovering ? end(state, nowMs, proofs) : [])];
 }
 
 function end(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {

@@ -44,6 +44,8 @@ export function storeSlot(
       partner.pin = pin;
       partner.slot = slot;
       partner.ladder = undefined;
+      // A start has another lineage, or none before: what its nodes said of the old one is void.
+      if (slot.base === undefined && relation === "newer") partner.heads.clear();
       partner.forkedUptimeMs = slot.sibling && (partner.forkedUptimeMs ?? state.uptimeMs);
       partner.row.seen ??= seenRow;
       const recordId = record.idHex;

@@ -6,7 +6,7 @@
  * confirmed does it become the held one, is it answered for, and is SPIRE's row ordered.
  */
 import assert from "node:assert/strict";
-import { equalBytes, fromHex, toHex } from "../std/bytes.ts";
+import { fromHex, toHex } from "../std/bytes.ts";
 import type { Proofs } from "../record/proofs.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { SyncEntry } from "./sync-entry.ts";
@@ -26,7 +26,7 @@ import { watchPartners } from "./freshness.ts";
 import { onHeadReceived } from "./heads.ts";
 import { speakWhenHeld } from "./node-change.ts";
 import { giveUpOrder, onOwnOrder } from "./own-decisions.ts";
-import { announceWhenDue } from "./own-head.ts";
+import { announceWhenDue, sayNotListed } from "./own-head.ts";
 import { onPrepareAsked } from "./own-recovery.ts";
 import { onRecordSigned } from "./own-signing.ts";
 import { onExportAsked, onLocalBundleRead, onOwnTick, publishIfChanged } from "./publishing.ts";
@@ -80,19 +80,9 @@ export function start(state: MeshState): Effect[] {
     ...[...state.partners.keys(), state.self.trustDomain].flatMap((each) =>
       sayListedTwice(state, each, state.startedAtMs),
     ),
-    ...sayNotListed(state),
+    ...sayNotListed(state, state.startedAtMs),
     ...sayRecovering(state),
   ];
-}
-
-/** Another key than the one that made the own record: partners would refuse all that it signs. */
-function sayNotListed(state: MeshState): Effect[] {
-  const { own, self, startedAtMs } = state;
-  const nodes = own.slot?.effective.state.nodes;
-  if (nodes === undefined || nodes.some((node) => equalBytes(node, self.nodePublicKey))) return [];
-  const listed = nodes.map(toHex).join(", ");
-  const message = `the own record lists the node key ${listed}, and node.key holds ${toHex(self.nodePublicKey)}`;
-  return raise(state, "NODE_NOT_LISTED", undefined, message, startedAtMs);
 }
 
 export function step(state: MeshState, input: Input, nowMs: number, proofs: Proofs): Effect[] {
@@ -211,7 +201,11 @@ function onPeerSynced(
 }
 
 /** What a partner holds of others, for those whose authorities have all expired here (ladder.ts). */
-function hearNamed(state: MeshState, voucher: TrustDomain, entries: readonly SyncEntry[]): Effect[] {
+function hearNamed(
+  state: MeshState,
+  voucher: TrustDomain,
+  entries: readonly SyncEntry[],
+): Effect[] {
   return entries.flatMap((entry) => {
     const partner = state.partners.get(entry.trustDomain);
     if (partner?.ladder === undefined || entry.trustDomain === voucher) return [];

@@ -118,7 +118,10 @@ function judgeNodes({ state, envelope }: SignedRecord, before: State): Judged<Si
  * The one step whose signer leaves: exactly one node in another's place, which is removed by it, and
  * both sign. Undefined when it is another step.
  */
-function judgeRotation({ state, envelope }: SignedRecord, before: State): Judged<Signers> | undefined {
+function judgeRotation(
+  { state, envelope }: SignedRecord,
+  before: State,
+): Judged<Signers> | undefined {
   const [left, ...moreLeft] = before.nodes.filter((node) => !has(state.nodes, node));
   const [came, ...moreCame] = state.nodes.filter((node) => !has(before.nodes, node));
   if (left === undefined || came === undefined || moreLeft.length + moreCame.length > 0) {

@@ -60,7 +60,10 @@ export function judgesSibling(base: Standing | undefined, effective: Standing): 
 }
 
 /** Whether each of these authorities (SHA-256 of the DER) is untainted in the record. */
-export function trustsAll({ authorities }: VerifiedRecord, anchors: readonly Uint8Array[]): boolean {
+export function trustsAll(
+  { authorities }: VerifiedRecord,
+  anchors: readonly Uint8Array[],
+): boolean {
   const hashes = anchorsOf(authorities).map(({ der }) => sha256(der));
   return anchors.every((anchor) => has(hashes, anchor));
 }

@@ -88,9 +88,10 @@ export function restoreSlot(
   if (!base.ok) return base;
   const alone = standingOf(held);
   const effective = fork === undefined ? alone : forkStanding(alone, fork);
-  const gone = goneValues.map(
-    ([each, untilS]): Gone => ({ hash: each, untilS: untilS === 0 ? Infinity : untilS }),
-  );
+  const gone = goneValues.map(([each, untilS]): Gone => ({
+    hash: each,
+    untilS: untilS === 0 ? Infinity : untilS,
+  }));
   return ok({ held, sibling, effective, base: base.value, anchors, gone });
 }
 

@@ -48,7 +48,9 @@ export function relate(slot: Slot, record: SignedRecord): Relation {
 
 /** Whether the record is one of the two that are kept of the highest version. */
 export function isHeld({ held, sibling }: Slot, { id }: SignedRecord): boolean {
-  return equalBytes(held.record.id, id) || (sibling !== undefined && equalBytes(sibling.record.id, id));
+  return (
+    equalBytes(held.record.id, id) || (sibling !== undefined && equalBytes(sibling.record.id, id))
+  );
 }
 
 /** A genesis that names its own lineage says nothing that the genesis did not say. */
@@ -78,7 +80,8 @@ function alone(held: VerifiedRecord): Omit<Slot, "base" | "gone"> {
 
 /** Adds verified blocks of a held record. Returns the same slot when nothing is new. */
 export function addBlocks(slot: Slot, more: VerifiedRecord): Slot {
-  const isSibling = slot.sibling !== undefined && equalBytes(slot.sibling.record.id, more.record.id);
+  const isSibling =
+    slot.sibling !== undefined && equalBytes(slot.sibling.record.id, more.record.id);
   const before = isSibling && slot.sibling ? slot.sibling : slot.held;
   const joined = joinBlocks(before, more.blocks);
   if (joined === before) return slot;

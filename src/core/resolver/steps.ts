@@ -79,7 +79,10 @@ function oldest(steps: readonly VerifiedRecord[]): number | undefined {
   const place = steps.findIndex((step, index) => {
     const before = steps[index - 1];
     const isFirst = before === undefined;
-    return index < steps.length - 1 && (isFirst ? step.record.state.version.epoch === 0 : !beginsEpoch(before, step));
+    return (
+      index < steps.length - 1 &&
+      (isFirst ? step.record.state.version.epoch === 0 : !beginsEpoch(before, step))
+    );
   });
   return place < 0 ? undefined : place;
 }

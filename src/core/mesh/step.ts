@@ -61,12 +61,11 @@ export function start(state: MeshState): Effect[] {
   const { startedAtMs } = state;
   const standing = [...state.partners.values()].flatMap((partner) => {
     const { slot, pin } = partner;
-    return [
-      ...sayFork(state, partner, startedAtMs),
-      ...(slot === undefined ? [] : sayForkEmpty(state, pin.trustDomain, slot, startedAtMs)),
-      ...sayReturned(state, partner, startedAtMs),
-      ...sayAwaited(state, partner, startedAtMs),
-    ];
+    return sayFork(state, partner, startedAtMs).concat(
+      slot === undefined ? [] : sayForkEmpty(state, pin.trustDomain, slot, startedAtMs),
+      sayReturned(state, partner, startedAtMs),
+      sayAwaited(state, partner, startedAtMs),
+    );
   });
   return [
     ...slots.flatMap((slot) => admitNodes(slot, undefined)),

@@ -19,11 +19,13 @@ beforeEach(async () => {
 });
 
 async function codeOf(work: Promise<unknown>): Promise<string> {
-  const error: unknown = await work.then(
-    () => undefined,
-    (cause: unknown) => cause,
-  );
-  return error instanceof Fault ? error.code : String(error ?? "none");
+  try {
+    await work;
+    return "none";
+  } catch (error) {
+    if (error instanceof Fault) return error.code;
+    throw error;
+  }
 }
 
 const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o7777;

@@ -169,12 +169,12 @@ describe("a key's form", () => {
   });
 });
 
-describe("a key", () => {
-  const open = (
-    changes: { readonly label?: KeyLabel | undefined; readonly block?: KeyBlock },
-    passphrase = PASSPHRASE,
-  ) => openKeyForm({ label, block: encrypted, ...changes }, passphrase, "key");
+const open = (
+  changes: { readonly label?: KeyLabel | undefined; readonly block?: KeyBlock },
+  passphrase = PASSPHRASE,
+) => openKeyForm({ label, block: encrypted, ...changes }, passphrase, "key");
 
+describe("a key", () => {
   test("opens with its passphrase, and without one where it is in clear", () => {
     expect(open({}).keyHash).toEqual(key.keyHash);
     expect(open({ label: undefined }).keyHash).toEqual(key.keyHash);
@@ -202,9 +202,10 @@ describe("a key", () => {
   test("is no key of another kind, and no garbage", () => {
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const ecdsa = privateKey.export({ type: "pkcs8", format: "der" });
-    const clear = (der: Uint8Array) => open({ block: { isEncrypted: false, der } });
-    expect(codeOf(() => clear(ecdsa))).toBe("RECOVERY_FILE_KIND");
-    expect(codeOf(() => clear(ecdsa.subarray(1)))).toBe("RECOVERY_FILE_DAMAGED");
+    const codes = [ecdsa, ecdsa.subarray(1)].map((der) =>
+      codeOf(() => open({ block: { isEncrypted: false, der } })),
+    );
+    expect(codes).toEqual(["RECOVERY_FILE_KIND", "RECOVERY_FILE_DAMAGED"]);
     expect(codeOf(() => open({ block }))).toBe("PASSPHRASE_WRONG");
   });
 });

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { recordId } from "../../src/core/record/preimages.ts";
 import { type State, encodeState } from "../../src/core/record/state.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
-import { toHex, toUtf8 } from "../../src/core/std/bytes.ts";
+import { compareBytes, toHex, toUtf8 } from "../../src/core/std/bytes.ts";
 import { PAYLOAD_BYTES_MAX } from "../../src/core/std/limits.ts";
 import { sha256, sha256Hex } from "../../src/core/std/sha256.ts";
 import {
@@ -32,7 +32,7 @@ const decode = (text: string) => decodeRequest(text, "the request");
 const hashes = (min: number, max: number) =>
   fc
     .uniqueArray(fc.nat(), { minLength: min, maxLength: max })
-    .map((each) => each.map((number) => sha256(toUtf8(`${number}`))).sort(Buffer.compare));
+    .map((each) => each.map((number) => sha256(toUtf8(`${number}`))).sort(compareBytes));
 const commitment = hashes(1, 5).chain((keyHashes) =>
   fc.record({
     threshold: fc.integer({ min: 1, max: keyHashes.length }),
@@ -57,6 +57,11 @@ const requests = fc.tuple(
     keyIds: fc.uniqueArray(fc.stringMatching(/^[!-~]{1,20}$/), { maxLength: 3 }),
   }),
 );
+
+const authority = (length: number) => ({
+  der: new Uint8Array(length).fill(length),
+  tainted: true,
+});
 
 describe("a recovery request", () => {
   test("is read as it was written, and its words name all that it does", () => {
@@ -147,10 +152,6 @@ describe("a recovery request", () => {
   });
 
   test("of the largest record fits into its bound", () => {
-    const authority = (length: number) => ({
-      der: new Uint8Array(length).fill(length),
-      tainted: true,
-    });
     const certificates = Array.from({ length: 64 }, (_, index) => authority(1_300 + index));
     const jwtAuthorities = Array.from({ length: 64 }, (_, index) => ({
       keyId: `${index}`.padStart(128, "k"),

@@ -11,10 +11,10 @@ import { type Authority, AuthoritySlots, type Slot } from "./authority-slots.ts"
 import { expiryOf, selfSignCa, subjectKeyIdOf } from "./certificates.ts";
 import type { Log } from "./log.ts";
 import type { AuthorityKind, OwnBundle } from "./own-bundle.ts";
+import type { UpstreamAuthority } from "./upstream-authority.ts";
 
 const KEY_ID_LENGTH = 32;
 const KEY_ID_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-const KINDS: readonly AuthorityKind[] = ["x509", "jwt"];
 const LOG_NAME = { x509: "X509 CA", jwt: "JWT key" } as const;
 
 export interface CaManagerOptions {
@@ -26,6 +26,8 @@ export interface CaManagerOptions {
 
 export interface CaManagerPorts {
   readonly ownBundle: OwnBundle;
+  /** Of a nested server, which then has no CA of its own. */
+  readonly upstream: UpstreamAuthority | undefined;
   readonly log: Log;
   readonly nowMs: () => number;
 }
@@ -47,7 +49,7 @@ export class CaManager {
 
   /** Makes the next authority, and lists it in the bundle. */
   async prepare(kind: AuthorityKind): Promise<Slot> {
-    const authority = kind === "x509" ? await this.#makeCa() : this.#makeJwtKey();
+    const authority = kind === "x509" ? await this.#makeCa() : await this.#makeJwtKey();
     const slot = this.#slots[kind].prepare(authority);
     this.#save();
     this.#note(`${LOG_NAME[kind]} prepared`, slot);
@@ -64,7 +66,9 @@ export class CaManager {
 
   /** Prepares and activates what is due; for a server without keys, both kinds at once. */
   async rotate(): Promise<void> {
-    for (const kind of KINDS) {
+    const kinds =
+      this.#ports.upstream === undefined ? (["x509", "jwt"] as const) : (["jwt"] as const);
+    for (const kind of kinds) {
       const slots = this.#slots[kind];
       if (slots.shouldPrepare(this.#ports.nowMs())) await this.prepare(kind);
       if (slots.shouldActivate(this.#ports.nowMs())) this.activate(kind);
@@ -86,16 +90,17 @@ export class CaManager {
     };
   }
 
-  #makeJwtKey(): Authority {
+  async #makeJwtKey(): Promise<Authority> {
     const nowMs = this.#ports.nowMs();
     const notAfterMs = nowMs + this.#options.caTtlMs;
     const keys = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const listed = keys.publicKey.export({ type: "spki", format: "der" });
     const id = randomKeyId();
     const expiresAt = BigInt(Math.floor(notAfterMs / 1_000));
-    this.#ports.ownBundle.append({
-      jwtAuthorities: [{ keyId: id, publicKey: listed, expiresAt }],
-    });
+    const jwtAuthorities = [{ keyId: id, publicKey: listed, expiresAt }];
+    const { ownBundle, upstream } = this.#ports;
+    if (upstream === undefined) ownBundle.append({ jwtAuthorities });
+    else await upstream.publish(jwtAuthorities);
     return { id, privateKey: keys.privateKey, listed, issuedAtMs: nowMs, notAfterMs };
   }
 

@@ -32,6 +32,8 @@ export interface Configuration {
    * the process, so that each start makes new authorities.
    */
   readonly keysPath: string | undefined;
+  /** API socket of the server above, which makes this one nested. */
+  readonly upstreamSocketPath: string | undefined;
   /** Two servers with one datastore are replicas of each other. */
   readonly datastore: DatastoreOptions;
   readonly caTtlMs: number;
@@ -49,7 +51,8 @@ const SERVER_SETTINGS = new Set([
   "default_x509_svid_ttl",
   "log_level",
 ]);
-const PLUGINS = new Set(["DataStore", "KeyManager"]);
+const PLUGINS = new Set(["DataStore", "KeyManager", "UpstreamAuthority"]);
+const UNIX_SCHEME = "unix:";
 
 /** Options win over the file. Throws an Error that names the setting. */
 export function readConfiguration(options: Options<typeof RUN_OPTIONS>): Configuration {
@@ -74,6 +77,7 @@ export function readConfiguration(options: Options<typeof RUN_OPTIONS>): Configu
     socketPath: options.socketPath ?? textAt(server, "socket_path") ?? DEFAULT_SOCKET_PATH,
     keyManager,
     keysPath: keyManager === "disk" ? readKeysPath(plugins, dataDir) : undefined,
+    upstreamSocketPath: readUpstream(plugins),
     datastore: readDatastore(plugins, dataDir),
     caTtlMs: readDuration(options.caTTL ?? textAt(server, "ca_ttl") ?? DEFAULT_CA_TTL),
     svidTtlMs: readDuration(textAt(server, "default_x509_svid_ttl") ?? DEFAULT_SVID_TTL),
@@ -88,6 +92,17 @@ export function readConfiguration(options: Options<typeof RUN_OPTIONS>): Configu
 function readKeysPath(plugins: HclBlock, dataDir: string): string {
   const disk = blockAt(blockAt(plugins, "KeyManager"), "disk");
   return textAt(blockAt(disk, "plugin_data"), "keys_path") ?? join(dataDir, "keys.json");
+}
+
+/** The server above, by its API socket: there is no agent here to give a nested server its identity. */
+function readUpstream(plugins: HclBlock): string | undefined {
+  const [kind] = Object.keys(blockAt(plugins, "UpstreamAuthority"));
+  if (kind === undefined) return undefined;
+  if (kind !== "spire") throw new Error(`upstream authority "${kind}" is not here: use spire`);
+  const spire = blockAt(blockAt(plugins, "UpstreamAuthority"), kind);
+  const address = textAt(blockAt(spire, "plugin_data"), "server_address");
+  if (address?.startsWith(UNIX_SCHEME) === true) return address.slice(UNIX_SCHEME.length);
+  throw new Error("server_address: write unix: and the path of the API socket");
 }
 
 /** The file of `DataStore "sql"`, also where a real server would go to a PostgreSQL. */

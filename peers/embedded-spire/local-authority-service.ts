@@ -40,9 +40,16 @@ export function localAuthorityService(
   };
 }
 
-function rotation({ ca, log, ownBundle }: ServerParts, kind: AuthorityKind) {
+function rotation({ ca, log, ownBundle, upstream }: ServerParts, kind: AuthorityKind) {
   const slots = ca.slots(kind);
   const name = KIND_NAME[kind];
+
+  /** A nested server's CA is upstream's to change. */
+  function checkOwn(what: string): void {
+    if (kind === "jwt" || upstream === undefined) return;
+    const problem = `local authority can't be ${what} if there is an upstream authority`;
+    throw refusal(Code.FailedPrecondition, problem);
+  }
 
   function nextIf(authorityId: string): Slot {
     if (authorityId === "") throw refusal(Code.InvalidArgument, "no authority ID provided");
@@ -76,6 +83,7 @@ function rotation({ ca, log, ownBundle }: ServerParts, kind: AuthorityKind) {
     },
 
     async prepare(): Promise<AuthorityState> {
+      checkOwn("prepared");
       return toState(await ca.prepare(kind));
     },
 
@@ -89,6 +97,7 @@ function rotation({ ca, log, ownBundle }: ServerParts, kind: AuthorityKind) {
     },
 
     taint(authorityId: string): AuthorityState {
+      checkOwn("tainted");
       if (authorityId !== "" && authorityId === slots.current?.authority.id) {
         throw refusal(Code.InvalidArgument, "unable to taint current local authority");
       }
@@ -106,6 +115,7 @@ function rotation({ ca, log, ownBundle }: ServerParts, kind: AuthorityKind) {
     },
 
     revoke(authorityId: string): AuthorityState {
+      checkOwn("revoked");
       checkRevocable(authorityId);
       attempt(Code.Internal, `failed to revoke ${name} authority`, () =>
         ownBundle.revoke(kind, authorityId),

@@ -25,9 +25,12 @@ import type { Log } from "./log.ts";
 import { OwnBundle } from "./own-bundle.ts";
 import type { ServerParts } from "./server-parts.ts";
 import { svidService } from "./svid-service.ts";
+import { UpstreamAuthority } from "./upstream-authority.ts";
 
 const ROTATION_INTERVAL_MS = 10_000;
 const PRUNE_INTERVAL_MS = 6 * 3_600_000;
+/** How often SPIRE reads the bundle of the server above. */
+const UPSTREAM_POLL_INTERVAL_MS = 5_000;
 
 export interface ServerPorts {
   readonly log: Log;
@@ -42,17 +45,25 @@ export class EmbeddedServer {
   #listener: SpireApiListener | undefined;
 
   constructor(configuration: Configuration, ports: ServerPorts) {
-    const { trustDomain, keysPath, caTtlMs, svidTtlMs } = configuration;
+    const { trustDomain, keysPath, caTtlMs, svidTtlMs, upstreamSocketPath } = configuration;
     const datastore = new Datastore(configuration.datastore);
     const ownBundle = new OwnBundle(trustDomain, datastore, ports.nowMs);
-    const ca = new CaManager({ trustDomain, caTtlMs, keysPath }, { ownBundle, ...ports });
+    const upstream =
+      upstreamSocketPath === undefined
+        ? undefined
+        : new UpstreamAuthority(upstreamSocketPath, ownBundle);
+    const ca = new CaManager({ trustDomain, caTtlMs, keysPath }, { ownBundle, upstream, ...ports });
     this.#socketPath = configuration.socketPath;
-    this.#parts = { trustDomain, svidTtlMs, datastore, ownBundle, ca, ...ports };
+    this.#parts = { trustDomain, svidTtlMs, datastore, ownBundle, ca, upstream, ...ports };
   }
 
-  /** Makes what authorities are missing, then listens. A socket that is there is replaced. */
+  /**
+   * Makes what authorities are missing, then listens. A socket that is there is replaced. Rejects
+   * when there is a server above, and it is away.
+   */
   async start(): Promise<void> {
-    const { ca, log, ownBundle } = this.#parts;
+    const { ca, log, ownBundle, upstream } = this.#parts;
+    await upstream?.follow();
     await ca.rotate();
     mkdirSync(dirname(this.#socketPath), { recursive: true, mode: 0o750 });
     rmSync(this.#socketPath, { force: true });
@@ -71,12 +82,19 @@ export class EmbeddedServer {
     this.#every(PRUNE_INTERVAL_MS, "Could not prune CA certificates", async () =>
       ownBundle.prune(),
     );
+    if (upstream === undefined) return;
+    this.#every(
+      UPSTREAM_POLL_INTERVAL_MS,
+      "Failed to fetch bundle while polling",
+      async () => await upstream.follow(),
+    );
   }
 
   /** Ends calls under way and lets go of the socket and the datastore. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#listener?.close();
+    this.#parts.upstream?.close();
     this.#parts.datastore.close();
     this.#parts.log("info", "Server stopped gracefully");
   }

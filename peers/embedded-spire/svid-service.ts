@@ -12,6 +12,7 @@ export function svidService(parts: ServerParts): NonNullable<SpireApiImplementat
       if (csr.length === 0) throw refusal(Code.InvalidArgument, "missing CSR");
       const request = await readRequest(csr);
       const id = readId(request, parts.trustDomain);
+      if (parts.upstream !== undefined) return await parts.upstream.mintX509SVID({ csr, ttl });
       const nowMs = parts.nowMs();
       const active = parts.ca.slots("x509").current?.authority;
       if (active === undefined) throw refusal(Code.Unavailable, "server is initializing");

@@ -9,7 +9,6 @@ import { decodeExportFile } from "../core/record/export-file.ts";
 import type { State } from "../core/record/state.ts";
 import { decodeRecord } from "../core/record/verify.ts";
 import { Fault } from "../fault.ts";
-import { encodeCommitment } from "../keys/recovery-commitment.ts";
 import {
   checkNewDirectory,
   checkNewFile,
@@ -22,11 +21,11 @@ import {
   type ReadKeyForm,
   dayOf,
   decodeKeyForm,
-  encodeKeyForm,
   openKeyForm,
 } from "../keys/recovery-form.ts";
-import { RecoveryKey } from "../keys/recovery-key.ts";
+import type { RecoveryKey } from "../keys/recovery-key.ts";
 import { decodeRequest, describeRequest } from "../keys/recovery-request.ts";
+import { makeKeySet } from "../keys/recovery-set.ts";
 import { checkOwner, encodeSignature, signRequest } from "../keys/recovery-signature.ts";
 import { RECOVERY_TEXT_BYTES_MAX } from "../keys/recovery-text.ts";
 import { groupFingerprint } from "./fingerprint.ts";
@@ -42,6 +41,7 @@ import { readRecordFile } from "./record-file.ts";
 import type { Session } from "./session.ts";
 
 const DONE = 0;
+const COMMITMENT_NAME = "commitment.txt";
 
 export interface CreateOptions {
   /** An export of the own record. */
@@ -72,7 +72,7 @@ interface MadeKey {
 
 /** Makes a set of keys and writes each as a file that is its own printed form, all or none. */
 export async function createRecoveryKeys(options: CreateOptions): Promise<number> {
-  const { keys: count, threshold, out, passphraseFile, output } = options;
+  const { keys: count, threshold, out, passphraseFile, printKeys, output } = options;
   if (threshold > count) {
     const problem = `A threshold of ${threshold} cannot be reached with ${count} keys.`;
     throw new Fault("USAGE", problem, { advice: "Name a -threshold that is at most -keys." });
@@ -83,45 +83,33 @@ export async function createRecoveryKeys(options: CreateOptions): Promise<number
     passphraseFile === undefined
       ? await askNewPassphrases(count)
       : await readNewPassphrases(passphraseFile, count);
-  const keys = Array.from({ length: count }, () => RecoveryKey.generate()).sort((left, right) =>
-    Buffer.compare(left.keyHash, right.keyHash),
-  );
-  const { trustDomain } = record.state;
-  const about = {
-    trustDomain,
-    lineage: record.lineage,
-    count,
-    threshold,
-    madeOn: dayOf(Date.now()),
-  };
-  const files = new Map<string, string>();
-  const shown: MadeKey[] = [];
-  for (const [index, key] of keys.entries()) {
-    const number = index + 1;
-    const label = { ...about, number, keyHash: key.keyHash };
-    const name = `key-${number}-of-${count}`;
-    const work = key.encrypted(passphrases[index] ?? "");
-    const block = await withProgress(`encrypting key ${number} of ${count}`, work);
-    files.set(`${name}.txt`, encodeKeyForm({ label, block }));
-    const clear = options.printKeys === true ? `${name}-in-clear.txt` : undefined;
-    if (clear !== undefined) files.set(clear, encodeKeyForm({ label, block: key.inClear() }));
-    shown.push({
-      number,
-      key_hash: Buffer.from(key.keyHash).toString("hex"),
-      file: join(out, `${name}.txt`),
-      clear_file: clear === undefined ? null : join(out, clear),
-    });
-  }
-  const commitment = { threshold, keyHashes: keys.map(({ keyHash }) => keyHash) };
   const { lineage } = record;
-  files.set("commitment.txt", encodeCommitment({ trustDomain, lineage, commitment }));
+  const { trustDomain } = record.state;
+  const madeOn = dayOf(Date.now());
+  const order = { trustDomain, lineage, threshold, passphrases, madeOn };
+  const set = await withProgress(`encrypting ${count} keys`, makeKeySet(order));
+  const named = set.keys.map((key) => {
+    const name = `key-${key.number}-of-${count}`;
+    const clearName = printKeys === true ? `${name}-in-clear.txt` : undefined;
+    return { key, name: `${name}.txt`, clearName };
+  });
+  const files = new Map([[COMMITMENT_NAME, set.commitment]]);
+  for (const { key, name, clearName } of named) {
+    files.set(name, key.form);
+    if (clearName !== undefined) files.set(clearName, key.formInClear());
+  }
   await writeNewDirectory(out, files);
   const made: MadeKeys = {
     trust_domain: trustDomain,
     lineage: Buffer.from(lineage).toString("hex"),
     threshold,
-    keys: shown,
-    commitment_file: join(out, "commitment.txt"),
+    keys: named.map(({ key, name, clearName }) => ({
+      number: key.number,
+      key_hash: Buffer.from(key.keyHash).toString("hex"),
+      file: join(out, name),
+      clear_file: clearName === undefined ? null : join(out, clearName),
+    })),
+    commitment_file: join(out, COMMITMENT_NAME),
   };
   printResult(output, made, renderMade);
   return DONE;
@@ -131,7 +119,7 @@ function renderMade(made: MadeKeys): string {
   const { trust_domain, lineage, threshold, keys, commitment_file } = made;
   const inClear = keys.flatMap(({ clear_file }) => clear_file ?? []);
   return [
-    `${keys.length} recovery keys of ${trust_domain}, of which ${threshold} sign together`,
+    `Recovery keys of ${trust_domain}: ${keys.length}, of which ${threshold} sign together`,
     `lineage   ${groupFingerprint(lineage)}`,
     ...keys.map(({ number, key_hash, file }) =>
       [`key ${number}     ${groupFingerprint(key_hash)}`, `          ${file}`].join("\n"),

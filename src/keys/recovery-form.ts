@@ -128,7 +128,7 @@ export function decodeKeyForm(text: string, name: string): ReadKeyForm {
     der: readBody(name, body, digits.toLowerCase().match(/\S+/g) ?? []),
   };
   const above = whole.slice(0, whole.length - all.length);
-  if (above.trim() === "" && below === digits) return { label: undefined, block };
+  if (above.trim() === "" && below.trim() === digits.trim()) return { label: undefined, block };
   const label = readLabel(whole);
   if (label === undefined || encodeKeyForm({ label, block }) !== whole) {
     const reason = "its words were changed; the block and the digits below it can stand alone";

@@ -44,6 +44,8 @@ interface Known {
 /** Private enterprises, and Netscape's comments in what old OpenSSL configurations made. */
 const PRIVATE_ARCS = ["1.3.6.1.4.1.", "2.16.840.1.113730.1."];
 
+/** Bits are numbered 0 to 7: what OpenSSL reads of it, and Go does not. */
+const NETSCAPE_CERT_TYPE_BITS = 8;
 /** Bits are numbered 0 to 8 (RFC 5280, 4.2.1.3). */
 const KEY_USAGE_BITS = 9;
 const DIGITAL_SIGNATURE = 0;
@@ -66,6 +68,7 @@ const KNOWN: ReadonlyMap<string, Known> = new Map<string, Known>([
   ["2.5.29.46", { mayBeCritical: false, read: checked(readDistributionPoints) }],
   ["1.3.6.1.5.5.7.1.1", { mayBeCritical: false, read: checked(readAccessDescriptions) }],
   ["1.3.6.1.5.5.7.1.11", { mayBeCritical: false, read: checked(readAccessDescriptions) }],
+  ["2.16.840.1.113730.1.1", { mayBeCritical: false, read: checked(readNetscapeCertType) }],
 ]);
 
 /** Reads `Extensions`: one or more, none twice. */
@@ -130,6 +133,14 @@ function readKeyUsage(value: DerCursor): Partial<ExtensionFacts> {
     keyCertSign: bits[KEY_CERT_SIGN] === true,
   };
   return { keyUsage };
+}
+
+/** OpenSSL takes a CA for none where it cannot read this one; those who verify with it are many. */
+function readNetscapeCertType(value: DerCursor): void {
+  const { length } = readNamedBits(value);
+  if (length > NETSCAPE_CERT_TYPE_BITS) {
+    throw new DerProblem("Netscape's certificate type has a bit without a name");
+  }
 }
 
 function readSubjectAltName(value: DerCursor, critical: boolean): Partial<ExtensionFacts> {

@@ -45,7 +45,7 @@ interface Replica {
 const CACHE_MS = 5_000;
 /** A watcher of this project reads as often, at most. */
 const POLL = { timeout: CACHE_MS, interval: 50 };
-const ROUNDS = 4;
+const ROUNDS = 3;
 /** On PostgreSQL 39 of 50 pairs of first writes met (measured). */
 const FIRST_WRITES = 20;
 const HOUR_S = 3_600;

@@ -311,8 +311,9 @@ export const ACCEPTED: Readonly<Record<string, Buffer>> = {
       extension(`1.3.6.1.4.1.99999.${length}`, Buffer.alloc(length, 1)),
     ),
   ),
-  "a CA with Netscape's comment and a critical policy": withExtension(
+  "a CA with Netscape's comment and type and a critical policy": withExtension(
     extension("2.16.840.1.113730.1.13", tlv(TAG.ia5String, "made by hand")),
+    extension("2.16.840.1.113730.1.1", tlv(TAG.bitString, Buffer.of(0, 7))),
     extension("2.5.29.32", sequence(sequence(oid("2.5.29.32.0"))), true),
     extension("2.5.29.46", distributionPoint(uri("http://pki.corp.test/delta.crl"))),
     extension(

@@ -3,11 +3,21 @@ import { type CertificateParts, extensions } from "../arbitraries/certificate.ts
 import { TAG, bitString, extension, integer, oid, sequence, tlv } from "../arbitraries/der.ts";
 import type { Refused } from "./refused.ts";
 
+const NETSCAPE_CERT_TYPE = "2.16.840.1.113730.1.1";
 const CA = [extensions.keyUsage(5, 6), extensions.basicConstraints(true)];
 
 /** Wrong in an extension. */
 export const REFUSED_EXTENSIONS: Refused = {
   "an extension twice": [{ extensions: [...CA, extensions.keyUsage(5)] }, "twice"],
+  // OpenSSL, which reads it, takes a CA whose value it cannot read for none.
+  "a Netscape certificate type that is text": [
+    withExtension(extension(NETSCAPE_CERT_TYPE, tlv(TAG.ia5String, "made by hand"))),
+    "identifier octet 0x03",
+  ],
+  "a Netscape certificate type with a ninth bit": [
+    withExtension(extension(NETSCAPE_CERT_TYPE, tlv(TAG.bitString, Buffer.of(7, 0, 0x80)))),
+    "without a name",
+  ],
   "critical FALSE written out": [
     withExtension(
       sequence(

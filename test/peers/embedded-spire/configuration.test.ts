@@ -34,6 +34,10 @@ function withDatastore(settings: string): string {
   return SERVER_CONF.replace(/plugin_data = .*"\/var\/d".*/, `plugin_data { ${settings} } }`);
 }
 
+function withUpstream(plugin: string): string {
+  return `${SERVER_CONF}plugins { UpstreamAuthority ${plugin} }`;
+}
+
 async function readServerConf(text: string): Promise<Configuration> {
   return await withDirectory(async (directory) => {
     const config = join(directory, "server.conf");
@@ -91,6 +95,20 @@ describe("server.conf", () => {
     ['connection_string = "file:memdb?mode=memory"', "path of a file"],
   ])("with the datastore settings {%s} is refused: %s", async (settings, word) => {
     await expect(readServerConf(withDatastore(settings))).rejects.toThrow(word);
+  });
+
+  test("names the server above by its socket, which makes it nested", async () => {
+    const above = withUpstream('"spire" { plugin_data { server_address = "unix:/run/api.sock" } }');
+    expect((await readServerConf(above)).upstreamSocketPath).toBe("/run/api.sock");
+    expect((await readServerConf(SERVER_CONF)).upstreamSocketPath).toBeUndefined();
+  });
+
+  test.each([
+    ['"spire" { plugin_data { server_address = "127.0.0.1" } }', "unix:"],
+    ['"spire" { plugin_data {} }', "server_address"],
+    ['"disk" { plugin_data {} }', "disk"],
+  ])("with the upstream authority %s is refused: %s", async (plugin, word) => {
+    await expect(readServerConf(withUpstream(plugin))).rejects.toThrow(word);
   });
 
   test.each([

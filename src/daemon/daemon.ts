@@ -195,6 +195,7 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
   const self = {
     trustDomain,
     nodePublicKey: nodeKey.publicKey,
+    role: "publisher" as const,
     unmanaged: new Set(config.policy.unmanaged),
   };
   const state = newMeshState(self, stored, nowMs());

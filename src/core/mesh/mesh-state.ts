@@ -26,6 +26,8 @@ export interface Self {
   readonly trustDomain: TrustDomain;
   /** Ed25519, 32 bytes. */
   readonly nodePublicKey: Uint8Array;
+  /** A consumer stands beside a nested server, whose bundle counts its own way: it never publishes. */
+  readonly role: "publisher" | "consumer";
   /** Trust domains whose rows somebody else keeps. */
   readonly unmanaged: ReadonlySet<TrustDomain>;
 }

@@ -42,6 +42,13 @@ function refusesOrder(
 ): readonly [failure: Failure, message: string, next?: string] | undefined {
   const { own } = state;
   const { slot } = own;
+  if (state.self.role === "consumer") {
+    return [
+      "NOT_READY",
+      "a consumer decides nothing for its trust domain",
+      "run it at a publisher",
+    ];
+  }
   if (own.read === undefined) return ["NOT_READY", "SPIRE's own bundle was not read yet"];
   if (isRaised(state, "CLONE", undefined)) {
     return ["NOT_READY", "another daemon signs with this node key", FINDINGS.CLONE.next];

@@ -49,7 +49,7 @@ function chance(node: Uint8Array, counter: bigint): number {
 export function sayNotListed(state: MeshState, nowMs: number): Effect[] {
   const { own, self } = state;
   const nodes = own.slot?.effective.state.nodes;
-  if (nodes === undefined || has(nodes, self.nodePublicKey)) {
+  if (nodes === undefined || self.role === "consumer" || has(nodes, self.nodePublicKey)) {
     return clear(state, "NODE_NOT_LISTED", undefined);
   }
   const listed = nodes.map(toHex).join(", ") || "none";

@@ -47,6 +47,8 @@ export function doubtOwnRecord(
   const { own } = state;
   const said = verified.record.state;
   const { sequence } = said.version;
+  // A nested server counts its own way: what it says there proves nothing of the record.
+  if (state.self.role === "consumer") return undefined;
   if (state.recovering !== undefined) return undefined; // What we acknowledged may be lost here.
   const digest = contentDigest(said);
   const known = own.reads.get(sequence);

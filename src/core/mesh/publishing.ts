@@ -53,6 +53,7 @@ export function onLocalBundleRead(
 export function onOwnTick(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
   // The watcher reads four times a second and speaks when something changed or SPIRE is away.
   if (state.own.read !== undefined && state.spireAway === undefined) state.own.readAtMs = nowMs;
+  if (state.self.role === "consumer") return [];
   return [...judgeSuspect(state, nowMs), ...publishIfChanged(state, nowMs, proofs)];
 }
 
@@ -62,8 +63,23 @@ export function onExportAsked(
   nowMs: number,
   proofs: Proofs,
 ): Effect[] {
-  const { own } = state;
+  const { own, self } = state;
   if (own.slot !== undefined) return [{ kind: "answer", ticket, answer: exported(own.slot.held) }];
+  if (self.role === "consumer") {
+    const message = "a consumer has no record of its own to make: export at a publisher";
+    return [
+      {
+        kind: "answer",
+        ticket,
+        answer: {
+          kind: "failed",
+          failure: "NOT_READY",
+          message,
+          next: "run `spire-mesh own adopt -fingerprint F` here with the record's id",
+        },
+      },
+    ];
+  }
   own.exports.push(ticket);
   if (own.read === undefined) {
     return failExports(state, "NOT_READY", "SPIRE's own bundle was not read yet");
@@ -77,6 +93,7 @@ export function publishIfChanged(state: MeshState, nowMs: number, proofs: Proofs
   const { own } = state;
   const { read, slot } = own;
   if (read === undefined || own.signing !== undefined) return [];
+  if (state.self.role === "consumer") return [];
   const step = nextOwnStep(state);
   if (own.settled === read && step === undefined) return signAgain(state, nowMs, proofs);
   const candidate = candidateOf(state, read, step, proofs);

@@ -5,9 +5,8 @@ import { join } from "node:path";
 import { Level } from "level";
 import { newMeshState } from "../src/core/mesh/mesh-state.ts";
 import type { Keyring } from "../src/ports/keyring.ts";
-import type { PeerNetwork } from "../src/ports/peer-network.ts";
 import type { RecordStore } from "../src/ports/record-store.ts";
-import { MeshLoop } from "../src/runtime/mesh-loop.ts";
+import { type LoopNetwork, MeshLoop } from "../src/runtime/mesh-loop.ts";
 import { openRecordStore } from "../src/store/level-record-store.ts";
 import { x509Proofs } from "../src/x509/proofs.ts";
 import { NOW_S, type TestRecord, makePublisher } from "../test/arbitraries/record.ts";
@@ -91,22 +90,20 @@ function startLoop(store: RecordStore): MeshLoop {
   const self = { trustDomain, nodePublicKey: node.publicKey, unmanaged: new Set<never>() };
   const keyring: Keyring = {
     sign: async () => ({ kind: "no-new-chain", problem: "this daemon signs nothing" }),
+    signHead: (payload) => payload,
     mintAhead: async () => {},
   };
-  const network: PeerNetwork = {
-    peerId: "bravo",
-    addresses: () => [],
-    start: async () => {},
-    stop: async () => {},
+  const network: LoopNetwork = {
     publish: async () => {},
+    publishHead: async () => {},
     admit: () => {},
     dial: () => {},
     connections: () => [],
-    dialFailures: () => [],
     syncNow: async () => {},
   };
+  const nothing = { own: undefined, partners: [], headCounter: 0n, lost: undefined };
   const loop = new MeshLoop({
-    state: newMeshState(self, { own: undefined, partners: [] }, NOW_S * 1_000),
+    state: newMeshState(self, nothing, NOW_S * 1_000),
     proofs: x509Proofs,
     store,
     keyring,

@@ -1,10 +1,11 @@
 /** Records verified in a second of one core, against the same calls of node:crypto in a bare loop. */
-import { type VerifiedRecord, readRecord, verifyRecord } from "../src/core/record/verify.ts";
+import { type VerifiedRecord, readRecord } from "../src/core/record/verify.ts";
 import { x509Proofs } from "../src/x509/proofs.ts";
-import { NOW_S, type TestRecord, makePublisher, untainted } from "../test/arbitraries/record.ts";
+import { type TestRecord, makePublisher, untainted } from "../test/arbitraries/record.ts";
 import { bareVerification } from "./bare-crypto.ts";
 import type { Figure, Part } from "./figure.ts";
 import { medianOf } from "./spread.ts";
+import { judgeAfter } from "../test/core/record/verdict.ts";
 
 /** Long enough that a timer's grain and one collection of garbage do not count. */
 const ROUND_RECORDS = 400;
@@ -56,7 +57,7 @@ function compare(what: string, record: TestRecord, held: VerifiedRecord, runs: n
 
 function verified({ envelope }: TestRecord, held: VerifiedRecord | undefined): VerifiedRecord {
   const read = readRecord(envelope, "gossip", x509Proofs);
-  const judged = read.ok ? verifyRecord(read.value, held, NOW_S, x509Proofs) : read;
+  const judged = read.ok ? judgeAfter(read.value, held) : read;
   if (!judged.ok) throw new Error(`refused: ${judged.reason.code}`);
   return judged.value;
 }

@@ -77,7 +77,7 @@ export class Rogue {
 
   /** With the victim's node key and that of a CA which the peer holds as tainted: both factors. */
   #underTainted({ daemon }: Site): Uint8Array {
-    const held = daemon?.state.partners.get(this.victim.trustDomain)?.slot.held;
+    const held = daemon?.state.partners.get(this.victim.trustDomain)?.slot?.held;
     const old = held?.authorities.find(({ tainted }) => tainted)?.facts.der ?? JUNK;
     const ca = this.victim.spire.tainted.find(({ facts: { der } }) => equalBytes(der, old));
     if (!this.#hasNode || held === undefined || ca === undefined) return JUNK;

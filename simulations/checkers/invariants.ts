@@ -151,7 +151,7 @@ export class Invariants implements Laws {
 
 /** Whether a daemon holds its partner's newest record. */
 export function holdsNewest({ daemon }: Member, partner: Member): boolean {
-  const held = daemon?.state.partners.get(partner.trustDomain)?.slot.held.record.idHex;
+  const held = daemon?.state.partners.get(partner.trustDomain)?.slot?.held.record.idHex;
   return held !== undefined && held === partner.daemon?.state.own.slot?.held.record.idHex;
 }
 

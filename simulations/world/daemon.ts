@@ -77,6 +77,7 @@ export class Daemon {
           this.#mayDie();
           return this.#mortal(world.step(site, ...given));
         },
+        uptimeMs: () => timeline.nowMs,
         every: timeline.every,
         giveWay: async () => undefined,
       },

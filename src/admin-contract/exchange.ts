@@ -14,6 +14,16 @@ const ADDRESS_LENGTH_MAX = 512;
 /** Linux has no longer paths. Above: refused, USAGE. */
 const PATH_LENGTH_MAX = 4_096;
 
+/** Multiaddrs that end in a peer id, to be dialed. */
+export const PeerAddresses = z
+  .array(
+    z.string().max(ADDRESS_LENGTH_MAX, `an address has at most ${ADDRESS_LENGTH_MAX} characters`),
+  )
+  .max(PEERS_MAX, `name at most ${PEERS_MAX} addresses`);
+
+/** An export file, in base64. */
+export const ExportContent = z.base64().max(Math.ceil(IMPORT_FILE_BYTES_MAX / 3) * 4);
+
 export const ExportReply = z.object({
   trust_domain: TrustDomainName,
   record_id: Sha256Hex,
@@ -25,6 +35,19 @@ export const ExportReply = z.object({
 });
 export type ExportReply = z.infer<typeof ExportReply>;
 
+/** Trust domains after the named one, in the order of their names; from the first one without it. */
+export const ExportPageRequest = z.strictObject({ after: TrustDomainName.optional() });
+
+/** Some of all records that are held: as many as one answer carries, by whole trust domains. */
+export const ExportPage = z.object({
+  /** In a fork there are two of one trust domain. */
+  records: z.array(ExportReply.omit({ private_directories: true })),
+  /** To be asked for as `after`; null when these were the last. */
+  next: TrustDomainName.nullable(),
+  private_directories: z.array(z.string()),
+});
+export type ExportPage = z.infer<typeof ExportPage>;
+
 /**
  * One file. Its content travels, as the daemon never opens a path that an operator named.
  * With `fingerprint` the file's record must have exactly this id, and its trust domain is approved;
@@ -33,15 +56,10 @@ export type ExportReply = z.infer<typeof ExportReply>;
 export const ImportRequest = z.strictObject({
   /** What the operator calls it: for messages and the audit log. */
   file: z.string().max(PATH_LENGTH_MAX),
-  content: z.base64().max(Math.ceil(IMPORT_FILE_BYTES_MAX / 3) * 4),
+  content: ExportContent,
   fingerprint: Sha256Hex.optional(),
   /** Multiaddrs to dial, besides those in the file. */
-  peers: z
-    .array(
-      z.string().max(ADDRESS_LENGTH_MAX, `an address has at most ${ADDRESS_LENGTH_MAX} characters`),
-    )
-    .max(PEERS_MAX, `name at most ${PEERS_MAX} addresses`)
-    .default([]),
+  peers: PeerAddresses.default([]),
   /** Take the row over although SPIRE holds another one or a FederationRelationship. */
   replace: z.boolean().default(false),
 });

@@ -12,13 +12,41 @@ import {
   PinRequest,
 } from "./bundle.ts";
 import {
+  ExportPage,
+  ExportPageRequest,
   ExportReply,
   ForgetReply,
   ForgetRequest,
   ImportOutcome,
   ImportRequest,
 } from "./exchange.ts";
+import {
+  BundleDiff,
+  DiffRequest,
+  HistoryEntry,
+  HistoryRequest,
+  ReleaseReply,
+  ReleaseRequest,
+} from "./history.ts";
+import {
+  AddNodeRequest,
+  AdoptReply,
+  AdoptRequest,
+  NewLineageRequest,
+  NodeEntry,
+  OrderReply,
+  RemoveNodeRequest,
+  ResumeReply,
+  ResumeRequest,
+} from "./own.ts";
 import { Peer } from "./peer.ts";
+import {
+  CommitRequest,
+  PrepareReply,
+  PrepareRequest,
+  RecoverRequest,
+  RecoveryStatus,
+} from "./recovery.ts";
 import { Health, Status } from "./status.ts";
 
 export interface Route {
@@ -119,6 +147,112 @@ export const ROUTES = {
     path: "/v1/bundles/pin",
     request: PinRequest,
     reply: PinReply,
+    deadlineMs: CHANGE_DEADLINE_MS,
+  },
+  exportPage: {
+    method: "GET",
+    path: "/v1/export/all",
+    request: ExportPageRequest,
+    reply: ExportPage,
+    deadlineMs: READ_DEADLINE_MS,
+  },
+  history: {
+    method: "GET",
+    path: "/v1/bundles/history",
+    request: HistoryRequest,
+    reply: z.array(HistoryEntry),
+    deadlineMs: READ_DEADLINE_MS,
+  },
+  diff: {
+    method: "GET",
+    path: "/v1/bundles/diff",
+    request: DiffRequest,
+    reply: BundleDiff,
+    deadlineMs: READ_DEADLINE_MS,
+  },
+  release: {
+    method: "POST",
+    path: "/v1/release",
+    request: ReleaseRequest,
+    reply: ReleaseReply,
+    deadlineMs: CHANGE_DEADLINE_MS,
+  },
+  confirmRestore: {
+    method: "POST",
+    path: "/v1/own/confirm-restore",
+    request: Nothing,
+    reply: OrderReply,
+    deadlineMs: CHANGE_DEADLINE_MS,
+  },
+  newLineage: {
+    method: "POST",
+    path: "/v1/own/new-lineage",
+    request: NewLineageRequest,
+    reply: OrderReply,
+    deadlineMs: CHANGE_DEADLINE_MS,
+  },
+  adopt: {
+    method: "POST",
+    path: "/v1/own/adopt",
+    request: AdoptRequest,
+    reply: AdoptReply,
+    deadlineMs: CHANGE_DEADLINE_MS,
+  },
+  resume: {
+    method: "POST",
+    path: "/v1/own/resume",
+    request: ResumeRequest,
+    reply: ResumeReply,
+    deadlineMs: CHANGE_DEADLINE_MS,
+  },
+  nodes: {
+    method: "GET",
+    path: "/v1/nodes",
+    request: Nothing,
+    reply: z.array(NodeEntry),
+    deadlineMs: READ_DEADLINE_MS,
+  },
+  addNode: {
+    method: "POST",
+    path: "/v1/nodes/add",
+    request: AddNodeRequest,
+    reply: OrderReply,
+    deadlineMs: CHANGE_DEADLINE_MS,
+  },
+  removeNode: {
+    method: "POST",
+    path: "/v1/nodes/remove",
+    request: RemoveNodeRequest,
+    reply: OrderReply,
+    deadlineMs: CHANGE_DEADLINE_MS,
+  },
+  recoveryStatus: {
+    method: "GET",
+    path: "/v1/recovery/status",
+    request: Nothing,
+    reply: RecoveryStatus,
+    deadlineMs: READ_DEADLINE_MS,
+  },
+  commitRecovery: {
+    method: "POST",
+    path: "/v1/recovery/commit",
+    request: CommitRequest,
+    reply: OrderReply,
+    deadlineMs: CHANGE_DEADLINE_MS,
+  },
+  /** Changes nothing, and takes a record with it, so it is posted. */
+  prepareRecovery: {
+    method: "POST",
+    path: "/v1/recovery/request",
+    request: PrepareRequest,
+    reply: PrepareReply,
+    deadlineMs: CHANGE_DEADLINE_MS,
+  },
+  recover: {
+    method: "POST",
+    path: "/v1/recover",
+    request: RecoverRequest,
+    reply: OrderReply,
     deadlineMs: CHANGE_DEADLINE_MS,
   },
 } as const satisfies Record<string, Route>;

@@ -34,6 +34,29 @@ export const Sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, "write 64 lower-case
 /** Lower-case hex of any length: key identifiers of certificates. */
 export const Hex = z.string().regex(/^(?:[0-9a-f]{2})*$/, "write lower-case hex");
 
+/** An Ed25519 public key, in hex. */
+export const PublicKeyHex = Sha256Hex;
+
+/** An Ed25519 signature, in hex. */
+export const SignatureHex = z.string().regex(/^[0-9a-f]{128}$/, "write 128 lower-case hex digits");
+
+/** A libp2p peer id in base58btc; whether it is one of an Ed25519 key, the daemon says. */
+export const PeerId = z
+  .string()
+  .regex(/^[1-9A-HJ-NP-Za-km-z]{40,64}$/, "write a peer id, such as 12D3KooW…");
+
+/** Of a statement's reason in the mesh too (docs/protocol.md 6). Above: refused, USAGE. */
+const REASON_BYTES_MAX = 256;
+
+/** Why a person decided something: one line for the log. */
+export const Reason = z
+  .string()
+  .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u, "write the reason without control characters")
+  .refine((text) => text.trim() !== "", "write a reason")
+  .refine((text) => Buffer.byteLength(text) <= REASON_BYTES_MAX, {
+    error: `write the reason in at most ${REASON_BYTES_MAX} bytes`,
+  });
+
 /** The last moment of year 9999, which RFC 3339 can still write. */
 const TIME_MS_MAX = Date.UTC(9_999, 11, 31, 23, 59, 59, 999);
 

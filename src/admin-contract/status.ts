@@ -17,6 +17,8 @@ const SpireStatus = z.object({
 
 const NodeStatus = z.object({
   peer_id: z.string(),
+  /** SHA-256 of the node's public key: what `node add` is told. */
+  fingerprint: Sha256Hex,
   /** Multiaddrs that others can dial. */
   addresses: z.array(z.string()),
   connections: Count,
@@ -33,6 +35,8 @@ export const OwnStatus = z.object({
   /** How many the record lists. */
   x509_authorities: Count,
   jwt_authorities: Count,
+  /** So many of the recovery keys sign together; null without such keys. */
+  recovery: z.object({ threshold: Count, keys: Count }).nullable(),
 });
 export type OwnStatus = z.infer<typeof OwnStatus>;
 

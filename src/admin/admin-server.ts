@@ -3,7 +3,6 @@
  * open it may change trust. Requests and answers are checked against the schemas of admin-contract;
  * a `Fault` becomes its JSON. It decides nothing: see `Operations`.
  */
-import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import {
@@ -11,20 +10,13 @@ import {
   serializerCompiler,
   validatorCompiler,
 } from "fastify-type-provider-zod";
-import type { z } from "zod";
 import type { ErrorReply } from "../admin-contract/error-reply.ts";
-import {
-  ROUTES,
-  type ReplyOf,
-  type Route,
-  type RouteName,
-  WATCH_PATH,
-} from "../admin-contract/routes.ts";
-import { type TrustDomain, readTrustDomain } from "../core/spiffe/trust-domain.ts";
+import { ROUTES, type Route, type RouteName, WATCH_PATH } from "../admin-contract/routes.ts";
 import { Fault } from "../fault.ts";
 import { escapeJson } from "../printable.ts";
 import { takeOneRequest } from "../telemetry/one-request.ts";
 import { Connections } from "./connections.ts";
+import { type Handlers, handlersOf } from "./handlers.ts";
 import { ADMIN_LIMITS, type AdminLimits } from "./limits.ts";
 import type { Operations } from "./operations.ts";
 import { SocketPath } from "./socket-path.ts";
@@ -73,53 +65,6 @@ export class AdminServer {
     await this.#app.close();
     clearTimeout(force);
   }
-}
-
-type Handlers = {
-  readonly [Name in RouteName]: (
-    request: z.output<(typeof ROUTES)[Name]["request"]>,
-  ) => ReplyOf<Name> | Promise<ReplyOf<Name>>;
-};
-
-function handlersOf(operations: Operations): Handlers {
-  return {
-    status: () => operations.status(),
-    verify: async () => await operations.verify(),
-    healthcheck: () => operations.healthcheck(),
-    bundles: ({ trust_domain: name }) => [
-      ...operations.bundles(name === undefined ? undefined : trustDomainOf(name)),
-    ],
-    bundleDocument: ({ trust_domain: name, format }) => ({
-      trust_domain: name,
-      format,
-      document: operations.bundle(trustDomainOf(name), format),
-    }),
-    peers: () => [...operations.peers()],
-    export: async () => {
-      const { trustDomain, recordId, lineage, content, privateDirectories } =
-        await operations.export();
-      return {
-        trust_domain: trustDomain,
-        record_id: recordId,
-        lineage,
-        content: Buffer.from(content).toString("base64"),
-        private_directories: [...privateDirectories],
-      };
-    },
-    import: async ({ file, content, fingerprint, peers, replace }) => {
-      const bytes = Uint8Array.from(Buffer.from(content, "base64"));
-      return await operations.import({ file, content: bytes, fingerprint, peers, replace });
-    },
-    forget: async ({ trust_domain: name }) => await operations.forget(trustDomainOf(name)),
-    pin: async ({ trust_domain: name, fingerprint }) =>
-      await operations.pin(trustDomainOf(name), fingerprint),
-  };
-}
-
-function trustDomainOf(name: string): TrustDomain {
-  const trustDomain = readTrustDomain(name);
-  assert(trustDomain !== undefined, "the schema let an impossible trust domain by");
-  return trustDomain;
 }
 
 function buildApp(

@@ -14,10 +14,12 @@ import {
   type RecoverySignature,
   nodePreimage,
   recordId,
+  recoveryPreimage,
   svidPreimage,
 } from "../../src/core/record/preimages.ts";
 import type { SigningOrder, SigningOutcome } from "../../src/core/record/signing.ts";
 import {
+  type RecoveryCommitment,
   type State,
   decodeState,
   encodeState,
@@ -26,7 +28,8 @@ import {
 } from "../../src/core/record/state.ts";
 import type { TrustBundle, X509Authority } from "../../src/core/spiffe/trust-bundle.ts";
 import { type TrustDomain, publisherId } from "../../src/core/spiffe/trust-domain.ts";
-import { concatBytes, equalBytes, fromHex, toHex } from "../../src/core/std/bytes.ts";
+import { compareBytes, concatBytes, equalBytes, fromHex, toHex } from "../../src/core/std/bytes.ts";
+import { sha256 } from "../../src/core/std/sha256.ts";
 import { type Authority, type LeafOptions, makeAuthority } from "./authority.ts";
 
 /** When everything happens unless told: 2026-09-21. */
@@ -145,6 +148,29 @@ export function makeRecord(
     lineage: isGenesis(state) ? id : state.lineage,
     envelope: encodeEnvelope({ kind: 1, payload, blocks: signed, recovery }),
   };
+}
+
+/** The commitment to recovery keys, of which `threshold` must sign. */
+export function commitmentTo(keys: readonly NodeKey[], threshold = keys.length): RecoveryCommitment {
+  return { threshold, keyHashes: keys.map(({ publicKey }) => sha256(publicKey)).sort(compareBytes) };
+}
+
+export function signRecovery(id: Uint8Array, keys: readonly NodeKey[]): RecoverySignature[] {
+  return [...keys]
+    .sort((one, other) => compareBytes(one.publicKey, other.publicKey))
+    .map(({ publicKey, privateKey }) => [
+      publicKey,
+      Uint8Array.from(sign(null, recoveryPreimage(id), privateKey)),
+    ]);
+}
+
+/** A record that recovery keys sign as well. */
+export function makeRecoveredRecord(
+  state: State,
+  blocks: readonly BlockParts[],
+  keys: readonly NodeKey[],
+): TestRecord {
+  return makeRecord(state, blocks, signRecovery(recordId(1, encodeState(state)), keys));
 }
 
 export function untainted({ der }: Authority): X509Authority {

@@ -8,11 +8,12 @@ import { type Block, encodeEnvelope } from "../../src/core/record/envelope.ts";
 import { recordId } from "../../src/core/record/preimages.ts";
 import type { SigningOutcome } from "../../src/core/record/signing.ts";
 import { type State, encodeState, noLineage } from "../../src/core/record/state.ts";
-import { type VerifiedRecord, readRecord, verifyRecord } from "../../src/core/record/verify.ts";
+import { type VerifiedRecord, readRecord } from "../../src/core/record/verify.ts";
 import type { X509Authority } from "../../src/core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import type { Keyring } from "../../src/ports/keyring.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
+import { judgeAfter } from "../core/record/verdict.ts";
 
 /** The SPIRE Server that a keyring mints from, as an operator turns its authorities over. */
 export interface KeyringSpire {
@@ -69,7 +70,7 @@ export class Publishing {
     const bytes = encodeEnvelope({ kind: 1, payload, blocks: [block], recovery: [] });
     const read = readRecord(bytes, "gossip", x509Proofs);
     if (!read.ok) throw new Error(`${read.reason.code} ${read.reason.detail}`);
-    const verified = verifyRecord(read.value, this.held, Math.floor(nowMs() / 1_000), x509Proofs);
+    const verified = judgeAfter(read.value, this.held, Math.floor(nowMs() / 1_000));
     if (!verified.ok) throw new Error(`${verified.reason.code} ${verified.reason.detail}`);
     this.held = verified.value;
     await keyring.mintAhead(nowMs());

@@ -17,22 +17,26 @@ async function holding() {
   const { trustDomain, node } = bravo;
   const nodePublicKey = node.publicKey;
   const self = { trustDomain, nodePublicKey, unmanaged: new Set<never>() };
+  const emptyStore = { own: undefined, partners: [], headCounter: 0n, lost: undefined };
   let isFull = false;
   const loop = new MeshLoop({
-    state: newMeshState(self, { own: undefined, partners: [] }, NOW_S * 1_000),
+    state: newMeshState(self, emptyStore, NOW_S * 1_000),
     proofs: x509Proofs,
     store: {
       accept: async () => {
         if (isFull) throw new Error("no space left on device");
       },
       remove: async () => {},
+      marked: async () => {},
+      saveHeadCounter: async () => {},
     },
-    keyring: { sign: never, mintAhead: async () => {} },
+    keyring: { sign: never, signHead: (payload) => payload, mintAhead: async () => {} },
     onTrouble: () => {},
     nowMs: () => NOW_S * 1_000,
   });
   const network = {
     publish: async () => {},
+    publishHead: async () => {},
     admit: () => {},
     dial: () => {},
     connections: () => [],

@@ -11,6 +11,7 @@ const NEW_EXPORT_HELPS: ReadonlySet<RefusalCode> = new Set([
   "NODE_SIGNATURE_INVALID",
   "FINGERPRINT_MISMATCH",
   "NODE_REMOVED",
+  "RECOVERY_UNASKED",
   "RECOVERY_COUNT",
   "RECOVERY_SIGNATURE_INVALID",
   "TOO_COSTLY",
@@ -25,6 +26,8 @@ const NEW_EXPORT_HELPS: ReadonlySet<RefusalCode> = new Set([
   "NEW_AUTHORITY_MISSING",
   "SIGNED_TOO_EARLY",
   "SVID_SIGNATURE_INVALID",
+  "HEAD_MALFORMED",
+  "HEAD_SIGNATURE_INVALID",
 ]);
 
 /** What the operator here can do with the file that lies before them. */
@@ -38,17 +41,20 @@ const SAYS: Partial<Record<RefusalCode, RegExp>> = {
   NODE_NOT_LISTED: /`spire-mesh bundle pin TD -fingerprint F`/,
   OVER_BUDGET: /again in a minute/,
   REV_JUMP: /`spire-mesh bundle pin TD -fingerprint F`/,
-  EPOCH_CHANGE_NOT_BUILT: /`spire-mesh bundle pin TD -fingerprint F`/,
-  RECOVERY_SIGNATURES_NOT_BUILT: /later version/,
+  EPOCH_JUMP: /`spire-mesh bundle pin TD -fingerprint F`/,
   RECOVERY_CHANGED: /`spire-mesh bundle pin TD -fingerprint F`/,
+  RECOVERY_REVEALED: /with new keys only/,
   RECOVERY_NOT_COMMITTED: /`spire-mesh bundle pin TD -fingerprint F`/,
   RECOVERY_KEY_UNKNOWN: /`spire-mesh bundle pin TD -fingerprint F`/,
   OLD_AUTHORITY_MISSING: /`spire-mesh bundle pin TD -fingerprint F`/,
   SIGNED_IN_FUTURE: /clocks of both sides/,
-  HELD_EXPIRED_NOT_BUILT: /`spire-mesh bundle pin TD -fingerprint F`/,
+  HELD_EXPIRED: /`spire-mesh bundle pin TD -fingerprint F`/,
   FORK: /`spire-mesh bundle pin TD -fingerprint F`/,
+  RECOVERY_FORK: /`spire-mesh bundle pin TD -fingerprint F`/,
   FORGED_OWN: /`spire-mesh status`/,
   STORE_FAILED: /disk of data_dir.*import it again/,
+  HEAD_STALE: /^nothing/,
+  HEAD_IN_FUTURE: /clocks of both sides/,
 };
 
 describe("what an operator is told to do about a refused file", () => {

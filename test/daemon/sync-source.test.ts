@@ -25,8 +25,7 @@ async function storeOf(steps: number, envelopeBytes: number): Promise<RecordStor
   const record = (sequence: number) =>
     stored(BigInt(sequence), { envelope: new Uint8Array(envelopeBytes).fill(7) });
   for (let sequence = 1; sequence <= steps; sequence += 1) {
-    const base = sequence === 1 ? undefined : record(sequence - 1);
-    await store.accept(domainNamed(BRAVO, record(sequence), base), undefined);
+    await store.accept(domainNamed(BRAVO, record(sequence)), undefined, sequence === 1);
   }
   return store;
 }
@@ -37,7 +36,8 @@ const sourceOf = (store: RecordStore) => {
     nodePublicKey: new Uint8Array(32),
     unmanaged: new Set<TrustDomain>(),
   };
-  return createSyncSource(newMeshState(self, { own: undefined, partners: [] }, 0), store);
+  const nothing = { own: undefined, partners: [], headCounter: 0n, lost: undefined };
+  return createSyncSource(newMeshState(self, nothing, 0), store);
 };
 
 test("a reply that is full of records asks the store no more", async () => {

@@ -65,17 +65,18 @@ export function nodeRows({ nodes, removedNode, publisher }: Bravo): Row[] {
       ),
     ],
     [
-      "another epoch",
-      "EPOCH_CHANGE_NOT_BUILT",
-      both(
-        stated((state, random) => ({
-          version: {
-            epoch: random.pick([1, 2, 2 ** 32 - 1]),
-            rev: random.below(3),
-            sequence: state.version.sequence,
-          },
-        })),
-      ),
+      "an epoch left out",
+      "EPOCH_JUMP",
+      stated(({ version: { sequence } }, random) => ({
+        version: { epoch: random.pick([2, 3, 2 ** 32 - 1]), rev: random.below(3), sequence },
+      })),
+    ],
+    [
+      "the next epoch where no recovery keys are committed",
+      "RECOVERY_NOT_COMMITTED",
+      stated(({ version: { sequence } }, random) => ({
+        version: { epoch: 1, rev: random.below(3), sequence },
+      })),
     ],
     ["the farthest rev", "taken", version({ rev: 3 + 1_024 })],
     [
@@ -110,8 +111,8 @@ export function nodeRows({ nodes, removedNode, publisher }: Bravo): Row[] {
       ),
     ],
     [
-      "recovery signatures",
-      "RECOVERY_SIGNATURES_NOT_BUILT",
+      "recovery signatures that nothing asks for",
+      "RECOVERY_UNASKED",
       (draft, random) => ({
         ...draft,
         recovery: Array.from(

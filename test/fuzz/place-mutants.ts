@@ -152,7 +152,7 @@ export function placeMutants(world: World): RecordMutant[] {
     ["the same recovery keys", "taken", () => of(foxtrot, foxtrot.held)],
     [
       "a record after one whose authorities have all expired",
-      "HELD_EXPIRED_NOT_BUILT",
+      "HELD_EXPIRED",
       (random) =>
         of(
           delta,

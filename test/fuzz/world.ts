@@ -4,12 +4,7 @@
  */
 import type { Pin } from "../../src/core/mesh/partner.ts";
 import type { Self, Stored } from "../../src/core/mesh/mesh-state.ts";
-import {
-  type VerifiedRecord,
-  readRecord,
-  restoreRecord,
-  verifyRecord,
-} from "../../src/core/record/verify.ts";
+import { type VerifiedRecord, readRecord, restoreRecord } from "../../src/core/record/verify.ts";
 import type { State } from "../../src/core/record/state.ts";
 import {
   type Slot,
@@ -18,6 +13,7 @@ import {
   envelopeBytes,
   startSlot,
 } from "../../src/core/resolver/slot.ts";
+import { encodeFrame, restoreSlot } from "../../src/core/resolver/frame.ts";
 import type { JwtAuthority } from "../../src/core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { fromHex, toHex } from "../../src/core/std/bytes.ts";
@@ -39,6 +35,7 @@ import {
   untainted,
 } from "../arbitraries/record.ts";
 import type { Setting } from "./target.ts";
+import { judgeAfter } from "../core/record/verdict.ts";
 
 /** A publisher, and the record of it that the daemon holds. */
 export interface Site {
@@ -200,24 +197,27 @@ export function settingOf(world: World): Setting {
   const { alpha, bravo, charlie, delta, echo, foxtrot, golf } = world;
   const sites = [alpha, bravo, charlie, delta, echo, foxtrot, golf].map((site) => {
     const first = startSlot(verified(site.first, undefined));
-    const held = advance(first, verified(site.held, first.held));
+    const held = advance(first, verified(site.held, first.held), NOW_S);
     const slot = site === golf ? addSibling(held, verified(golf.sibling, first.held)) : held;
     return [site.publisher.trustDomain, writeSlot(slot)] as const;
   });
   return Object.fromEntries([["self", toHex(alpha.publisher.node.publicKey)], ...sites]);
 }
 
-function writeSlot({ held, base, sibling }: Slot): string {
-  return [held, base, sibling]
-    .map((record) => (record === undefined ? "" : base64(envelopeBytes(record))))
-    .join(" ");
+function writeSlot(slot: Slot): string {
+  const { held, sibling } = slot;
+  const records = [held, sibling].map((record) => record && envelopeBytes(record));
+  return [encodeFrame(slot), ...records].map((bytes) => (bytes ? base64(bytes) : "")).join(" ");
 }
 
 export function sceneOf({ self = "", ...domains }: Setting): Scene {
   const slots = Object.entries(domains).map(([name, text]) => {
-    const [held, base, sibling] = text.split(" ").map(readWritten);
+    const [frame = "", ...records] = text.split(" ");
+    const [held, sibling] = records.map(readWritten);
     if (held === undefined) throw new RangeError(`nothing is held of ${name}`);
-    return { trustDomain: name as TrustDomain, slot: { held, base, sibling } };
+    const slot = restoreSlot(held, sibling, Uint8Array.from(Buffer.from(frame, "base64")), x509Proofs);
+    if (!slot.ok) throw new RangeError(`a setting does not read: ${slot.reason}`);
+    return { trustDomain: name as TrustDomain, slot: slot.value };
   });
   const [own, ...partners] = slots;
   if (own === undefined) throw new RangeError("a setting begins with the own trust domain");
@@ -226,6 +226,8 @@ export function sceneOf({ self = "", ...domains }: Setting): Scene {
     stored: {
       own: own.slot,
       partners: partners.map(({ trustDomain, slot }) => ({ pin: pinOf(trustDomain, slot), slot })),
+      headCounter: 0n,
+      lost: undefined,
     },
   };
 }
@@ -237,10 +239,10 @@ function readWritten(text: string): VerifiedRecord | undefined {
   throw new RangeError(`a setting does not read: ${restored.reason.code}`);
 }
 
-function pinOf(trustDomain: TrustDomain, { held, base }: Slot): Pin {
+function pinOf(trustDomain: TrustDomain, { held }: Slot): Pin {
   return {
     trustDomain,
-    approvedRecordId: (base ?? held).record.idHex,
+    approvedRecordId: toHex(held.record.lineage),
     approvedAtMs: (NOW_S - 3_600) * 1_000,
     awaitedRecordId: undefined,
     addressHints: [],
@@ -249,7 +251,7 @@ function pinOf(trustDomain: TrustDomain, { held, base }: Slot): Pin {
 
 function verified({ envelope }: TestRecord, held: VerifiedRecord | undefined): VerifiedRecord {
   const read = readRecord(envelope, "sync", x509Proofs);
-  const judged = read.ok ? verifyRecord(read.value, held, NOW_S - 60, x509Proofs) : read;
+  const judged = read.ok ? judgeAfter(read.value, held, NOW_S - 60) : read;
   if (judged.ok) return judged.value;
   throw new RangeError(`a good record is refused: ${judged.reason.code}, ${judged.reason.detail}`);
 }

@@ -7,37 +7,49 @@ import type { RowOrder } from "../../src/core/mesh/row-order.ts";
 import { step } from "../../src/core/mesh/step.ts";
 import { FAULTS, Fault } from "../../src/fault.ts";
 import type { SigningOutcome } from "../../src/core/record/signing.ts";
-import type { PeerNetwork } from "../../src/ports/peer-network.ts";
 import type { RecordStore } from "../../src/ports/record-store.ts";
-import { MeshLoop, type LoopSeams, type MeshLoopPorts } from "../../src/runtime/mesh-loop.ts";
+import {
+  type LoopNetwork,
+  type LoopSeams,
+  MeshLoop,
+  type MeshLoopPorts,
+} from "../../src/runtime/mesh-loop.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
 import { NOW_S, bundleOf, makePublisher, signOrder } from "../arbitraries/record.ts";
 
+const EMPTY_STORE = { own: undefined, partners: [], headCounter: 0n, lost: undefined };
 const alpha = makePublisher("alpha.test");
 const bravo = makePublisher("bravo.test");
 
 /** A store that keeps nothing and is as slow or broken as a test wants it. */
 function storeOf(accept: () => Promise<void>): RecordStore {
   return {
-    load: async () => ({ pins: [], domains: [] }),
+    load: async () => ({
+      pins: [],
+      domains: [],
+      headCounter: 0n,
+      missing: [],
+      quarantined: undefined,
+      marksLost: false,
+    }),
     accept,
     remove: accept,
+    saveHeadCounter: async () => undefined,
+    marked: async () => undefined,
+    record: async () => undefined,
+    history: async () => [],
     stepsAbove: async () => [],
     close: async () => undefined,
   };
 }
 
-function networkOf(change: Partial<PeerNetwork> = {}): PeerNetwork {
+function networkOf(change: Partial<LoopNetwork> = {}): LoopNetwork {
   return {
-    peerId: "12D3KooWBravo",
-    addresses: () => [],
-    start: async () => undefined,
-    stop: async () => undefined,
     publish: async () => undefined,
+    publishHead: async () => undefined,
     admit: () => undefined,
     dial: () => undefined,
     connections: () => [],
-    dialFailures: () => [],
     syncNow: async () => undefined,
     ...change,
   };
@@ -60,7 +72,7 @@ function started({
   seams,
   ...ports
 }: Partial<MeshLoopPorts> & {
-  readonly network?: PeerNetwork;
+  readonly network?: LoopNetwork;
   readonly sign?: Sign;
   readonly seams?: LoopSeams;
 } = {}): Seen {
@@ -70,13 +82,14 @@ function started({
   const { trustDomain, node, svid } = bravo;
   const self = { trustDomain, nodePublicKey: node.publicKey, unmanaged: new Set<never>() };
   const signNow: Sign = async (order) => signOrder(order, node, [svid]);
-  const state = newMeshState(self, { own: undefined, partners: [] }, NOW_S * 1_000);
+  const state = newMeshState(self, EMPTY_STORE, NOW_S * 1_000);
   const allPorts: MeshLoopPorts = {
     state,
     proofs: x509Proofs,
     store: storeOf(async () => undefined),
     keyring: {
       sign: sign ?? signNow,
+      signHead: (payload) => payload,
       mintAhead: async () => undefined,
     },
     onTrouble: (what) => troubles.push(what),
@@ -135,7 +148,7 @@ describe("the loop", () => {
       return told;
     })();
     await called.promise;
-    loop.put({ kind: "tick" });
+    loop.put({ kind: "tick", uptimeMs: 0 });
     expect([answered, orders, events]).toEqual([false, [], []]);
     resolve();
     expect(await answer).toMatchObject({ kind: "taken", recordId: alpha.genesis.idHex });
@@ -243,6 +256,7 @@ async function hanging() {
   const ticks: (() => void)[] = [];
   const seams: LoopSeams = {
     step,
+    uptimeMs: () => 0,
     every: (_, happen) => {
       ticks.push(happen);
       return () => void ticks.pop();
@@ -335,7 +349,7 @@ describe("a loop that stops", () => {
   test("takes nothing in any more", async () => {
     const { loop } = started();
     await loop.stop();
-    expect(loop.put({ kind: "tick" })).toBe(false);
+    expect(loop.put({ kind: "tick", uptimeMs: 0 })).toBe(false);
     expect(await loop.ask(exportOwn)).toBeUndefined();
   });
 

@@ -4,10 +4,10 @@ import { Mesh } from "../../simulations/scenarios/mesh.ts";
 import { sizeOf, storm } from "../../simulations/scenarios/storm.ts";
 import type { CoreStep } from "../../simulations/world/world.ts";
 import type { Effect } from "../../src/core/mesh/effect.ts";
-import { raise } from "../../src/core/mesh/mesh-state.ts";
+import { type MeshState, raise } from "../../src/core/mesh/mesh-state.ts";
 import { step } from "../../src/core/mesh/step.ts";
 import { desiredRow } from "../../src/core/policy/row.ts";
-import { envelopeBytes } from "../../src/core/resolver/slot.ts";
+import { type Slot, envelopeBytes } from "../../src/core/resolver/slot.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 
 /** Most are noticed by the first; the rogue needs a few to meet a tainted authority. */
@@ -33,12 +33,15 @@ function afterStep(more: (effects: Effect[], given: Parameters<CoreStep>) => Eff
   return (...given) => more(step(...given), given);
 }
 
+/** The own slot before the last one. */
+const replaced = new WeakMap<MeshState, Slot>();
+
 const BREAKS: readonly (readonly [string, string, CoreStep])[] = [
   [
     "writes a row before it is stored",
     "written before it was stored",
     beforeStored(({ domain: { trustDomain, slot, pin } }, [, , nowMs]) => {
-      const bundle = desiredRow(slot.held, nowMs / 1_000);
+      const bundle = desiredRow(slot, nowMs / 1_000);
       if (pin === undefined || bundle === undefined) return [];
       return [{ kind: "order-row", order: { kind: "set", trustDomain, bundle } }];
     }),
@@ -62,14 +65,17 @@ const BREAKS: readonly (readonly [string, string, CoreStep])[] = [
   [
     "stores the record before the last one again",
     "the version of .* fell",
-    afterStep((effects, [state, { kind }]) => {
-      const held = state.own.slot?.base;
-      if (kind !== "tick" || held === undefined) return effects;
+    (state, ...given) => {
+      const before = state.own.slot;
+      const effects = step(state, ...given);
+      if (before !== undefined && before !== state.own.slot) replaced.set(state, before);
+      const slot = replaced.get(state);
+      const [{ kind }] = given;
+      if (kind !== "tick" || slot === undefined || state.pending !== undefined) return effects;
       state.pending = { onStored: () => [], onFailed: () => [] };
-      const slot = { held, base: undefined, sibling: undefined };
       const { trustDomain } = state.self;
       return [...effects, { kind: "store-domain", domain: { trustDomain, slot, pin: undefined } }];
-    }),
+    },
   ],
   [
     "writes its own row",
@@ -100,13 +106,15 @@ const BREAKS: readonly (readonly [string, string, CoreStep])[] = [
     "lets a tainted authority speak",
     "never published it",
     (state, input, ...given) => {
-      const slots = [...state.partners.values()].map((partner) => ({
-        partner,
-        slot: partner.slot,
-      }));
+      const slots = [...state.partners.values()].flatMap((partner) =>
+        partner.slot === undefined ? [] : [{ partner, slot: partner.slot }],
+      );
       for (const { partner, slot } of input.kind === "record-received" ? slots : []) {
-        const authorities = slot.held.authorities.map(({ facts }) => ({ facts, tainted: false }));
-        partner.slot = { ...slot, held: { ...slot.held, authorities } };
+        const authorities = slot.effective.authorities.map(({ facts }) => ({
+          facts,
+          tainted: false,
+        }));
+        partner.slot = { ...slot, effective: { ...slot.effective, authorities } };
       }
       const effects = step(state, input, ...given);
       if (input.kind === "record-received")

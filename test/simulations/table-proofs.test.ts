@@ -7,12 +7,13 @@ import { recordId } from "../../src/core/record/preimages.ts";
 import type { Proofs } from "../../src/core/record/proofs.ts";
 import type { RefusalCode } from "../../src/core/record/refusal.ts";
 import { type State, encodeState, noLineage } from "../../src/core/record/state.ts";
-import { type VerifiedRecord, readRecord, verifyRecord } from "../../src/core/record/verify.ts";
+import { type VerifiedRecord, readRecord } from "../../src/core/record/verify.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { signBlock as signByTable } from "../../src/keys/publisher.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
 import { VALID_FROM_S, makeAuthority } from "../arbitraries/authority.ts";
 import { NOW_S, makeNodeKey, mintSvid, signBlock } from "../arbitraries/record.ts";
+import { judgeAfter } from "../core/record/verdict.ts";
 
 const TD = "one.example" as TrustDomain;
 const OTHER = "other.example" as TrustDomain;
@@ -120,7 +121,7 @@ function judge(history: readonly Step[], side: Side): readonly (RefusalCode | "t
     const blocks = [side.sign(recordId(1, payload), step)];
     const envelope = encodeEnvelope({ kind: 1, payload, blocks, recovery: [] });
     const read = readRecord(envelope, "gossip", side.proofs);
-    const judged = read.ok ? verifyRecord(read.value, held, NOW_S, side.proofs) : read;
+    const judged = read.ok ? judgeAfter(read.value, held, NOW_S, side.proofs) : read;
     if (!judged.ok) return judged.reason.code;
     held = judged.value;
     return "taken";

@@ -56,7 +56,7 @@ describe("a revocation that is signed with the clock behind the last record's", 
       own.readBundle(revoking);
       own.sign();
       own.nowMs += 500;
-      own.send({ kind: "tick" });
+      own.tick(500);
       own.sign(); // Tried again, in vain.
       expect(published(own)).toBe(1);
       expect(own.findings).toEqual(["CONTINUITY_GAP"]);
@@ -70,7 +70,7 @@ describe("a revocation that is signed with the clock behind the last record's", 
       own.sign();
       expect(own.findings).toEqual([]);
       expect(partner.receive(lastPublished(own), "gossip")).toBe("taken");
-      const { authorities, record } = partner.partner(trustDomain).slot.held;
+      const { authorities, record } = partner.slot(trustDomain).held;
       expect(record.state.version.sequence).toBe(2n);
       expect(authorities.filter(({ tainted: isTainted }) => isTainted)).toHaveLength(1);
     },

@@ -12,6 +12,7 @@ import type { Partner, Pin } from "../../../src/core/mesh/partner.ts";
 import type { ListedRow, RowOrder, RowOutcome } from "../../../src/core/mesh/row-order.ts";
 import { start, step } from "../../../src/core/mesh/step.ts";
 import type { SigningOrder, SigningOutcome } from "../../../src/core/record/signing.ts";
+import type { Slot } from "../../../src/core/resolver/slot.ts";
 import { type TrustBundle, authoritiesDigest } from "../../../src/core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../../../src/core/spiffe/trust-domain.ts";
 import { toHex } from "../../../src/core/std/bytes.ts";
@@ -30,13 +31,21 @@ import {
 export class TestDisk implements Pick<RecordStore, "load"> {
   readonly domains = new Map<TrustDomain, StoredDomain>();
   readonly pins = new Map<TrustDomain, Pin>();
+  headCounter = 0n;
   fails = false;
   /** What it fails with, and its advice. */
   failure: StoreFailure = "STORE_FULL";
   next: string | undefined;
 
   async load(): ReturnType<RecordStore["load"]> {
-    return { pins: [...this.pins.values()], domains: [...this.domains.values()] };
+    return {
+      pins: [...this.pins.values()],
+      domains: [...this.domains.values()],
+      headCounter: this.headCounter,
+      missing: [],
+      quarantined: undefined,
+      marksLost: false,
+    };
   }
 
   /** Ids of the records of one trust domain that are on disk. */
@@ -63,6 +72,8 @@ export class TestDaemon {
   readonly disk: TestDisk;
   readonly state: MeshState;
   nowMs: number;
+  /** By the clock that nobody sets. */
+  uptimeMs = 0;
   /** Every effect so far, in order. */
   readonly effects: Effect[] = [];
   /** Row orders that SPIRE did not answer yet. */
@@ -177,9 +188,15 @@ export class TestDaemon {
     const before = this.effects.length;
     for (let second = 0; second < seconds; second += 1) {
       this.nowMs += 1_000;
-      this.send({ kind: "tick" });
+      this.tick(1_000);
     }
     return this.effects.slice(before);
+  }
+
+  /** A tick; what a clock that was set says is the caller's. */
+  tick(afterMs = 0): readonly Effect[] {
+    this.uptimeMs += afterMs;
+    return this.send({ kind: "tick", uptimeMs: this.uptimeMs });
   }
 
   /** A peer's first sync is over. */
@@ -217,6 +234,13 @@ export class TestDaemon {
     return partner;
   }
 
+  /** What is held of a partner. */
+  slot(trustDomain: TrustDomain): Slot {
+    const { slot } = this.partner(trustDomain);
+    if (slot === undefined) throw new Error(`nothing is held of ${trustDomain}`);
+    return slot;
+  }
+
   /** Codes of the findings that stand. */
   get findings(): readonly FindingCode[] {
     return [...this.state.findings.values()].map(({ code }) => code).sort();
@@ -229,9 +253,18 @@ export class TestDaemon {
     return slot && toStoredDomain({ trustDomain, slot, pin: undefined });
   }
 
-  /** All that the core remembers but of what ails it, as values that later steps do not change. */
+  /**
+   * All that the core remembers but of what ails it, and of what is followed beside the held record,
+   * as values that later steps do not change.
+   */
   snapshot(): unknown {
-    return structuredClone({ ...this.state, findings: undefined, storeFailedAtMs: undefined });
+    const partners = [...this.state.partners.values()];
+    return structuredClone({
+      ...this.state,
+      partners: partners.map((partner) => ({ ...partner, ladder: undefined })),
+      findings: undefined,
+      storeFailedAtMs: undefined,
+    });
   }
 
   /** Inputs that effects put behind what waits already. */
@@ -272,6 +305,10 @@ export class TestDaemon {
       case "sign-record":
         expect(this.signing).toEqual([]); // One at a time.
         this.signing.push(effect.order);
+        return undefined;
+      case "announce-head":
+        expect(effect.counter, "a counter that does not rise").toBeGreaterThan(this.disk.headCounter);
+        this.disk.headCounter = effect.counter;
         return undefined;
       case "answer":
         if (effect.answer.kind === "taken") {

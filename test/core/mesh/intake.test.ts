@@ -117,8 +117,8 @@ describe("a record of a partner", () => {
     daemon.endRow();
     const other = makeRecord(prepared.state, [{ node, svids: [svid, nextSvid] }]);
     expect(daemon.receive(other)).toBe("taken");
-    expect(daemon.partner(trustDomain).slot.held.blocks).toHaveLength(2);
-    expect(daemon.partner(trustDomain).slot.base?.record.idHex).toBe(genesis.idHex);
+    expect(daemon.slot(trustDomain).held.blocks).toHaveLength(2);
+    expect(daemon.slot(trustDomain).base?.state.version).toEqual(genesis.state.version);
     expect(daemon.orders).toEqual([]);
     expect(daemon.receive(other)).toBe("unchanged");
   });

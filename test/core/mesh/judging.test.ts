@@ -89,7 +89,7 @@ describe("blocks of the held record", () => {
         expect(said).toBe(isKnown ? "unchanged" : "taken");
         expect(readings > 0).toBe(!isKnown);
         const all = new Set([...held, ...brought]);
-        expect(daemon.partner(trustDomain).slot.held.blocks).toHaveLength(all.size);
+        expect(daemon.slot(trustDomain).held.blocks).toHaveLength(all.size);
       }),
       {
         numRuns: 25,

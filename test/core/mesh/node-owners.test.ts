@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { NodeOwners } from "../../../src/core/mesh/node-owners.ts";
-import type { VerifiedRecord } from "../../../src/core/record/verify.ts";
+import { type Listed, NodeOwners, listedBy } from "../../../src/core/mesh/node-owners.ts";
+import { startSlot } from "../../../src/core/resolver/slot.ts";
 import type { TrustDomain } from "../../../src/core/spiffe/trust-domain.ts";
 import { compareBytes, toHex } from "../../../src/core/std/bytes.ts";
 import {
@@ -29,7 +29,7 @@ const KEYS: readonly (readonly [Publisher, NodeKey])[] = [
 const hexOf = ({ publicKey }: NodeKey): string => toHex(publicKey);
 
 /** The first record of a publisher that lists these keys, signed by those of its own that `signs` names. */
-function listing(publisher: Publisher, lists: number, signs: number): VerifiedRecord | undefined {
+function listing(publisher: Publisher, lists: number, signs: number): Listed | undefined {
   const listed = KEYS.filter((_, index) => (lists >> index) % 2 === 1);
   const signers = listed.filter(
     ([owner], index) => owner === publisher && (signs >> index) % 2 === 1,
@@ -37,7 +37,7 @@ function listing(publisher: Publisher, lists: number, signs: number): VerifiedRe
   if (signers.length === 0) return undefined; // Not held then.
   const nodes = listed.map(([, { publicKey }]) => publicKey).sort(compareBytes);
   const blocks = signers.map(([, node]) => ({ node, svids: [publisher.svid] }));
-  return verified(makeRecord({ ...publisher.genesis.state, nodes }, blocks));
+  return listedBy(startSlot(verified(makeRecord({ ...publisher.genesis.state, nodes }, blocks))));
 }
 
 const change = fc.record({
@@ -47,13 +47,10 @@ const change = fc.record({
 });
 
 /** The rule as it is written, over all that is held. */
-function ownerByRule(held: ReadonlyMap<TrustDomain, VerifiedRecord>, node: string) {
-  const listers = [...held].filter(([, { record }]) =>
-    record.state.nodes.some((each) => toHex(each) === node),
-  );
-  const signedFor = listers.filter(([, { blocks }]) =>
-    blocks.some(({ block }) => toHex(block.nodePublicKey) === node),
-  );
+function ownerByRule(held: ReadonlyMap<TrustDomain, Listed>, node: string) {
+  const isAmong = (nodes: readonly Uint8Array[]) => nodes.some((each) => toHex(each) === node);
+  const listers = [...held].filter(([, { nodes }]) => isAmong(nodes));
+  const signedFor = listers.filter(([, { signers }]) => isAmong(signers));
   if (listers.length === 1) return listers[0]?.[0];
   return signedFor.length === 1 ? signedFor[0]?.[0] : undefined;
 }
@@ -63,7 +60,7 @@ describe("whose a node is", () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 8 }), (changes) => {
         const owners = new NodeOwners();
-        const held = new Map<TrustDomain, VerifiedRecord>();
+        const held = new Map<TrustDomain, Listed>();
         const foreign = () => publishers.map((each) => owners.foreignNodeOf(each.trustDomain));
         for (const { publisher, lists, signs } of changes) {
           const { trustDomain } = publisher;

@@ -345,7 +345,7 @@ describe("forget", () => {
 
 const awaited = (daemon: TestDaemon): string | undefined =>
   daemon.partner(trustDomain).pin.awaitedRecordId;
-const heldId = (daemon: TestDaemon): string => daemon.partner(trustDomain).slot.held.record.idHex;
+const heldId = (daemon: TestDaemon): string => daemon.slot(trustDomain).held.record.idHex;
 
 describe("a pin", () => {
   const anew = makePublisher("alpha.test");

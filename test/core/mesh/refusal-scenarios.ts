@@ -19,10 +19,13 @@ import {
   type Svid,
   type TestRecord,
   bundleOf,
+  commitmentTo,
   makeNodeKey,
   makePublisher,
   makeRecord,
+  makeRecoveredRecord,
   signBlock,
+  signRecovery,
   stateAfter,
   twinOf,
   untainted,
@@ -109,7 +112,31 @@ const signedBy = (...svids: readonly Svid[]): TestRecord => wrong({}, { svids })
 const at = (rev: number, epoch = 0): Partial<State> => ({ version: { epoch, rev, sequence: 3n } });
 const flipped = (bytes: Uint8Array): Uint8Array =>
   bytes.map((byte, index) => (index === 5 ? byte ^ 1 : byte));
-const commitment = { threshold: 1, keyHashes: [new Uint8Array(32).fill(1)] };
+
+/** An alpha that committed to two recovery keys, both of which must sign. */
+const recoveryKeys = [makeNodeKey(), makeNodeKey()];
+const [recoveryKey = makeNodeKey()] = recoveryKeys;
+const commitment = commitmentTo(recoveryKeys);
+const safe = makePublisher("alpha.test", { recovery: commitment });
+const ofSafe = { node: safe.node, svids: [safe.svid] };
+const nextEpoch = (change: Partial<State> = {}): State =>
+  stateAfter(safe.genesis, {
+    version: { epoch: 1, rev: 0, sequence: 2n },
+    recovery: commitmentTo([makeNodeKey()]),
+    ...change,
+  });
+const recovered = makeRecoveredRecord(nextEpoch(), [ofSafe], recoveryKeys);
+
+async function holdingSafe(): Promise<TestDaemon> {
+  const daemon = await TestDaemon.start(bravo);
+  daemon.exportOwn(bundleOf(bravo.genesis.state));
+  daemon.import(safe.genesis);
+  daemon.endRow();
+  return daemon;
+}
+
+/** A record of the next epoch that these keys signed, with one thing changed. */
+const RECOVERY = { daemon: holdingSafe, honest: recovered };
 
 /** An SVID whose key is a node key of the record, signed for by another key. */
 function mintedForNode(): TestRecord {
@@ -176,15 +203,16 @@ async function expired(): Promise<TestDaemon> {
   return daemon;
 }
 
-const sibling = (): TestRecord =>
-  alpha.next(genesis, { x509Authorities: [untainted(ca), untainted(newCa())] });
+/** A record of the held version that does not list what the held one is signed under. */
+const distrusting = (): TestRecord =>
+  alpha.next(genesis, { x509Authorities: [untainted(nextCa)] }, [svid, mint(nextCa)]);
 const ownSecond = bravo.next(bravo.genesis, { removed: [makeNodeKey().publicKey] });
 const anew = makePublisher("alpha.test");
 
-/** RECOVERY_SIGNATURES_NOT_BUILT comes before it. */
-const UNREACHED: Scenario = { by: [], record: () => genesis };
+/** Heads are refused by codes of their own: heads.test.ts. */
+export type RecordRefusal = Exclude<RefusalCode, `HEAD_${string}`>;
 
-export const SCENARIOS: Readonly<Record<RefusalCode, Scenario>> = {
+export const SCENARIOS: Readonly<Record<RecordRefusal, Scenario>> = {
   ENVELOPE_MALFORMED: { record: () => ({ ...genesis, envelope: Uint8Array.of(0x80) }) },
   PAYLOAD_MALFORMED: { record: noState },
   BLOCK_COUNT: {
@@ -222,8 +250,8 @@ export const SCENARIOS: Readonly<Record<RefusalCode, Scenario>> = {
   TOO_COSTLY: { by: ["sync", "file"], from: toHex(node.publicKey), record: tooCostly },
   LEAF_KEY_IS_NODE_KEY: { record: mintedForNode },
   REV_JUMP: { record: () => wrong(at(REV_JUMP_MAX + 1)) },
-  EPOCH_CHANGE_NOT_BUILT: { record: () => wrong(at(0, 1)) },
-  RECOVERY_SIGNATURES_NOT_BUILT: {
+  EPOCH_JUMP: { record: () => wrong(at(0, 2)) },
+  RECOVERY_UNASKED: {
     record: () =>
       makeRecord(
         stateAfter(held),
@@ -232,10 +260,28 @@ export const SCENARIOS: Readonly<Record<RefusalCode, Scenario>> = {
       ),
   },
   RECOVERY_CHANGED: { record: () => wrong({ recovery: commitment }) },
-  RECOVERY_NOT_COMMITTED: UNREACHED,
-  RECOVERY_COUNT: UNREACHED,
-  RECOVERY_KEY_UNKNOWN: UNREACHED,
-  RECOVERY_SIGNATURE_INVALID: UNREACHED,
+  RECOVERY_NOT_COMMITTED: { record: () => wrong(at(0, 1)) },
+  RECOVERY_COUNT: {
+    ...RECOVERY,
+    record: () => makeRecoveredRecord(nextEpoch(), [ofSafe], [recoveryKey]),
+  },
+  RECOVERY_KEY_UNKNOWN: {
+    ...RECOVERY,
+    record: () => makeRecoveredRecord(nextEpoch(), [ofSafe], [recoveryKey, makeNodeKey()]),
+  },
+  RECOVERY_SIGNATURE_INVALID: {
+    ...RECOVERY,
+    record: () => makeRecord(nextEpoch(), [ofSafe], signRecovery(genesis.id, recoveryKeys)),
+  },
+  RECOVERY_REVEALED: {
+    ...RECOVERY,
+    record: () =>
+      makeRecoveredRecord(
+        nextEpoch({ recovery: commitmentTo([recoveryKey, makeNodeKey()], 1) }),
+        [ofSafe],
+        recoveryKeys,
+      ),
+  },
   AUTHORITY_MALFORMED: {
     record: () =>
       wrong({ x509Authorities: [...authorities, { der: Uint8Array.of(0x30, 0), tainted: false }] }),
@@ -258,14 +304,21 @@ export const SCENARIOS: Readonly<Record<RefusalCode, Scenario>> = {
   SIGNED_IN_FUTURE: { record: () => wrong({}, { signedAtS: NOW_S + 301 }) },
   SIGNED_TOO_EARLY: { record: () => wrong({}, { signedAtS: NOW_S - 601 }) },
   SVID_SIGNATURE_INVALID: { record: () => wrong({}, { svidSignature: flipped }) },
-  HELD_EXPIRED_NOT_BUILT: {
+  HELD_EXPIRED: {
     daemon: expired,
     raises: "CONTINUITY_GAP",
     record: () => brief.next(briefFirst, {}, [briefSvid]),
     after: (daemon) => daemon.pin(trustDomain, anew.genesis.idHex), // Only a person can.
     honest: anew.genesis,
   },
-  FORK: { before: (daemon) => daemon.receive(sibling()), record: sibling },
+  FORK: { raises: "FORK", record: distrusting },
+  RECOVERY_FORK: {
+    daemon: holdingSafe,
+    before: (daemon) => daemon.receive(recovered),
+    raises: "RECOVERY_FORK",
+    record: () => makeRecoveredRecord(nextEpoch(), [ofSafe], recoveryKeys),
+    honest: safe.next(recovered),
+  },
   FORGED_OWN: { by: ["gossip", "sync"], raises: "FORGED_OWN", record: () => ownSecond },
   STORE_FAILED: {
     reachesStore: true,

@@ -13,6 +13,7 @@ import { TestDaemon } from "./daemon.ts";
 import {
   CARRIERS,
   type Carrier,
+  type RecordRefusal,
   SCENARIOS,
   type Scenario,
   alpha,
@@ -23,7 +24,7 @@ import {
   holding,
 } from "./refusal-scenarios.ts";
 
-const codes = Object.keys(SCENARIOS) as readonly RefusalCode[];
+const codes = Object.keys(SCENARIOS) as readonly RecordRefusal[];
 const cases = codes.flatMap((code) =>
   (SCENARIOS[code].by ?? CARRIERS).map((carrier) => [code, carrier, SCENARIOS[code]] as const),
 );

@@ -1,10 +1,7 @@
 /** What follows once a record stands in the store. */
 import { describe, expect, test } from "vitest";
-import { storeOwn } from "../../../src/core/mesh/publishing.ts";
 import { compareBytes, toHex } from "../../../src/core/std/bytes.ts";
-import { x509Proofs } from "../../../src/x509/proofs.ts";
 import { bundleOf, makeNodeKey, makePublisher } from "../../arbitraries/record.ts";
-import { verified } from "../record/verdict.ts";
 import { TestDaemon, ofKind } from "./daemon.ts";
 
 test("an own record that lists other nodes admits them, once it is stored", async () => {
@@ -18,19 +15,13 @@ test("an own record that lists other nodes admits them, once it is stored", asyn
   const replica = makeNodeKey();
   const nodes = [node.publicKey, replica.publicKey].sort(compareBytes);
   const version = { epoch: 0, rev: 1, sequence: 1n };
-  const next = verified(alpha.next(genesis, { version, nodes }), verified(genesis));
-  // No carrier brings such a record yet: what changes nodes is refused as forged.
-  const adopt = storeOwn(
-    daemon.state,
-    next,
-    () => [],
-    () => [],
-    x509Proofs,
-  );
-  expect(adopt.map(({ kind }) => kind)).toEqual(["store-domain"]);
-  expect(daemon.state.nodes.ownerOf(toHex(replica.publicKey))).toBeUndefined();
-  const stored = daemon.send({ kind: "domain-stored" });
-  expect(ofKind(stored, "admit-nodes")).toEqual([{ kind: "admit-nodes", trustDomain, nodes }]);
+  const before = daemon.effects.length;
+  expect(daemon.receive(alpha.next(genesis, { version, nodes }))).toBe("taken");
+  const effects = daemon.effects.slice(before).map(({ kind }) => kind);
+  expect(effects.indexOf("admit-nodes")).toBeGreaterThan(effects.indexOf("store-domain"));
+  expect(ofKind(daemon.effects.slice(before), "admit-nodes")).toEqual([
+    { kind: "admit-nodes", trustDomain, nodes },
+  ]);
   expect(daemon.state.nodes.ownerOf(toHex(replica.publicKey))).toBe(trustDomain);
 });
 

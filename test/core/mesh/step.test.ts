@@ -87,7 +87,7 @@ async function happen(world: World, kind: string, index: number): Promise<void> 
 }
 
 const versionOf = ({ daemon }: World): Version | undefined =>
-  daemon.state.partners.get(trustDomain)?.slot.held.record.state.version;
+  daemon.state.partners.get(trustDomain)?.slot?.held.record.state.version;
 
 describe("any history", () => {
   test("keeps memory and disk the same, the version rising, and one order a change", async () => {

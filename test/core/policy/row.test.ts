@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { desiredRow } from "../../../src/core/policy/row.ts";
+import { standingOf } from "../../../src/core/record/standing.ts";
 import type { State } from "../../../src/core/record/state.ts";
 import { compareBytes, toHex } from "../../../src/core/std/bytes.ts";
 import { sha256, sha256Hex } from "../../../src/core/std/sha256.ts";
@@ -33,7 +34,7 @@ function held(x509: State["x509Authorities"], jwt: State["jwtAuthorities"] = [])
   const others = record.authorities.filter(
     ({ facts }) => sha256Hex(facts.der) !== sha256Hex(ca.der),
   );
-  return { ...record, authorities: others };
+  return { effective: { ...standingOf(record), authorities: others }, gone: [] };
 }
 
 describe("the row of an accepted trust domain", () => {

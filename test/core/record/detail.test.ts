@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { encodeEnvelope } from "../../../src/core/record/envelope.ts";
 import type { State } from "../../../src/core/record/state.ts";
-import { type VerifiedRecord, readRecord, verifyRecord } from "../../../src/core/record/verify.ts";
+import { type VerifiedRecord, readRecord } from "../../../src/core/record/verify.ts";
 import { fromHex } from "../../../src/core/std/bytes.ts";
 import { encodeCbor } from "../../../src/core/std/cbor.ts";
 import { x509Proofs } from "../../../src/x509/proofs.ts";
@@ -20,7 +20,7 @@ import {
   stateAfter,
   untainted,
 } from "../../arbitraries/record.ts";
-import { verified } from "./verdict.ts";
+import { judgeAfter, verified } from "./verdict.ts";
 
 const { ca, node, svid, genesis, newCa, mint, next, trustDomain } = makePublisher("alpha.test");
 const held = verified(genesis);
@@ -28,7 +28,7 @@ const held = verified(genesis);
 /** Code and detail of what is said of a record that comes by gossip. */
 function refusal(record: TestRecord, before?: VerifiedRecord): string {
   const read = readRecord(record.envelope, "gossip", x509Proofs);
-  const judged = read.ok ? verifyRecord(read.value, before, NOW_S, x509Proofs) : read;
+  const judged = read.ok ? judgeAfter(read.value, before) : read;
   return judged.ok ? "taken" : `${judged.reason.code}: ${judged.reason.detail}`;
 }
 

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { Effort } from "../../../src/core/record/effort.ts";
 import type { Proofs } from "../../../src/core/record/proofs.ts";
-import { verifyRecord, readRecord } from "../../../src/core/record/verify.ts";
+import { readRecord } from "../../../src/core/record/verify.ts";
 import { SIGNATURE_CHECKS_MAX } from "../../../src/core/std/limits.ts";
 import { x509Proofs } from "../../../src/x509/proofs.ts";
 import { NOW_S, type TestRecord, makePublisher, makeRecord } from "../../arbitraries/record.ts";
+import { judgeAfter } from "./verdict.ts";
 
 const { genesis, node, svid } = makePublisher("alpha.test");
 const leaf = x509Proofs.readCertificate(svid.chain[0] ?? new Uint8Array());
@@ -14,7 +15,7 @@ const none = new Uint8Array();
 /** Verifies a first record. Returns how many blocks stood. */
 function blocksOf({ envelope }: TestRecord, effort: Effort): number | string {
   const read = readRecord(envelope, "sync", x509Proofs);
-  const verified = read.ok ? verifyRecord(read.value, undefined, NOW_S, effort) : read;
+  const verified = read.ok ? judgeAfter(read.value, undefined, NOW_S, effort) : read;
   return verified.ok ? verified.value.blocks.length : verified.reason.code;
 }
 

@@ -2,7 +2,9 @@
 import { describe, expect, test } from "vitest";
 import type { Proofs } from "../../../src/core/record/proofs.ts";
 import type { State } from "../../../src/core/record/state.ts";
-import { judgeSigners, readRecord, verifyRecord } from "../../../src/core/record/verify.ts";
+import { standingOf } from "../../../src/core/record/standing.ts";
+import { judgeStep } from "../../../src/core/record/step.ts";
+import { readRecord } from "../../../src/core/record/verify.ts";
 import { x509Proofs } from "../../../src/x509/proofs.ts";
 import {
   NOW_S,
@@ -14,7 +16,7 @@ import {
   twinOf,
   untainted,
 } from "../../arbitraries/record.ts";
-import { verdict, verified } from "./verdict.ts";
+import { judgeAfter, verdict, verified } from "./verdict.ts";
 
 const { ca, node, svid, genesis, newCa, mint, next } = makePublisher("alpha.test");
 const held = verified(genesis);
@@ -72,8 +74,9 @@ test("nobody who is not listed is a signer, before anything is asked of certific
 function signers({ envelope }: TestRecord): unknown {
   const read = readRecord(envelope, "sync", x509Proofs);
   if (!read.ok) return read.reason.code;
-  const judged = judgeSigners(read.value, held);
-  return judged.ok ? judged.value.map(({ nodePublicKey }) => nodePublicKey) : judged.reason.code;
+  const judged = judgeStep(read.value, standingOf(held), x509Proofs);
+  if (!judged.ok) return judged.reason.code;
+  return judged.value.blocks.map(({ nodePublicKey }) => nodePublicKey);
 }
 
 test("an authority that stays is not read again, and an issuer is asked once for old and new", () => {
@@ -95,7 +98,7 @@ test("an authority that stays is not read again, and an issuer is asked once for
   const read = readRecord(record.envelope, "gossip", counting);
   if (!read.ok) throw new Error(read.reason.detail);
   expect(certificatesRead).toBe(0);
-  expect(verifyRecord(read.value, held, NOW_S, counting).ok).toBe(true);
+  expect(judgeAfter(read.value, held, NOW_S, counting).ok).toBe(true);
   // The authority that is new and the leaf.
   expect([certificatesRead, issuersAsked]).toEqual([2, 1]);
 });

@@ -220,9 +220,14 @@ const versionsAndNodes: Cases = [
     () => next({ version: { epoch: 0, rev: 1_025, sequence: 2n } }),
   ],
   [
-    "changes the epoch",
-    "EPOCH_CHANGE_NOT_BUILT",
+    "begins an epoch where no recovery keys are committed",
+    "RECOVERY_NOT_COMMITTED",
     () => next({ version: { epoch: 1, rev: 0, sequence: 2n } }),
+  ],
+  [
+    "leaves an epoch out",
+    "EPOCH_JUMP",
+    () => next({ version: { epoch: 2, rev: 0, sequence: 2n } }),
   ],
   [
     "commits to recovery keys for the first time at rev + 1",
@@ -240,8 +245,8 @@ const versionsAndNodes: Cases = [
     () => next({ version: { epoch: 0, rev: 2, sequence: 2n }, recovery: oneKey(1) }),
   ],
   [
-    "carries a recovery signature",
-    "RECOVERY_SIGNATURES_NOT_BUILT",
+    "carries a recovery signature that nothing asks for",
+    "RECOVERY_UNASKED",
     () =>
       makeRecord(
         stateAfter(genesis, prepared),

@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { standingOf } from "../../../src/core/record/standing.ts";
 import type { VerifiedBlock, VerifiedRecord } from "../../../src/core/record/verify.ts";
 import {
   type Relation,
@@ -11,10 +12,11 @@ import {
   relate,
   startSlot,
 } from "../../../src/core/resolver/slot.ts";
-import { toHex } from "../../../src/core/std/bytes.ts";
+import { compareBytes, toHex } from "../../../src/core/std/bytes.ts";
 import { BLOCKS_MAX, ENVELOPE_BYTES_MAX } from "../../../src/core/std/limits.ts";
 import type { Version } from "../../../src/core/record/state.ts";
 import {
+  NOW_S,
   type TestRecord,
   makeNodeKey,
   makePublisher,
@@ -26,6 +28,7 @@ const alpha = makePublisher("alpha.test");
 const { genesis } = alpha;
 const record = verified(genesis);
 
+const newAnchorOf = ({ blocks: [first] }: VerifiedRecord) => first?.newAnchor ?? new Uint8Array();
 const fill = (length: number, byte: number): Uint8Array => new Uint8Array(length).fill(byte);
 
 /** Few nodes, anchors, times and signatures, so that pairs, ties and repeats come up in every run. */
@@ -132,7 +135,7 @@ function at(version: Partial<Version>, change = {}): VerifiedRecord {
 const sibling = (): VerifiedRecord => at({}, { removed: [makeNodeKey().publicKey] });
 
 describe("a record", () => {
-  const slot = advance(startSlot(record), at({}));
+  const slot = advance(startSlot(record), at({}), NOW_S);
   const other = makePublisher("alpha.test");
 
   test.each<readonly [string, Relation, () => VerifiedRecord]>([
@@ -148,21 +151,44 @@ describe("a record", () => {
     expect(relate(slot, make().record)).toBe(relation);
   });
 
+  const anchors = [newAnchorOf(record)];
+
   test("that starts a slot stands alone", () => {
-    expect(startSlot(record)).toEqual({ held: record, base: undefined, sibling: undefined });
+    expect(startSlot(record)).toEqual({
+      held: record,
+      sibling: undefined,
+      effective: standingOf(record),
+      base: undefined,
+      anchors,
+      gone: [],
+    });
   });
 
-  test("that is newer has the one before as its base, and ends a fork", () => {
+  test("that is newer has what stood before as its base, and ends a fork", () => {
     const forked = addSibling(slot, sibling());
     const next = at({ sequence: 6n });
-    expect(advance(forked, next)).toEqual({ held: next, base: slot.held, sibling: undefined });
+    expect(advance(forked, next, NOW_S)).toEqual({
+      held: next,
+      sibling: undefined,
+      effective: standingOf(next),
+      base: forked.effective,
+      anchors,
+      gone: [],
+    });
   });
 
-  test("beside a sibling is no further proof", () => {
-    const forked = addSibling(slot, sibling());
-    expect(forked).not.toBe(slot);
-    expect(forked.held).toBe(slot.held);
-    expect(addSibling(forked, sibling())).toBe(forked);
+  test("beside two siblings is kept where its id is among the two smallest, whatever the order", () => {
+    const all = [slot.held, sibling(), sibling(), sibling()];
+    const byId = all.toSorted((one, other) => compareBytes(one.record.id, other.record.id));
+    const order = fc.shuffledSubarray([1, 2, 3], { minLength: 3 });
+    fc.assert(
+      fc.property(order, (places) => {
+        let forked = slot;
+        for (const place of places) forked = addSibling(forked, all[place] ?? slot.held);
+        expect([forked.held, forked.sibling]).toEqual(byId.slice(0, 2));
+        expect(addSibling(forked, all[places[0] ?? 1] ?? slot.held)).toBe(forked);
+      }),
+    );
   });
 });
 
@@ -186,7 +212,7 @@ describe("the held version", () => {
           const incoming = verified(made, record);
           const before = slot.held.record.state.version;
           const relation = relate(slot, incoming.record);
-          if (relation === "newer") slot = advance(slot, incoming);
+          if (relation === "newer") slot = advance(slot, incoming, NOW_S);
           if (relation === "same") slot = addBlocks(slot, incoming);
           if (relation === "fork") slot = addSibling(slot, incoming);
           const after = slot.held.record.state.version;

@@ -11,7 +11,7 @@ import { decodeEnvelope } from "../../../src/core/record/envelope.ts";
 import { recordId } from "../../../src/core/record/preimages.ts";
 import { REFUSALS } from "../../../src/core/record/refusal.ts";
 import { compareVersions } from "../../../src/core/record/state.ts";
-import { readRecord, restoreRecord, verifyRecord } from "../../../src/core/record/verify.ts";
+import { readRecord, restoreRecord } from "../../../src/core/record/verify.ts";
 import { envelopeBytes } from "../../../src/core/resolver/slot.ts";
 import type { TrustDomain } from "../../../src/core/spiffe/trust-domain.ts";
 import { concatBytes, equalBytes, toHex } from "../../../src/core/std/bytes.ts";
@@ -25,6 +25,7 @@ import { type Code, type RecordMutant, goodDraft, seal } from "../record-draft.t
 import { type Maker, type Outcome, type Setting, type TargetSource, hold } from "../target.ts";
 import { type Scene, type World, makeWorld, sceneOf, settingOf } from "../world.ts";
 import { firstMutants } from "../first-record-mutants.ts";
+import { judgeAfter } from "../../core/record/verdict.ts";
 
 /** How an input comes to the daemon: its first byte. */
 const BY = {
@@ -68,7 +69,7 @@ export const recordTarget: TargetSource = {
     const makers = kept === undefined ? contentMakers(theWorld().world) : [];
     const valid = kept === undefined ? [theWorld().world.bravo.held.envelope] : [];
     const { stored } = sceneOf(setting);
-    const held = stored.partners.find(({ pin }) => pin.trustDomain === HELD)?.slot.held;
+    const held = stored.partners.find(({ pin }) => pin.trustDomain === HELD)?.slot?.held;
     const now = structuredClone(stored);
     return {
       setting,
@@ -81,7 +82,7 @@ export const recordTarget: TargetSource = {
         const carrier = way === BY.gossip ? "gossip" : "sync";
         const read = readRecord(envelope, carrier, x509Proofs);
         if (!read.ok) return read.reason.code;
-        const judged = verifyRecord(read.value, held, NOW_S, x509Proofs);
+        const judged = judgeAfter(read.value, held);
         if (!judged.ok) return judged.reason.code;
         const restored = restoreRecord(envelopeBytes(judged.value), x509Proofs);
         hold(restored.ok, "what is taken comes back from the store");
@@ -384,7 +385,7 @@ function expectAdvanced(
   );
   const slot = state.partners.get(taken)?.slot;
   hold(slot !== undefined, "what is taken is held");
-  const base = untouched.partners.get(taken)?.slot.held.record;
+  const base = untouched.partners.get(taken)?.slot?.held.record;
   if (base === undefined) return;
   const { record } = slot.held;
   hold(equalBytes(record.lineage, base.lineage), "the lineage stays");

@@ -60,7 +60,7 @@ function sourceOf({ self, stored }: Scene): SyncSource {
 }
 
 function found(slot: Slot | undefined, { trustDomain, above, recordId }: SyncWant): Uint8Array[] {
-  return [slot?.held, slot?.base, slot?.sibling].flatMap((record) => {
+  return [slot?.held, slot?.sibling].flatMap((record) => {
     if (record === undefined || record.record.state.trustDomain !== trustDomain) return [];
     const fits =
       recordId === undefined

@@ -191,7 +191,8 @@ export class MeshLoop {
     switch (effect.kind) {
       case "store-domain": {
         const { domain } = effect;
-        const stored = store.accept(toStoredDomain(domain), domain.pin);
+        const isStart = domain.slot.base === undefined;
+        const stored = store.accept(toStoredDomain(domain), domain.pin, isStart);
         return await this.#outcome(stored, { kind: "domain-stored" });
       }
       case "remove-domain":

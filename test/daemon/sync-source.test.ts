@@ -25,8 +25,7 @@ async function storeOf(steps: number, envelopeBytes: number): Promise<RecordStor
   const record = (sequence: number) =>
     stored(BigInt(sequence), { envelope: new Uint8Array(envelopeBytes).fill(7) });
   for (let sequence = 1; sequence <= steps; sequence += 1) {
-    const base = sequence === 1 ? undefined : record(sequence - 1);
-    await store.accept(domainNamed(BRAVO, record(sequence), base), undefined);
+    await store.accept(domainNamed(BRAVO, record(sequence)), undefined, sequence === 1);
   }
   return store;
 }

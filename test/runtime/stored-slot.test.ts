@@ -42,7 +42,10 @@ describe("what the store kept", () => {
     ["an approved domain without a record", { pins: [pin] }],
     ["a record of another id", damaged({ recordId: "00".repeat(32) })],
     ["a record that does not read", damaged({ envelope: new Uint8Array(9) })],
-    ["another domain's base", { pins: [pin], domains: [{ ...stored, base: damagedBase() }] }],
+    [
+      "a base that does not read",
+      { pins: [pin], domains: [{ ...stored, frame: new Uint8Array(9) }] },
+    ],
   ])("is damaged when there is %s", async (_, contents) => {
     await expect(load(contents)).rejects.toMatchObject({ code: "STORE_DAMAGED" });
   });
@@ -50,8 +53,4 @@ describe("what the store kept", () => {
 
 function damaged(change: Partial<StoredDomain["held"]>): Partial<StoredContents> {
   return { pins: [pin], domains: [{ ...stored, held: { ...stored.held, ...change } }] };
-}
-
-function damagedBase(): StoredDomain["base"] {
-  return { ...stored.held, envelope: bravo.genesis.envelope };
 }

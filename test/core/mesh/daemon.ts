@@ -36,7 +36,14 @@ export class TestDisk implements Pick<RecordStore, "load"> {
   next: string | undefined;
 
   async load(): ReturnType<RecordStore["load"]> {
-    return { pins: [...this.pins.values()], domains: [...this.domains.values()] };
+    return {
+      pins: [...this.pins.values()],
+      domains: [...this.domains.values()],
+      headCounter: 0n,
+      missing: [],
+      quarantined: undefined,
+      marksLost: false,
+    };
   }
 
   /** Ids of the records of one trust domain that are on disk. */

@@ -5,14 +5,7 @@
  */
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import type { Stream } from "@libp2p/interface";
-import { lpStream } from "@libp2p/utils";
-import {
-  REQUEST_BYTES_MAX,
-  decodeRequest,
-  encodeComparison,
-  encodeRecords,
-  encodeRequest,
-} from "../src/p2p/sync-frames.ts";
+import { encodeRecords, encodeRequest } from "../src/p2p/sync-frames.ts";
 import { SYNC_PROTOCOL } from "../src/p2p/sync.ts";
 import { Attack, type AttackOptions, type Outcome } from "../test/rogue/attack.ts";
 import { framed, message, subscription } from "../test/rogue/gossip-rpcs.ts";
@@ -24,6 +17,7 @@ import {
   startRogue,
 } from "../test/rogue/rogue-node.ts";
 import { STRATEGIES, isStrategy } from "../test/rogue/strategies.ts";
+import { answerSync } from "../test/rogue/sync-answers.ts";
 import type { TrustDomain } from "../src/core/spiffe/trust-domain.ts";
 
 export interface Orders extends Omit<AttackOptions, "signal" | "from" | "count"> {
@@ -94,10 +88,10 @@ const OWN: Readonly<Record<string, Strategy>> = {
    */
   "sync-useless": async (attack, { envelopes }) => {
     const rogue = await attack.rogue();
-    const reply = encodeRecords(envelopes);
+    const bytes = encodeRecords(envelopes).length;
     let rounds = 0;
     await rogue.onStream(SYNC_PROTOCOL, (stream) => {
-      void answer(attack, stream, reply).finally(() => (rounds += 1));
+      void answer(attack, stream, envelopes, bytes).finally(() => (rounds += 1));
     });
     while (!attack.over) {
       const connection = await attack.connect(rogue, true);
@@ -145,30 +139,22 @@ async function onConnections(
   }
 }
 
-async function answer(attack: Attack, stream: Stream, reply: Uint8Array): Promise<void> {
-  const frames = lpStream(stream, { maxDataLength: REQUEST_BYTES_MAX });
-  try {
-    for (;;) {
-      const request = decodeRequest(new Uint8Array((await frames.read()).subarray()));
-      if (!request.ok) return;
-      if (request.value.kind === "fetch") {
-        await frames.write(reply);
-        attack.did(reply.length);
-        continue;
-      }
-      const version = { epoch: 0, rev: 0, sequence: FAR_AHEAD };
-      const recordIds = [new Uint8Array(32)];
-      const entries = request.value.wanted.map((trustDomain) => ({
-        trustDomain,
-        version,
-        recordIds,
-      }));
-      await frames.write(encodeComparison({ kind: "entries", entries }));
-    }
-  } catch {
-    attack.outcome.refused += 1; // The victim has ended the stream.
-    await stream.close().catch(() => {}); // Else its round failed, and the next one would wait.
-  }
+async function answer(
+  attack: Attack,
+  stream: Stream,
+  envelopes: readonly Uint8Array[],
+  bytes: number,
+): Promise<void> {
+  const version = { epoch: 0, rev: 0, sequence: FAR_AHEAD };
+  const recordIds = [new Uint8Array(32)];
+  await answerSync(stream, {
+    entries: (names) => names.map((trustDomain) => ({ trustDomain, version, recordIds })),
+    give: () => {
+      attack.did(bytes);
+      return envelopes;
+    },
+  });
+  attack.outcome.refused += 1; // The victim has ended the stream.
 }
 
 async function carryOut(orders: Orders, go: Promise<void>): Promise<Done> {

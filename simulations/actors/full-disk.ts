@@ -8,9 +8,9 @@ import { Disk } from "../world/disk.ts";
 export class FullDisk extends Disk {
   isFull = false;
 
-  override async accept(domain: StoredDomain, pin: Pin | undefined): Promise<void> {
+  override async accept(domain: StoredDomain, pin: Pin | undefined, start: boolean): Promise<void> {
     this.#mayWrite();
-    await super.accept(domain, pin);
+    await super.accept(domain, pin, start);
   }
 
   override async remove(trustDomain: TrustDomain): Promise<void> {

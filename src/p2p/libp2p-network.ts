@@ -3,7 +3,7 @@
  * libp2p and each change of the admission it is settled who is present (presence.ts). No event is
  * reported after `stop` was called.
  */
-import type { PeerId, Stream } from "@libp2p/interface";
+import type { PeerId } from "@libp2p/interface";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import type {
   DialFailure,
@@ -29,7 +29,7 @@ import type { PeerNetworkLog } from "./log.ts";
 import { nodePrivateKey } from "./node-identity.ts";
 import { Presence } from "./presence.ts";
 import { Strangers } from "./strangers.ts";
-import { INBOUND_SYNC_STREAMS_MAX, SYNC_PROTOCOL, Sync } from "./sync.ts";
+import { type ConnectedStream, INBOUND_SYNC_STREAMS_MAX, SYNC_PROTOCOL, Sync } from "./sync.ts";
 import { Turns } from "./turn.ts";
 import { type EdgeCounts, Wires } from "./wires.ts";
 
@@ -302,9 +302,9 @@ export class Libp2pNetwork implements PeerNetwork {
     this.#presence.onAnswered(peerId);
   }
 
-  async #openSyncStream(peerId: PeerId, signal: AbortSignal): Promise<Stream> {
-    const newest = this.#parts.node.getConnections(peerId).at(-1);
-    if (newest === undefined) throw new Error("not connected");
-    return await newest.newStream(SYNC_PROTOCOL, { signal });
+  async #openSyncStream(peerId: PeerId, signal: AbortSignal): Promise<ConnectedStream> {
+    const connection = this.#parts.node.getConnections(peerId).at(-1);
+    if (connection === undefined) throw new Error("not connected");
+    return { connection, stream: await connection.newStream(SYNC_PROTOCOL, { signal }) };
   }
 }

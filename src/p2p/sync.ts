@@ -5,22 +5,19 @@
  * mesh). sync-queue.ts says whose round is next.
  */
 import type { Connection, PeerId, Stream } from "@libp2p/interface";
-import { type TrustDomain, readTrustDomain } from "../core/spiffe/trust-domain.ts";
+import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { SYNC_REPLY_BYTES_MAX } from "../core/std/limits.ts";
 import type { Result } from "../core/std/result.ts";
 import type { PeerNetworkEvents, SyncSource, Verdict } from "../ports/peer-network.ts";
 import type { Admission, Member } from "./admission.ts";
 import { Answers } from "./answers.ts";
 import type { PeerNetworkLog } from "./log.ts";
+import { type AnsweringBudget, type PeerWants, answerPeer } from "./sync-answer.ts";
+import type { AskingBudget, SyncProgress } from "./sync-fetch.ts";
 import { REQUEST_BYTES_MAX } from "./sync-frames.ts";
+import { HeldIndex } from "./sync-holdings.ts";
 import { type SyncOutcome, SyncQueue, type SyncRound } from "./sync-queue.ts";
-import {
-  type AnsweringBudget,
-  type AskingBudget,
-  type SyncProgress,
-  answerPeer,
-  askPeer,
-} from "./sync-round.ts";
+import { type Agreement, askPeer } from "./sync-round.ts";
 import { SyncStream, SyncStreamFailure } from "./sync-stream.ts";
 
 export const SYNC_PROTOCOL = "/spire-mesh/sync/1.0.0";
@@ -53,14 +50,19 @@ export interface SyncOptions {
   readonly log: PeerNetworkLog;
 }
 
+export interface ConnectedStream {
+  readonly stream: Stream;
+  readonly connection: Connection;
+}
+
 export interface SyncPorts {
   readonly source: SyncSource;
   readonly events: Pick<PeerNetworkEvents, "onSyncRecords" | "onSynced">;
   readonly admission: Admission;
   /** Connected, admitted peers. */
   peers(): readonly PeerId[];
-  /** Rejects when the peer is not connected any more. */
-  openStream(peerId: PeerId, signal: AbortSignal): Promise<Stream>;
+  /** On the newest connection. Rejects when the peer is not connected any more. */
+  openStream(peerId: PeerId, signal: AbortSignal): Promise<ConnectedStream>;
   /** The peer opened a round: it admits us. */
   onAsked(peerId: PeerId): void;
   /** The peer answered a round of ours to the end. */
@@ -76,6 +78,10 @@ export class Sync {
   /** Peers asked for what was left within the last interval, by id; whether more was left since. */
   readonly #repairs = new Map<string, { readonly timer: NodeJS.Timeout; again: boolean }>();
   #timer: NodeJS.Timeout | undefined;
+  readonly #index: HeldIndex;
+  /** What was agreed on where we ask, and where the peer asks. */
+  readonly #agreements = new WeakMap<Connection, Agreement>();
+  readonly #peerWants = new WeakMap<Connection, PeerWants>();
   readonly #progress = new WeakMap<Member, SyncProgress>();
   /** Until the backoff of a peer that waits is over. */
   #backoffTimer: NodeJS.Timeout | undefined;
@@ -83,6 +89,7 @@ export class Sync {
   constructor(options: SyncOptions, ports: SyncPorts) {
     this.#options = options;
     this.#ports = ports;
+    this.#index = new HeldIndex(ports.source);
     this.#answers = new Answers(options.frameDeadlineMs ?? FRAME_DEADLINE_MS);
   }
 
@@ -126,7 +133,7 @@ export class Sync {
 
   /**
    * Asks a peer for what we left of its gossip: now, unless it was asked within the last interval,
-   * else at the end of it. A round over 10,000 domains takes it 8 s to earn back (LOOKUP_RATE).
+   * else at the end of it, as it may hold a thousand records that we left for want of budget.
    */
   repair(peerId: PeerId): void {
     if (this.#stopping.signal.aborted) return;
@@ -146,7 +153,8 @@ export class Sync {
   }
 
   /** Answers one inbound stream. Strangers get no further than opening it. */
-  async onStream(stream: Stream, { remotePeer }: Connection): Promise<void> {
+  async onStream(stream: Stream, connection: Connection): Promise<void> {
+    const { remotePeer } = connection;
     const member = this.#member(remotePeer);
     if (member === undefined) {
       stream.abort(new Error("not admitted"));
@@ -165,8 +173,11 @@ export class Sync {
       maySend: (bytes) => member.answerBudget.take(nowMs(), bytes),
       withPlace: async (answer) => await this.#answers.run(member, frames, answer),
     };
+    const peer = this.#peerWants.get(connection) ?? { shared: undefined, saying: undefined };
+    this.#peerWants.set(connection, peer);
+    const { source } = this.#ports;
     await this.#within(frames, member, async () => {
-      return await answerPeer(frames, this.#ports.source, budget);
+      return await answerPeer(frames, { source, index: this.#index, peer, budget });
     });
   }
 
@@ -201,9 +212,11 @@ export class Sync {
     const id = peerId.toString();
     const beganMs = nowMs();
     const atOnce = (): SyncOutcome => (nowMs() - beganMs < REFUSAL_MS ? "refused" : "failed");
-    const stream = await this.#open(member, frameDeadlineMs);
-    if (stream === undefined) return atOnce();
-    const frames = new SyncStream(stream, {
+    const opened = await this.#open(member, frameDeadlineMs);
+    if (opened === undefined) return atOnce();
+    const agreement = this.#agreements.get(opened.connection) ?? { shared: undefined };
+    this.#agreements.set(opened.connection, agreement);
+    const frames = new SyncStream(opened.stream, {
       frameBytesMax: SYNC_REPLY_BYTES_MAX,
       frameDeadlineMs,
       signal,
@@ -214,8 +227,11 @@ export class Sync {
       mayGoOn: () => nowMs() - beganMs < ROUND_MS,
       mayWaste: (records) => member.uselessBudget.take(nowMs(), records),
     };
+    const progress = this.#progressOf(member);
+    const index = this.#index;
+    const asking = { source, index, agreement, onRecords, budget, progress };
     const answer = await this.#within(frames, member, async () => {
-      const held = await askPeer(frames, source, onRecords, budget, this.#progressOf(member));
+      const held = await askPeer(frames, asking);
       if (held.ok && held.value !== undefined && !signal.aborted) {
         this.#ports.onAnswered(peerId);
         events.onSynced(id, held.value);
@@ -234,12 +250,11 @@ export class Sync {
 
   /** Behind which name a first round begins: rounds at once bring different records over a slow link. */
   #anywhere(): TrustDomain | undefined {
-    const places = [undefined, ...this.#ports.source.wanted()];
-    const name = places[Math.floor(this.#options.random() * places.length)];
-    return name === undefined ? undefined : readTrustDomain(name);
+    const { names } = this.#index.now().wanted;
+    return names[Math.floor(this.#options.random() * (names.length + 1)) - 1];
   }
 
-  async #open({ peerId }: Member, deadlineMs: number): Promise<Stream | undefined> {
+  async #open({ peerId }: Member, deadlineMs: number): Promise<ConnectedStream | undefined> {
     const { log } = this.#options;
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(deadlineMs)]);
     try {

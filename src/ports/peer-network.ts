@@ -42,7 +42,7 @@ export interface PeerNetworkEvents {
   onGossip(envelope: Uint8Array, peerId: string): Promise<Verdict>;
   /** Records from a sync round, in the order the peer sent them. Resolves with a verdict for each. */
   onSyncRecords(envelopes: readonly Uint8Array[], peerId: string): Promise<readonly Verdict[]>;
-  /** A peer answered a sync round with what it holds of the domains that we want. */
+  /** A peer answered a sync round with what it holds of the domains that both want, in no order. */
   onSynced(peerId: string, entries: readonly SyncEntry[]): void;
   onPeerConnected(peerId: string): void;
   onPeerLost(peerId: string): void;
@@ -50,6 +50,8 @@ export interface PeerNetworkEvents {
 
 /** What sync serves and asks, from the mesh state; `records` reads the store. */
 export interface SyncSource {
+  /** Another number after each change of what `wanted` or `entries` say; until then neither is asked. */
+  revision(): number;
   /** Domains we want from peers: the own one and every pinned one. */
   wanted(): readonly string[];
   /** What we hold of these domains. */

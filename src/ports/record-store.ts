@@ -66,11 +66,12 @@ export interface StoredContents {
   readonly marksLost: boolean;
 }
 
-/** A version that was held once. */
-export interface HistoryEntry extends Version {
+/** A step record without its envelope. */
+export interface StepEntry extends Version {
   /** 64 hex digits. */
   readonly recordId: string;
-  /** Unix time in ms; 0 when an earlier version of the daemon stored it. */
+  readonly envelopeBytes: number;
+  /** When its version was stored first: Unix time in ms; 0 when an earlier version of the daemon stored it. */
   readonly storedAtMs: number;
 }
 
@@ -109,7 +110,7 @@ export interface RecordStore {
   /** A record of this id, 32 bytes: held, its sibling, or among the steps. */
   record(trustDomain: TrustDomain, recordId: Uint8Array): Promise<StoredRecord | undefined>;
   /** The step records without their envelopes, in version order. The last is held. */
-  history(trustDomain: TrustDomain): Promise<readonly HistoryEntry[]>;
+  history(trustDomain: TrustDomain): Promise<readonly StepEntry[]>;
   /** Accepted records above a version, in version order, at most `limit`. */
   stepsAbove(
     trustDomain: TrustDomain,

@@ -1,5 +1,5 @@
 /**
- * Small files of this user alone: the node key, kept SVIDs, FORMAT. Regular files with one name and
+ * Small files of this user alone: the node key, kept SVIDs, the marks. Regular files with one name and
  * mode 0600. Whatever else is found in their place is refused, not repaired: somebody may have read
  * or written it. What is checked is the opened file, so nothing can be swapped in between.
  *
@@ -19,16 +19,26 @@ const PERMISSIONS = 0o7777;
 /** What an unfinished write leaves behind; the next one of the same file takes its place. */
 export const UNFINISHED = ".new";
 
-export type PrivateFile =
-  | { readonly kind: "read"; readonly text: string }
+export type PrivateFile = { readonly kind: "read"; readonly text: string } | Unread;
+
+export type PrivateBytes = { readonly kind: "read"; readonly bytes: Uint8Array } | Unread;
+
+type Unread =
   | { readonly kind: "missing" }
   /** Not a file of this user alone, in words. */
   | { readonly kind: "exposed"; readonly problem: string }
   /** Not what was written there, in words; never what stands in it. */
   | { readonly kind: "damaged"; readonly problem: string };
 
-/** Reads a private file whole. Rejects only when the disk fails. */
+/** Reads a private file whole, as UTF-8. Rejects only when the disk fails. */
 export async function readPrivateFile(path: string, bytesMax: number): Promise<PrivateFile> {
+  const file = await readPrivateBytes(path, bytesMax);
+  if (file.kind !== "read") return file;
+  return { kind: "read", text: Buffer.from(file.bytes).toString("utf8") };
+}
+
+/** Reads a private file whole. Rejects only when the disk fails. */
+export async function readPrivateBytes(path: string, bytesMax: number): Promise<PrivateBytes> {
   let file: FileHandle;
   try {
     // Without following a link in the last place, and without waiting for a pipe's writer.
@@ -39,11 +49,12 @@ export async function readPrivateFile(path: string, bytesMax: number): Promise<P
     return problem === "" ? { kind: "missing" } : { kind: "exposed", problem };
   }
   try {
-    const problem = exposure(await file.stat(), await lstat(dirname(path)));
+    const found = await file.stat();
+    const problem = exposure(found, await lstat(dirname(path)));
     if (problem !== undefined) return { kind: "exposed", problem };
-    const bytes = await readAtMost(file, bytesMax + 1);
+    const bytes = await readAtMost(file, Math.min(found.size, bytesMax + 1));
     if (bytes.length === 0) return { kind: "damaged", problem: "it is empty" };
-    if (bytes.length <= bytesMax) return { kind: "read", text: bytes.toString("utf8") };
+    if (bytes.length <= bytesMax) return { kind: "read", bytes };
     return { kind: "damaged", problem: `it has more than ${bytesMax} bytes` };
   } finally {
     await file.close();
@@ -82,10 +93,10 @@ async function readAtMost(file: FileHandle, bytesMax: number): Promise<Buffer> {
 }
 
 /** Writes a private file: after a crash it is there whole, or as it was before. */
-export async function writePrivateFile(path: string, text: string): Promise<void> {
+export async function writePrivateFile(path: string, content: string | Uint8Array): Promise<void> {
   const unfinished = `${path}${UNFINISHED}`;
   await rm(unfinished, { force: true });
-  await replaceFile(path, text, { mode: PRIVATE_MODE, unfinished });
+  await replaceFile(path, content, { mode: PRIVATE_MODE, unfinished });
 }
 
 /**
@@ -116,7 +127,7 @@ export async function replaceFile(
 }
 
 /** A new name is on disk only when its directory is. */
-async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, O_RDONLY | O_DIRECTORY);
   try {
     await directory.sync();

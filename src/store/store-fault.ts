@@ -65,7 +65,17 @@ export function damagedValue(key: Uint8Array, problem: string): Fault {
 export function unknownFormat(what: string, format: number | bigint, known: number): Fault {
   return new Fault("STORE_DAMAGED", `${what} is in format ${format}, this version reads ${known}`, {
     advice: `Keep the directory as it is and run a version of spire-mesh that reads format ${format}.`,
+    details: { format: Number(format) },
   });
+}
+
+/** Whether something is lost. What another version wrote is all there. */
+export function isDamage(error: unknown): error is Fault {
+  return (
+    error instanceof Fault &&
+    error.code === "STORE_DAMAGED" &&
+    error.details["format"] === undefined
+  );
 }
 
 function signsOf(error: unknown): string {

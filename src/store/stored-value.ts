@@ -5,29 +5,20 @@
  */
 import assert from "node:assert/strict";
 import type { Pin } from "../core/mesh/partner.ts";
-import type { Version } from "../core/record/state.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
-import { concatBytes, equalBytes, fromHex, toHex } from "../core/std/bytes.ts";
+import { concatBytes, equalBytes, toHex } from "../core/std/bytes.ts";
 import { type CborValue, decodeCbor, encodeCbor } from "../core/std/cbor.ts";
-import { ADDRESS_HINTS_MAX, ENVELOPE_BYTES_MAX, STEP_RECORDS_MAX } from "../core/std/limits.ts";
+import { ENVELOPE_BYTES_MAX, STEP_RECORDS_MAX } from "../core/std/limits.ts";
 import { SHA256_BYTES, sha256 } from "../core/std/sha256.ts";
 import * as shape from "../core/std/shape.ts";
-import type { StoredDomain, StoredRecord } from "../ports/record-store.ts";
+import type { StepEntry, StoredDomain, StoredRecord } from "../ports/record-store.ts";
+import { type Position, heldDomain, id, map, pinOf, record, timeMs, version } from "./position.ts";
 import { damagedValue, unknownFormat } from "./store-fault.ts";
 
-/** Raised when a position changes its meaning; older formats are then read, never newer ones. */
-const FORMAT = 1;
 export const STORE_ID_BYTES = 16;
-/** Printable, and at most as long as a multiaddr with a DNS name and a peer id. Others are dropped. */
-const ADDRESS_HINT = /^[\x21-\x7e]{1,512}$/;
-
-/** A step record as the domain's value lists it, so that a lost one is noticed. */
-export interface StepEntry extends Version {
-  readonly envelopeBytes: number;
-}
 
 export interface DomainValue extends Omit<StoredDomain, "trustDomain"> {
-  /** Ascending by version; the last is `held`. */
+  /** Ascending by version, so that a lost one is noticed; the last is `held`. */
   readonly steps: readonly StepEntry[];
 }
 
@@ -42,19 +33,23 @@ export interface MetaValue {
    * a word (measured); a batch lost in the middle makes this differ from what is there.
    */
   readonly sum: Uint8Array;
+  /** Of the own heads. */
+  readonly headCounter: bigint;
 }
 
-/** One kind of value: how it becomes a CBOR array and how it is read back. */
+/** One kind of value: its positions after the format, and how they are read back. */
 export interface Codec<Value> {
   readonly name: string;
+  /** The first position. Raised when another changes its meaning; newer ones are never read. */
+  readonly format: number;
   readonly encode: (value: Value) => readonly CborValue[];
   readonly read: shape.Reader<Value>;
 }
 
 /** Encodes, and asserts that it can be read back: a store that cannot be loaded is worse than a stop. */
 export function seal<Value>(codec: Codec<Value>, key: Uint8Array, value: Value): Uint8Array {
-  const bytes = encodeCbor(codec.encode(value));
-  const readBack = shape.readCbor(bytes, codec.name, codec.read);
+  const bytes = encodeCbor([codec.format, ...codec.encode(value)]);
+  const readBack = shape.readCbor(bytes, codec.name, afterFormat(codec));
   assert(readBack.ok, `a value that cannot be read back: ${readBack.ok ? "" : readBack.reason}`);
   return concatBytes(bytes, hashOf(key, bytes));
 }
@@ -65,11 +60,12 @@ export function unseal<Value>(codec: Codec<Value>, key: Uint8Array, sealed: Uint
   if (!equalBytes(hashOf(key, bytes), sealHash(sealed))) {
     throw damagedValue(key, "does not match its hash");
   }
-  const read = shape.readCbor(bytes, codec.name, codec.read);
+  const read = shape.readCbor(bytes, codec.name, afterFormat(codec));
   if (read.ok) return read.value;
   const format = formatOf(bytes);
-  if (format === undefined || format === FORMAT) throw damagedValue(key, `is not a ${read.reason}`);
-  throw unknownFormat(`The store's value at key ${toHex(key)}`, format, FORMAT);
+  const isKnown = format === undefined || format === codec.format;
+  if (isKnown) throw damagedValue(key, `is not a ${read.reason}`);
+  throw unknownFormat(`The store's value at key ${toHex(key)}`, format, codec.format);
 }
 
 /** The hash at the end of a sealed value, 32 bytes unless the value is cut short; a copy, to keep. */
@@ -77,107 +73,82 @@ export function sealHash(sealed: Uint8Array): Uint8Array {
   return Uint8Array.from(sealed.subarray(-SHA256_BYTES));
 }
 
+/** The format that a value says it has, whether or not it matches its hash. */
+export function sealedFormat(sealed: Uint8Array): number | bigint | undefined {
+  return formatOf(sealed.subarray(0, -SHA256_BYTES));
+}
+
 export const metaCodec: Codec<MetaValue> = {
   name: "store",
-  encode: ({ storeId, writes, sum }) => [FORMAT, storeId, writes, sum],
+  format: 2,
+  encode: ({ storeId, writes, sum, headCounter }) => [storeId, writes, sum, headCounter],
   read: map(
     shape.tuple(
-      shape.literal(FORMAT),
       shape.bytesExactly(STORE_ID_BYTES),
       shape.u64,
       shape.bytesExactly(SHA256_BYTES),
+      shape.u64,
     ),
-    ([, storeId, writes, sum]) => ({ storeId, writes, sum }),
+    ([storeId, writes, sum, headCounter]) => ({ storeId, writes, sum, headCounter }),
   ),
 };
 
-const version = [shape.u32, shape.u32, shape.u64] as const;
+export const stepCodec: Codec<StoredRecord> = {
+  name: "step record",
+  format: 1,
+  encode: (step) => [record.encode(step)],
+  read: map(shape.tuple(record.read), ([step]) => step),
+};
 
-const readRecord = map(
-  shape.tuple(
-    ...version,
-    shape.bytesExactly(SHA256_BYTES),
-    shape.bytesBetween(1, ENVELOPE_BYTES_MAX),
-  ),
-  ([epoch, rev, sequence, id, envelope]): StoredRecord => ({
+const stepEntry: Position<StepEntry> = {
+  encode: ({ epoch, rev, sequence, recordId, envelopeBytes, storedAtMs }) => [
     epoch,
     rev,
     sequence,
-    recordId: toHex(id),
-    envelope,
-  }),
-);
-
-function recordPositions(record: StoredRecord): readonly CborValue[] {
-  return [record.epoch, record.rev, record.sequence, fromHex(record.recordId), record.envelope];
-}
-
-export const stepCodec: Codec<StoredRecord> = {
-  name: "step record",
-  encode: (record) => [FORMAT, recordPositions(record)],
-  read: map(shape.tuple(shape.literal(FORMAT), readRecord), ([, record]) => record),
+    id.encode(recordId),
+    envelopeBytes,
+    storedAtMs,
+  ],
+  read: map(
+    shape.tuple(...version, id.read, shape.integerBetween(1, ENVELOPE_BYTES_MAX), timeMs),
+    ([epoch, rev, sequence, recordId, envelopeBytes, storedAtMs]) => ({
+      epoch,
+      rev,
+      sequence,
+      recordId,
+      envelopeBytes,
+      storedAtMs,
+    }),
+  ),
 };
 
 export const domainCodec: Codec<DomainValue> = {
   name: "trust domain",
-  encode: ({ held, base, sibling, steps }) => [
-    FORMAT,
-    recordPositions(held),
-    base === undefined ? [] : recordPositions(base),
-    sibling === undefined ? [] : recordPositions(sibling),
-    steps.map((step) => [step.epoch, step.rev, step.sequence, step.envelopeBytes]),
-  ],
+  format: 2,
+  encode: ({ steps, ...held }) => [heldDomain.encode(held), steps.map(stepEntry.encode)],
   read: map(
-    shape.tuple(
-      shape.literal(FORMAT),
-      readRecord,
-      shape.emptyOr(readRecord),
-      shape.emptyOr(readRecord),
-      shape.arrayOf(
-        map(
-          shape.tuple(...version, shape.integerBetween(1, ENVELOPE_BYTES_MAX)),
-          ([epoch, rev, sequence, envelopeBytes]) => ({ epoch, rev, sequence, envelopeBytes }),
-        ),
-        1,
-        STEP_RECORDS_MAX,
-      ),
-    ),
-    ([, held, base, sibling, steps]) => ({ held, base, sibling, steps }),
+    shape.tuple(heldDomain.read, shape.arrayOf(stepEntry.read, 1, STEP_RECORDS_MAX)),
+    ([held, steps]) => ({ ...held, steps }),
   ),
 };
 
 /** A pin's trust domain stands in its key. */
 export function pinCodec(trustDomain: TrustDomain): Codec<Pin> {
-  return {
-    name: "pin",
-    encode: (pin) => [
-      FORMAT,
-      fromHex(pin.approvedRecordId),
-      pin.approvedAtMs,
-      pin.awaitedRecordId === undefined ? [] : [fromHex(pin.awaitedRecordId)],
-      pin.addressHints.filter((hint) => ADDRESS_HINT.test(hint)).slice(0, ADDRESS_HINTS_MAX),
-    ],
-    read: map(
-      shape.tuple(
-        shape.literal(FORMAT),
-        shape.bytesExactly(SHA256_BYTES),
-        shape.integerBetween(0, Number.MAX_SAFE_INTEGER),
-        shape.emptyOr(shape.tuple(shape.bytesExactly(SHA256_BYTES))),
-        shape.arrayOf(shape.textLike(ADDRESS_HINT), 0, ADDRESS_HINTS_MAX),
-      ),
-      ([, approvedRecordId, approvedAtMs, awaited, addressHints]) => ({
-        trustDomain,
-        approvedRecordId: toHex(approvedRecordId),
-        approvedAtMs,
-        awaitedRecordId: awaited && toHex(awaited[0]),
-        addressHints,
-      }),
-    ),
-  };
+  return { name: "pin", format: 1, ...pinOf(trustDomain) };
 }
 
-function map<From, To>(reader: shape.Reader<From>, to: (value: From) => To): shape.Reader<To> {
-  return (value, at) => to(reader(value, at));
+/** No value has more positions than this. One that does is not read. */
+const POSITIONS_MAX = 8;
+const anything: shape.Reader<CborValue> = (value) => value;
+const positions = shape.arrayOf(anything, 1, POSITIONS_MAX);
+
+function afterFormat<Value>({ format, read }: Codec<Value>): shape.Reader<Value> {
+  const literal = shape.literal(format);
+  return (value, at) => {
+    const [first = false, ...rest] = positions(value, at);
+    literal(first, at);
+    return read(rest, at);
+  };
 }
 
 function hashOf(key: Uint8Array, bytes: Uint8Array): Uint8Array {

@@ -53,6 +53,7 @@ beforeAll(async () => {
   const record = encodeExportFile({ envelope: alpha.genesis.envelope, addresses: [] });
   await put("alpha.record", record);
   await put("pass", `${PASSPHRASE}\n`);
+  await put("wrong", `${ATTEMPT}\n`);
   await put("passes", `${PASSPHRASE}\n${ATTEMPT}\n${PASSPHRASE}\n`);
   const { exitCode, stdout, stderr } = await spireMesh(
     words(
@@ -349,9 +350,9 @@ describe("recovery sign", () => {
   test.each<[string, () => readonly string[] | Promise<readonly string[]>, number, RegExp]>([
     [
       "a wrong passphrase",
-      () => sign(key(2), "new"),
+      async () => [...(await quick()), "-out", at("new"), "-passphraseFile", at("wrong")],
       77,
-      /^PASSPHRASE_WRONG: .*key-2-of-3\.txt does not open/m,
+      /^PASSPHRASE_WRONG: .*cheap does not open with this passphrase\. Next: Type it again/m,
     ],
     [
       "several passphrases",

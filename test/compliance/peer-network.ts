@@ -40,6 +40,7 @@ function decodeBookRecord(envelope: Uint8Array): BookRecord | undefined {
 /** Records in version order for each trust domain that somebody wants. */
 export class Book implements SyncSource {
   readonly #held = new Map<string, BookRecord[]>();
+  #revision = 0;
 
   constructor(wanted: readonly string[]) {
     for (const name of wanted) this.#held.set(name, []);
@@ -55,7 +56,18 @@ export class Book implements SyncSource {
     const newest = held?.at(-1)?.sequence ?? -1n;
     if (held === undefined || record.sequence <= newest) return false;
     held.push(record);
+    this.#revision += 1;
     return true;
+  }
+
+  /** From now on one more trust domain. */
+  want(trustDomain: string): void {
+    this.#held.set(trustDomain, this.#held.get(trustDomain) ?? []);
+    this.#revision += 1;
+  }
+
+  revision(): number {
+    return this.#revision;
   }
 
   wanted(): readonly string[] {

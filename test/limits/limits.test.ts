@@ -14,7 +14,8 @@ import { readRecord } from "../../src/core/record/verify.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { decodeCbor, encodeCbor } from "../../src/core/std/cbor.ts";
 import { LIMITS, type LimitName } from "../../src/core/std/limit-table.ts";
-import { decodeRecords, decodeRequest } from "../../src/p2p/sync-frames.ts";
+import { decodeEntries, decodeRecords, decodeRequest } from "../../src/p2p/sync-frames.ts";
+import { inSyncOrder } from "../../src/p2p/sync-order.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
 import {
   NOW_S,
@@ -124,6 +125,7 @@ function lastTaken(count: number, laterMs: number): string {
 const numbered = (index: number): string => `n${String(index).padStart(6, "0")}.test`;
 const names = (count: number): readonly string[] =>
   Array.from({ length: count }, (_, index) => numbered(index));
+const sorted = (some: readonly string[]): readonly string[] => inSyncOrder(some, (name) => name);
 const hash = new Uint8Array(32);
 const frame = (read: { readonly ok: boolean }): string => (read.ok ? "passes" : "refused");
 
@@ -316,17 +318,28 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
     file: "test/p2p/gossip-rpcs.test.ts",
     test: "we want no more in a heartbeat than it can send us",
   },
-  SYNC_COMPARED_DOMAINS_MAX: {
-    said: (count) => frame(decodeRequest(encodeCbor([1, names(count), hash]))),
+  WANTED_DOMAINS_MAX: {
+    said: (count) => frame(decodeRequest(encodeCbor([1, 0, count, names(1)]))),
+    beyond: "refused",
+  },
+  SYNC_WANTED_MAX: {
+    said: (count) => frame(decodeRequest(encodeCbor([1, 0, 10_000, sorted(names(count))]))),
+    beyond: "refused",
+  },
+  SYNC_ENTRIES_MAX: {
+    said: (count) => {
+      const entries = sorted(names(count)).map((name) => [0, name, 0, 0, 1, [hash]]);
+      return frame(decodeEntries(encodeCbor([8, entries])));
+    },
     beyond: "refused",
   },
   SYNC_WANTS_MAX: {
     said: (count) =>
-      frame(decodeRequest(encodeCbor([4, names(count).map((name) => [name, [], hash])]))),
+      frame(decodeRequest(encodeCbor([9, sorted(names(count)).map((name) => [name, [], hash])]))),
     beyond: "refused",
   },
   SYNC_REPLY_RECORDS_MAX: {
-    said: (count) => frame(decodeRecords(encodeCbor([5, many(count, 8)]))),
+    said: (count) => frame(decodeRecords(encodeCbor([10, many(count, 8)]))),
     beyond: "refused",
   },
   SYNC_REPLY_BYTES_MAX: {

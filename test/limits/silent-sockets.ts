@@ -23,7 +23,13 @@ export async function startListener(): Promise<number> {
       onPeerConnected: () => {},
       onPeerLost: () => {},
     },
-    { wanted: () => [], entries: () => [], missing: () => [], records: async () => [] },
+    {
+      revision: () => 0,
+      wanted: () => [],
+      entries: () => [],
+      missing: () => [],
+      records: async () => [],
+    },
   );
   await network.start();
   onTestFinished(async () => await network.stop());

@@ -9,7 +9,6 @@ import { lpStream } from "@libp2p/utils";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Libp2pNetwork } from "../../src/p2p/libp2p-network.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
-import { encodeRequest, syncRoot } from "../../src/p2p/sync-frames.ts";
 import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import {
   PEERS,
@@ -25,6 +24,7 @@ import { TIMES, beginsAttacks, startsRogues } from "../rogue/attacks.ts";
 import { message, subscription } from "../rogue/gossip-rpcs.ts";
 import { GOSSIP_PROTOCOL, type Rogue, openStream } from "../rogue/rogue-node.ts";
 import type { StrategyName } from "../rogue/strategies.ts";
+import { compareRequest, wantedRequest } from "../rogue/sync-answers.ts";
 import { making } from "./libp2p-peers.ts";
 import { LoopRounds, TURN_BYTES_MAX, nextRound } from "./loop-rounds.ts";
 
@@ -114,6 +114,7 @@ describe("beside a member that floods, honest ones are served, and the flood end
     ["sync-junk"],
     ["sync-equal-wants"],
     ["sync-compares"],
+    ["sync-wanted"],
     ["sync-stall"],
     ["connect-churn"],
     ["same-key"],
@@ -207,9 +208,10 @@ describe("a graylisted member", () => {
     const [connection] = rogue.libp2p.getConnections();
     if (connection === undefined) throw new Error("not connected");
     const sync = lpStream(await connection.newStream(SYNC_PROTOCOL));
-    const wanted = [bookRecord(TD, 0n).trustDomain];
-    await sync.write(encodeRequest({ kind: "compare", wanted, root: syncRoot([]) }));
-    expect((await sync.read()).byteLength).toBeGreaterThan(40);
+    await sync.write(wantedRequest([TD]));
+    await sync.read();
+    await sync.write(compareRequest());
+    expect((await sync.read()).byteLength).toBeGreaterThan(8_192);
     expect(ours.network.connections()[0]?.graylisted).toBe(true);
     expect(ours.peer.book.newest(TD)?.sequence).toBe(1n);
 

@@ -7,11 +7,14 @@ import { describe, expect, test, vi } from "vitest";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { encodeCbor } from "../../src/core/std/cbor.ts";
 import {
+  decodeComparison,
+  decodeEntries,
   decodeRequest,
-  encodeComparison,
-  encodeRecords,
+  decodeShared,
+  encodeEntries,
   encodeRequest,
 } from "../../src/p2p/sync-frames.ts";
+import { inSyncOrder } from "../../src/p2p/sync-order.ts";
 import type { PeerNetworkLog } from "../../src/p2p/log.ts";
 import { INBOUND_SYNC_STREAMS_MAX, SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import {
@@ -25,6 +28,12 @@ import {
 } from "../compliance/peer-network.ts";
 import { LONG, startsRogues } from "../rogue/attacks.ts";
 import { type Rogue, openStream } from "../rogue/rogue-node.ts";
+import {
+  type SyncAnswers,
+  answerSync,
+  compareRequest,
+  wantedRequest,
+} from "../rogue/sync-answers.ts";
 import { making } from "./libp2p-peers.ts";
 import { endOf, readsOnly, startsRawPeers } from "./raw-peer.ts";
 
@@ -47,10 +56,14 @@ const rawPeer = startsRawPeers();
 /** Against hanging, not a figure: a machine may be busy with much else. */
 const LIMIT_MS = 60_000;
 vi.setConfig({ testTimeout: 3 * LIMIT_MS });
-const names = (count: number): TrustDomain[] =>
-  Array.from(
-    { length: count },
-    (_, index) => `d${String(index).padStart(5, "0")}.test` as TrustDomain,
+/** In sync order, so that the first is listed and asked for first. */
+const names = (count: number): readonly TrustDomain[] =>
+  inSyncOrder(
+    Array.from(
+      { length: count },
+      (_, index) => `d${String(index).padStart(5, "0")}.test` as TrustDomain,
+    ),
+    (name) => name,
   );
 /** Each backoff is over. */
 const BACKOFF_MS_MAX = 5 * 60_000;
@@ -121,7 +134,7 @@ describe("a member that asks", () => {
     };
     const { connection } = await admitted(ours);
     const want = [TD, [0, 0, 0], new Uint8Array()];
-    const frame = encodeCbor([4, Array.from({ length: 64 }, () => want)]);
+    const frame = encodeCbor([9, Array.from({ length: 64 }, () => want)]);
     expect(await answersTo(connection, frame)).toBe(0);
     expect(lookedUp).toBe(0);
   });
@@ -260,6 +273,102 @@ describe("a member that asks", () => {
   });
 });
 
+/** Asks on one stream; resolves with the answers' bytes until there is none any more. */
+async function asking(connection: Connection) {
+  const frames = lpStream(await connection.newStream(SYNC_PROTOCOL));
+  return async (request: Uint8Array): Promise<Uint8Array> => {
+    await frames.write(request);
+    return new Uint8Array((await frames.read()).subarray());
+  };
+}
+
+describe("a member that says what it wants", () => {
+  test("ever anew is stopped, in lookups", async () => {
+    const ours = await startStill(names(1_024));
+    const { connection } = await admitted(ours);
+    const sets = [1_024, 1_023].map((count) => wantedRequest(names(count)));
+    const ask = await asking(connection);
+    let said = 0;
+    await expect(
+      (async () => {
+        for (; ; said += 1) await ask(sets[said % 2] ?? new Uint8Array());
+      })(),
+    ).rejects.toThrow();
+    expect(said).toBe(16_384 / 128);
+    expect(ours.network.connections()).toHaveLength(1);
+  });
+
+  test("learns of no other domain that we want, nor what we hold of it", async () => {
+    const ours = await start(["both.test", "secret.test"]);
+    for (const name of ["both.test", "secret.test"]) ours.peer.book.put(bookRecord(name, 1n));
+    const { connection } = await admitted(ours);
+    const ask = await asking(connection);
+    const said = wantedRequest(["both.test", "theirs.test"]);
+    expect(decodeShared(await ask(said), 2)).toMatchObject({ ok: true });
+    await ask(compareRequest());
+    const buckets = Array.from({ length: 256 }, (_, bucket) => bucket);
+    const listed = await ask(encodeRequest({ kind: "list", buckets, after: undefined }));
+    expect(decodeEntries(listed)).toMatchObject({
+      ok: true,
+      value: [{ trustDomain: "both.test" }],
+    });
+  });
+
+  test("is told that we know nothing any more once we want something else", async () => {
+    const ours = await start([TD]);
+    const { connection } = await admitted(ours);
+    const ask = await asking(connection);
+    await ask(wantedRequest([TD, "new.test"]));
+    expect(decodeComparison(await ask(compareRequest()))).toMatchObject({
+      value: { kind: "hashes" },
+    });
+    ours.peer.book.want("new.test");
+    expect(decodeComparison(await ask(compareRequest()))).toEqual({
+      ok: true,
+      value: { kind: "unknown" },
+    });
+    await ask(wantedRequest([TD, "new.test"]));
+    expect(decodeComparison(await ask(compareRequest()))).toMatchObject({
+      value: { kind: "hashes" },
+    });
+  });
+
+  test("and what it wants changes while it is said is refused, and may say it anew", async () => {
+    const ours = await start(names(2_000));
+    const { connection } = await admitted(ours);
+    const part = (at: number, total: number): Uint8Array =>
+      encodeRequest({ kind: "wanted", at, total, names: names(1_024) });
+    const half = await asking(connection);
+    await half(part(0, 2_048));
+    await expect(half(part(1_024, 3_000))).rejects.toThrow();
+    const whole = await asking(connection);
+    await whole(part(0, 2_048));
+    await whole(part(1_024, 2_048));
+    expect(decodeComparison(await whole(compareRequest()))).toMatchObject({
+      value: { kind: "hashes" },
+    });
+  });
+});
+
+test("lists of all that we hold end at the budget of lookups", async () => {
+  const wanted = names(1_024);
+  const ours = await startStill(wanted);
+  for (const name of wanted) ours.peer.book.put(bookRecord(name, 1n));
+  const { connection } = await admitted(ours);
+  const ask = await asking(connection);
+  await ask(wantedRequest(wanted));
+  await ask(compareRequest());
+  const buckets = Array.from({ length: 256 }, (_, bucket) => bucket);
+  const list = encodeRequest({ kind: "list", buckets, after: undefined });
+  let lists = 0;
+  await expect(
+    (async () => {
+      for (; ; lists += 1) expect(decodeEntries(await ask(list)).ok).toBe(true);
+    })(),
+  ).rejects.toThrow();
+  expect(lists).toBe(Math.floor((16_384 - 128 - 2) / 129));
+});
+
 /** CPU time of this thread: a machine may be busy with much else. */
 function cpuMs(times: number, work: () => void): number {
   const before = process.threadCpuUsage();
@@ -275,7 +384,7 @@ describe("a request of the largest size that says nothing", () => {
     ["empty names", 0x60],
   ])("%s: is refused for a tenth of what its items cost", (_, filler) => {
     const items = 256 * 1024;
-    const head = Uint8Array.from([0x83, 0x01, 0x9a, 0, 4, 0, 0]);
+    const head = Uint8Array.from([0x84, 1, 0, 1, 0x9a, 0, 4, 0, 0]);
     const frame = Buffer.concat([head, Buffer.alloc(items + 1, filler)]);
     // Every decoder encodes again and compares: that alone.
     const value = Array.from({ length: items }, () => (filler === 0x80 ? [] : ""));
@@ -300,21 +409,14 @@ async function answering(
     version,
     recordIds: [randomBytes(32)],
   }));
-  const answer = async (stream: Stream): Promise<void> => {
-    const frames = lpStream(stream);
-    try {
-      await frames.read();
-      await frames.write(encodeComparison({ kind: "entries", entries }));
-      for (;;) {
-        await frames.read();
-        fetches += 1;
-        await frames.write(encodeRecords(give()));
-      }
-    } catch {
-      await stream.close().catch(() => {}); // The round is over; who asked waits for this.
-    }
+  const answers: SyncAnswers = {
+    entries: () => entries,
+    give: () => {
+      fetches += 1;
+      return give();
+    },
   };
-  await rogue.onStream(SYNC_PROTOCOL, (stream) => void answer(stream));
+  await rogue.onStream(SYNC_PROTOCOL, (stream) => void answerSync(stream, answers));
   return () => fetches;
 }
 
@@ -393,6 +495,55 @@ describe("a member that answers", () => {
     expect(ours.network.connections()).toHaveLength(2);
   });
 
+  test("with hashes that differ and nothing behind them costs us one round at a time", async () => {
+    const ours = await startMoved([TD]);
+    const rogue = await rogueNode();
+    const requests: string[] = [];
+    const instead: SyncAnswers["instead"] = ({ kind }) => void requests.push(kind);
+    await rogue.onStream(
+      SYNC_PROTOCOL,
+      (stream) => void answerSync(stream, { entries: () => [], give: () => [], instead }),
+    );
+    ours.network.admit(PEERS, [rogue.node]);
+    await rogue.dial(addressOf(ours));
+    await eventually(() => ours.peer.count(`synced ${rogue.id}`) > 0, LIMIT_MS);
+    await ours.network.syncNow(rogue.id);
+    requests.splice(0);
+    await ours.network.syncNow(rogue.id);
+    // It forgets what we said on each stream, so it is said again; then the list, and no more.
+    expect(requests).toEqual(["compare", "wanted", "compare", "list"]);
+  });
+
+  test("that its list goes on for ever is refused at what was not asked for", async () => {
+    const wanted = names(2_048);
+    const ours = await startMoved(wanted);
+    const rogue = await rogueNode();
+    let lists = 0;
+    const version = { epoch: 0, rev: 0, sequence: 0n }; // Nothing that we would fetch.
+    const first = wanted.slice(0, 1_024).map((trustDomain) => {
+      ours.peer.book.put(bookRecord(trustDomain, 1n));
+      return { trustDomain, version, recordIds: [new Uint8Array(32)] };
+    });
+    const instead: SyncAnswers["instead"] = ({ kind }) => {
+      if (kind !== "list") return undefined;
+      lists += 1;
+      return encodeEntries(first); // The same full page again and again.
+    };
+    await rogue.onStream(
+      SYNC_PROTOCOL,
+      (stream) => void answerSync(stream, { entries: () => [], give: () => [], instead }),
+    );
+    ours.network.admit(PEERS, [rogue.node]);
+    await rogue.dial(addressOf(ours));
+    await eventually(() => lists > 0, LIMIT_MS);
+    await eventually(() => ours.network.connections().length === 1, LIMIT_MS);
+    const before = lists;
+    movedMs += BACKOFF_MS_MAX;
+    await ours.network.syncNow(rogue.id);
+    expect(lists - before).toBeLessThanOrEqual(4);
+    expect(ours.peer.count(`synced ${rogue.id}`)).toBe(0);
+  });
+
   test.each([
     ["an eighth for a usual record", 5_000, 64],
     ["two eighths for one of 12 KB", 12_000, 32],
@@ -451,11 +602,11 @@ describe("a member that answers", () => {
     ours.peer.book.put = (record) => !refused.has(record.trustDomain) && put(record);
     const { book } = honest.peer;
     const records = book.records.bind(book);
-    const entries = book.entries.bind(book);
+    const revision = book.revision.bind(book);
     const asked: (number | "compare")[] = [];
-    book.entries = (domains) => {
+    book.revision = () => {
       asked.push("compare");
-      return entries(domains);
+      return revision();
     };
     book.records = async (wants) => {
       asked.push(wants.length);
@@ -481,12 +632,13 @@ describe("a member that answers", () => {
     const wanted = names(100);
     const [ours, honest] = [await startSomewhere(wanted), await start(wanted)];
     for (const name of wanted) honest.peer.book.put(bookRecord(name, 1n));
-    const compared = vi.spyOn(honest.peer.book, "entries");
+    const fetched = vi.spyOn(honest.peer.book, "records");
     ours.network.admit(PEERS, [honest.node]);
     honest.network.admit(PEERS, [ours.node]);
     ours.network.dial(PEERS, honest.network.addresses());
     await eventually(() => ours.peer.count(`synced ${honest.id}`) > 0, LIMIT_MS);
-    expect(compared.mock.calls).toContainEqual([wanted.slice(50)]);
+    const asked = fetched.mock.calls.map(([wants]) => wants.map(({ trustDomain }) => trustDomain));
+    expect(asked).toEqual([wanted.slice(50), wanted.slice(0, 50)]);
     expect(wanted.every((name) => ours.peer.book.newest(name) !== undefined)).toBe(true);
   });
 

@@ -17,10 +17,13 @@ import {
 import type { PeerNetworkLog } from "../../src/p2p/log.ts";
 import { nodePrivateKey, peerIdOfNode } from "../../src/p2p/node-identity.ts";
 import {
+  type SyncRequest,
   decodeComparison,
+  encodeComparison,
+  encodeEntries,
   encodeRecords,
   encodeRequest,
-  syncRoot,
+  encodeShared,
 } from "../../src/p2p/sync-frames.ts";
 import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import {
@@ -34,8 +37,10 @@ import {
   eventually,
   startsPeers,
 } from "../compliance/peer-network.ts";
+import { answerSync, compareRequest, wantedRequest } from "../rogue/sync-answers.ts";
 import { OPTIONS, making } from "./libp2p-peers.ts";
 import { type RawPeer, endOf, startsRawPeers } from "./raw-peer.ts";
+import { referenceHashes, referenceRoot } from "./sync-reference.ts";
 
 describePeerNetwork("libp2p", making());
 
@@ -248,13 +253,16 @@ describe("gossip from a member", () => {
 });
 
 describe("sync with a member that does not keep to the protocol", () => {
-  const wanted = [bookRecord(TD, 0n).trustDomain];
-  const compare = encodeRequest({ kind: "compare", wanted, root: syncRoot([]) });
+  const compare = compareRequest();
+  const td = bookRecord(TD, 0n).trustDomain;
+  const after = undefined;
   const frames: readonly [string, Uint8Array][] = [
     ["garbage", Uint8Array.from([0xff, 0x00, 0x13])],
     ["an empty frame", new Uint8Array()],
     ["a frame above the limit", new Uint8Array(300 * 1024)],
-    ["a reply in place of a request", Uint8Array.from([0x81, 0x02])],
+    ["a reply in place of a request", Uint8Array.from([0x81, 0x04])],
+    ["a list of what was not compared", encodeRequest({ kind: "list", buckets: [0], after })],
+    ["names out of turn", encodeRequest({ kind: "wanted", at: 1, total: 2, names: [td] })],
     ["a request in another form", Uint8Array.from([...compare, 0x00])],
   ];
 
@@ -272,12 +280,16 @@ describe("sync with a member that does not keep to the protocol", () => {
     expect(connection.status).toBe("open");
 
     const again = lpStream(await connection.newStream(SYNC_PROTOCOL));
-    await again.write(compare);
-    const reply = decodeComparison(Uint8Array.from((await again.read()).subarray()));
-    expect(reply).toMatchObject({ ok: true, value: { kind: "entries", entries: [{}] } });
-    const root = syncRoot(ours.peer.book.entries([TD]));
-    await again.write(encodeRequest({ kind: "compare", wanted, root }));
-    const same = decodeComparison(Uint8Array.from((await again.read()).subarray()));
+    const comparing = async (request: Uint8Array) => {
+      await again.write(request);
+      return decodeComparison(Uint8Array.from((await again.read()).subarray()));
+    };
+    expect(await comparing(compare)).toEqual({ ok: true, value: { kind: "unknown" } });
+    await again.write(wantedRequest([TD, "other.test"]));
+    await again.read();
+    expect(await comparing(compare)).toMatchObject({ ok: true, value: { kind: "hashes" } });
+    const root = referenceRoot(ours.peer.book.entries([TD]));
+    const same = await comparing(compareRequest(root));
     expect(same).toEqual({ ok: true, value: { kind: "same" } });
   });
 
@@ -334,34 +346,45 @@ describe("sync with a member that does not keep to the protocol", () => {
     await eventually(() => asked === before + 1, 3_000); // Without it, after 5 s.
   });
 
-  const replies: readonly [string, Uint8Array | undefined][] = [
-    ["nothing", undefined],
-    ["garbage", Uint8Array.from([0xff])],
-    ["a frame above the limit", new Uint8Array(1024 * 1024 + 1)],
-    ["records in place of entries", Uint8Array.from([0x82, 0x05, 0x80])],
+  const ids = [randomBytes(32)];
+  const entry = (name: string) => {
+    const version = { epoch: 0, rev: 0, sequence: 1n };
+    return { trustDomain: bookRecord(name, 0n).trustDomain, version, recordIds: ids };
+  };
+  const GARBAGE = Uint8Array.from([0xff]);
+  /** What is said to one of our requests; the rest is answered properly. */
+  const replies: readonly [string, SyncRequest["kind"], Uint8Array | undefined][] = [
+    ["nothing to what we want", "wanted", undefined],
+    ["garbage to what we want", "wanted", GARBAGE],
+    ["bits of another count to what we want", "wanted", encodeShared(new Uint8Array(2))],
+    ["nothing to a comparison", "compare", undefined],
+    ["garbage to a comparison", "compare", GARBAGE],
+    ["a frame above the limit to a comparison", "compare", new Uint8Array(1024 * 1024 + 1)],
+    ["always that it knows nothing", "compare", encodeComparison({ kind: "unknown" })],
     [
-      "an entry that was not asked for",
-      Uint8Array.from(
-        Buffer.concat([
-          Buffer.from([0x82, 0x03, 0x81, 0x86, 0x00, 0x61]),
-          Buffer.from("z"),
-          Buffer.from([0x00, 0x00, 0x01, 0x81, 0x58, 0x20]),
-          randomBytes(32),
-        ]),
-      ),
+      "our own hashes and another root",
+      "compare",
+      encodeComparison({ kind: "hashes", hashes: referenceHashes([]) }),
     ],
+    ["records to a list", "list", encodeRecords([])],
+    ["an entry that was not asked for to a list", "list", encodeEntries([entry("z")])],
+    ["garbage to a fetch", "fetch", GARBAGE],
   ];
-  test.each(replies)("when we ask and it answers %s, the round ends quietly", async (_, reply) => {
+  test.each(replies)("when we ask and it answers %s, the round ends quietly", async (...row) => {
+    const [, kind, reply] = row;
     const ours = await startImpatient();
     said.clear();
     const raw = await startRaw();
     await raw.libp2p.handle(SYNC_PROTOCOL, async (stream) => {
-      const frames = lpStream(stream);
-      await frames.read();
-      if (reply === undefined) return;
-      await frames.write(reply);
-      await frames.read();
-      await frames.write(encodeRecords([]));
+      const never = Promise.withResolvers<never>();
+      await answerSync(stream, {
+        entries: () => [entry(TD)],
+        give: () => [],
+        instead: (request) => {
+          if (request.kind !== kind) return undefined;
+          return reply ?? never.promise;
+        },
+      });
     });
     ours.network.admit(PEERS, [raw.node]);
     await raw.dial(ours.network.addresses());

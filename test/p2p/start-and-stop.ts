@@ -6,6 +6,7 @@ import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
 
 const met = Promise.withResolvers<void>();
 const source = {
+  revision: () => 0,
   wanted: () => ["alpha.test"],
   entries: () => [],
   missing: () => [],

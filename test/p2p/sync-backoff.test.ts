@@ -1,12 +1,11 @@
 /** When a peer is asked again whose round failed, over real connections and by a clock of ours. */
-import type { Stream } from "@libp2p/interface";
-import { lpStream } from "@libp2p/utils";
 import { describe, expect, test } from "vitest";
 import { encodeComparison } from "../../src/p2p/sync-frames.ts";
 import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import { type RunningPeer, eventually, startsPeers } from "../compliance/peer-network.ts";
 import { startsRogues } from "../rogue/attacks.ts";
 import type { Rogue } from "../rogue/rogue-node.ts";
+import { answerSync } from "../rogue/sync-answers.ts";
 import { making } from "./libp2p-peers.ts";
 
 /** A busy machine; what is not to happen is told by the clock of ours, which stands still. */
@@ -39,14 +38,12 @@ async function answering(ours: RunningPeer): Promise<Asked> {
   const rogue = await rogueNode();
   const [address = ""] = ours.network.addresses();
   const asked: Asked = { rogue, address, reply: SAME };
-  const answer = async (stream: Stream): Promise<void> => {
-    const frames = lpStream(stream);
-    await frames.read();
-    await frames.write(asked.reply);
-    await frames.read(); // The end.
-  };
   await rogue.onStream(SYNC_PROTOCOL, (stream) => {
-    answer(stream).catch(async () => await stream.close().catch(() => {}));
+    void answerSync(stream, {
+      entries: () => [],
+      give: () => [],
+      instead: ({ kind }) => (kind === "compare" ? asked.reply : undefined),
+    });
   });
   ours.network.admit(`${rogue.id}.test`, [rogue.node]);
   await rogue.dial(address);

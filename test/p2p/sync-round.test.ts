@@ -8,16 +8,21 @@ import type { SyncEntry, SyncWant } from "../../src/core/mesh/sync-entry.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import {
   ENVELOPE_BYTES_MAX,
-  SYNC_COMPARED_DOMAINS_MAX,
+  SYNC_ENTRIES_MAX,
   SYNC_REPLY_BYTES_MAX,
   SYNC_REPLY_RECORDS_MAX,
   SYNC_WANTS_MAX,
 } from "../../src/core/std/limits.ts";
 import { ok } from "../../src/core/std/result.ts";
-import { encodeRequest } from "../../src/p2p/sync-frames.ts";
-import { type SyncProgress, answerPeer, askPeer } from "../../src/p2p/sync-round.ts";
+import { type PeerWants, answerPeer } from "../../src/p2p/sync-answer.ts";
+import type { SyncProgress } from "../../src/p2p/sync-fetch.ts";
+import { HeldIndex } from "../../src/p2p/sync-holdings.ts";
+import { HASHES_BYTES, bucketOf, inSyncOrder } from "../../src/p2p/sync-order.ts";
+import { encodeEntry } from "../../src/p2p/sync-frames.ts";
+import { type Agreement, askPeer } from "../../src/p2p/sync-round.ts";
 import type { SyncFrames } from "../../src/p2p/sync-stream.ts";
 import type { SyncSource, Verdict } from "../../src/ports/peer-network.ts";
+import { compareRequest } from "../rogue/sync-answers.ts";
 
 /** Of one trust domain: what the peer holds above what we hold, and whether we take it. */
 interface Held {
@@ -27,8 +32,14 @@ interface Held {
 
 type Holdings = readonly Held[];
 
-const nameOf = (index: number): TrustDomain => `d${1_000 + index}.test` as TrustDomain;
-const indexOf = (name: string): number => Number(name.slice(1, -".test".length)) - 1_000;
+/** In sync order, so that what has a lower index is listed and asked for first. */
+const NAMES = inSyncOrder(
+  Array.from({ length: 2_048 }, (_, index) => `d${1_000 + index}.test` as TrustDomain),
+  (name) => name,
+);
+const INDICES = new Map<string, number>(NAMES.map((name, index) => [name, index]));
+const nameOf = (index: number): TrustDomain => NAMES[index] ?? ("none.test" as TrustDomain);
+const indexOf = (name: string): number => INDICES.get(name) ?? -1;
 const version = (sequence: number) => ({ epoch: 0, rev: 0, sequence: BigInt(sequence) });
 
 /** A record that the peer fails to read: it ends the stream. */
@@ -90,7 +101,8 @@ const entriesOf = (wanted: readonly string[], sequenceOf: (index: number) => num
 /** What a peer answers from these: filled in the order of the wants, as a daemon does. */
 function peerWith(holdings: Holdings): SyncSource {
   return {
-    wanted: () => [],
+    revision: () => 0,
+    wanted: () => holdings.map((_, index) => nameOf(index)),
     entries: (wanted) => entriesOf(wanted, (index) => holdings[index]?.steps.length ?? 0),
     missing: () => [],
     records: async (wants) => {
@@ -112,23 +124,35 @@ interface Rounds {
   /** Of each domain, the step that we hold. */
   readonly held: readonly number[];
   readonly fetches: number;
+  /** Bytes of all frames but records, and how often either side was asked what it holds. */
+  readonly bytes: number;
+  readonly readings: number;
   /** One round with so much time and room for what is of no use. */
   round(requests?: number, useless?: number): ReturnType<typeof askPeer>;
+  /** Something new of a domain at the peer. */
+  step(index: number): void;
+  /** Another connection begins. */
+  reconnect(): void;
 }
 
-/** Rounds with such a peer, one after the other. */
-function roundsWith(holdings: Holdings): Rounds {
+/** Rounds with such a peer over one connection, one after the other. */
+function roundsWith(given: Holdings): Rounds {
+  const holdings = given.map(({ steps, isTaken }) => ({ steps: [...steps], isTaken }));
   const held = holdings.map(() => 0);
-  let fetches = 0;
+  const revision = { ours: 0, theirs: 0 };
+  let [fetches, bytes, readings] = [0, 0, 0];
   const progress: SyncProgress = { after: undefined };
   const peer = peerWith(holdings);
   const counted: SyncSource = {
     ...peer,
+    revision: () => revision.theirs,
+    entries: (wanted) => ((readings += 1), peer.entries(wanted)),
     records: async (wants) => ((fetches += 1), await peer.records(wants)),
   };
   const ours: SyncSource = {
+    revision: () => revision.ours,
     wanted: () => holdings.map((_, index) => nameOf(index)),
-    entries: (wanted) => entriesOf(wanted, (index) => held[index] ?? 0),
+    entries: (wanted) => ((readings += 1), entriesOf(wanted, (index) => held[index] ?? 0)),
     missing: (entries) =>
       entries.flatMap(({ trustDomain, version: theirs }): SyncWant[] => {
         const above = version(held[indexOf(trustDomain)] ?? 0);
@@ -144,25 +168,56 @@ function roundsWith(holdings: Holdings): Rounds {
       const [index, sequence] = [view.getUint32(0), view.getUint32(4)];
       if (holdings[index]?.isTaken !== true || held[index] !== sequence - 1) return "ignore";
       held[index] = sequence;
+      revision.ours += 1;
       return "accept";
     });
+  const [index, peerIndex] = [new HeldIndex(ours), new HeldIndex(counted)];
+  let agreement: Agreement = { shared: undefined };
+  let wants: PeerWants = { shared: undefined, saying: undefined };
+  const weighed = (frames: SyncFrames): SyncFrames => ({
+    ...frames,
+    send: async (frame) => {
+      if (frame[1] !== RECORDS) bytes += frame.length + (frame.length < 128 ? 1 : 2);
+      await frames.send(frame);
+    },
+  });
   return {
     held,
     get fetches() {
       return fetches;
     },
+    get bytes() {
+      return bytes;
+    },
+    get readings() {
+      return readings;
+    },
+    step: (at) => {
+      holdings[at]?.steps.push(1_500);
+      revision.theirs += 1;
+    },
+    reconnect: () => {
+      agreement = { shared: undefined };
+      wants = { shared: undefined, saying: undefined };
+    },
     round: async (requests = Infinity, useless = Infinity) => {
       const [there, back] = [makeChannel(), makeChannel()];
-      void answerPeer(endOf(back, there), counted, unlimited).catch(() => back.put(undefined));
+      const answering = { source: counted, index: peerIndex, peer: wants, budget: unlimited };
+      const answered = weighed(endOf(back, there));
+      void answerPeer(answered, answering).catch(() => back.put(undefined));
       let [asked, wasted] = [0, 0];
       const budget = {
         mayGoOn: () => (asked += 1) <= requests,
         mayWaste: (records: number) => (wasted += records) <= useless,
       };
-      return await askPeer(endOf(there, back), ours, take, budget, progress);
+      const asking = { source: ours, index, agreement, onRecords: take, budget, progress };
+      return await askPeer(weighed(endOf(there, back)), asking);
     },
   };
 }
+
+/** The kind of the frame that is not weighed. */
+const RECORDS = 10;
 
 const SIZES = [1_500, 40_000, 98_304, ENVELOPE_BYTES_MAX] as const;
 const holding = fc.record({
@@ -177,11 +232,22 @@ const isDone = ({ held }: Rounds, holdings: Holdings): boolean =>
   taken(holdings).every((steps, index) => steps === held[index]);
 const entriesIn = (holdings: Holdings): readonly SyncEntry[] =>
   peerWith(holdings).entries(holdings.map((_, index) => nameOf(index)));
-const byName = (left: SyncEntry, right: SyncEntry): number =>
-  indexOf(left.trustDomain) - indexOf(right.trustDomain);
+/** In no order. */
+const sameEntries = (entries: readonly SyncEntry[]) => ({
+  ok: true,
+  value: expect.toSatisfy(
+    (value: readonly SyncEntry[]) =>
+      value.length === entries.length &&
+      inSyncOrder(value, ({ trustDomain }) => trustDomain).every(
+        ({ trustDomain, version: { sequence } }, index) =>
+          trustDomain === entries[index]?.trustDomain &&
+          sequence === entries[index]?.version.sequence,
+      ),
+  ),
+});
 
 describe("all else has its turn between the answers", () => {
-  const request = encodeRequest({ kind: "compare", wanted: [nameOf(0)], root: new Uint8Array(32) });
+  const request = compareRequest();
   const REQUESTS = 4;
 
   /** In which turn of the event loop each answer of the streams was there. */
@@ -209,7 +275,9 @@ describe("all else has its turn between the answers", () => {
         send: async () => void turnsAtAnswers.push(turns),
       };
       const source = peerWith([{ steps: [1_500], isTaken: true }]);
-      await answerPeer(frames, source, { ...unlimited, withPlace: oneByOne });
+      const peer: PeerWants = { shared: undefined, saying: undefined };
+      const budget = { ...unlimited, withPlace: oneByOne };
+      await answerPeer(frames, { source, index: new HeldIndex(source), peer, budget });
     };
     await Promise.all(Array.from({ length: streams }, answerOne));
     isOver = true;
@@ -229,7 +297,7 @@ describe("one round", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(holding, { minLength: 1, maxLength: 30 }), async (holdings) => {
         const rounds = roundsWith(holdings);
-        expect(await rounds.round()).toEqual(ok(entriesIn(holdings)));
+        expect(await rounds.round()).toEqual(sameEntries(entriesIn(holdings)));
         expect(rounds.held).toEqual(taken(holdings));
       }),
       { numRuns: 50 },
@@ -283,34 +351,35 @@ describe("a round that ends early", () => {
   };
 
   test("for want of time goes on behind what it was done with, and is forgotten once finished", async () => {
-    // What we refuse of the first comparison takes seventeen fetches; what we take is in the next.
-    const holdings = [...many(refused, SYNC_COMPARED_DOMAINS_MAX), ...many(honest, 10)];
+    // What we refuse of the first list takes seventeen fetches; what we take is in the next.
+    const holdings = [...many(refused, SYNC_ENTRIES_MAX), ...many(honest, 10)];
     const rounds = roundsWith(holdings);
-    for (const _ of [1, 2]) expect(await rounds.round(10)).toEqual(ok(undefined));
+    for (const _ of [1, 2]) expect(await rounds.round(13)).toEqual(ok(undefined));
     expect(rounds.held).toEqual(taken(holdings));
-    expect(await rounds.round(4)).toEqual(ok(undefined));
-    const fromTheMiddle = (await rounds.round()) as { value: readonly SyncEntry[] };
-    expect(fromTheMiddle.value.toSorted(byName)).toEqual(entriesIn(holdings));
-    expect(fromTheMiddle.value).not.toEqual(entriesIn(holdings));
-    expect(await rounds.round()).toEqual(ok(entriesIn(holdings)));
+    for (const requests of [4, Infinity]) {
+      const fetches = rounds.fetches;
+      const outcome = await rounds.round(requests);
+      expect(outcome).toEqual(requests === 4 ? ok(undefined) : sameEntries(entriesIn(holdings)));
+      expect(rounds.fetches - fetches).toBe(requests === 4 ? 2 : 17);
+    }
   });
 
   test("brings all that we take, however little time each has", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(holding, { minLength: 1, maxLength: 8 }),
-        fc.integer({ min: 2, max: 5 }),
+        fc.integer({ min: 3, max: 6 }),
         async (holdings, requests) => {
           const rounds = roundsWith(holdings);
           const steps = holdings.reduce((sum, { steps: { length } }) => sum + length, 0);
-          const enough = 2 * (steps + holdings.length);
+          const enough = 3 * (steps + holdings.length);
           for (let time = 0; time < enough && !isDone(rounds, holdings); time += 1) {
             await rounds.round(requests);
           }
           expect(rounds.held).toEqual(taken(holdings));
         },
       ),
-      { numRuns: 30, examples: [[[FILLS_A_REPLY, honest], 2]] },
+      { numRuns: 30, examples: [[[FILLS_A_REPLY, honest], 3]] },
     );
   });
 
@@ -324,5 +393,51 @@ describe("a round that ends early", () => {
     expect(rounds.held).not.toEqual(taken(holdings));
     await rounds.round(Infinity, 0);
     expect(rounds.held).toEqual(taken(holdings));
+  });
+});
+
+describe("a pair that has met", () => {
+  const FULL = 1_000;
+  const holdings = many({ steps: [1_500], isTaken: true }, FULL);
+  const entryBytes = encodeEntry({
+    trustDomain: nameOf(0),
+    version: version(1),
+    recordIds: [new Uint8Array(32)],
+  }).length;
+
+  async function met(): Promise<Rounds> {
+    const rounds = roundsWith(holdings);
+    await rounds.round();
+    expect(rounds.held).toEqual(taken(holdings));
+    return rounds;
+  }
+
+  test("and holds the same compares in 64 bytes, and nobody reads what is held", async () => {
+    const rounds = await met();
+    await rounds.round();
+    const { bytes, readings } = rounds;
+    expect(await rounds.round()).toEqual(sameEntries(entriesIn(holdings)));
+    expect(rounds.bytes - bytes).toBeLessThanOrEqual(64);
+    expect(rounds.readings).toBe(readings);
+  });
+
+  test("says what it wants once a connection", async () => {
+    const rounds = await met();
+    rounds.reconnect();
+    const { bytes } = rounds;
+    await rounds.round();
+    expect(rounds.bytes - bytes).toBeGreaterThan(FULL * nameOf(0).length);
+  });
+
+  test("lists the one bucket of what has changed, and no other", async () => {
+    const rounds = await met();
+    rounds.step(7);
+    const { bytes, fetches } = rounds;
+    await rounds.round();
+    expect(rounds.held[7]).toBe(2);
+    expect(rounds.fetches - fetches).toBe(1);
+    const bucket = NAMES.slice(0, FULL).filter((name) => bucketOf(name) === bucketOf(nameOf(7)));
+    const listed = bucket.length * entryBytes;
+    expect(rounds.bytes - bytes).toBeLessThan(HASHES_BYTES + listed + 128);
   });
 });

@@ -7,11 +7,12 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Connection, MessageStream, Stream } from "@libp2p/interface";
 import { encodeCbor } from "../../src/core/std/cbor.ts";
-import { encodeRequest, syncRoot } from "../../src/p2p/sync-frames.ts";
+import { encodeRequest } from "../../src/p2p/sync-frames.ts";
 import { SYNC_PROTOCOL } from "../../src/p2p/sync.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import type { Attack, Strategy } from "./attack.ts";
 import * as rpcs from "./gossip-rpcs.ts";
+import { compareRequest, wantedRequest } from "./sync-answers.ts";
 import { GOSSIP_PROTOCOL, type Rogue, openStream } from "./rogue-node.ts";
 import { YAMUX, yamuxHeader } from "./yamux-header.ts";
 
@@ -154,11 +155,11 @@ export const STRATEGIES = {
   subscriptions: gossiping(() => rpcs.subscriptions(1_000)),
 
   "sync-junk": asking(() =>
-    Buffer.concat([Buffer.from([0x83, 0x01, 0x9a, 0, 4, 0, 0]), Buffer.alloc(256 * KIB, 0x80)]),
+    Buffer.concat([Buffer.from([0x84, 1, 0, 1, 0x9a, 0, 4, 0, 0]), Buffer.alloc(256 * KIB, 0x80)]),
   ),
   "sync-equal-wants": asking(() => {
     const want = ["alpha.test", [0, 0, 0], new Uint8Array()];
-    return encodeCbor([4, Array.from({ length: 64 }, () => want)]);
+    return encodeCbor([9, Array.from({ length: 64 }, () => want)]);
   }),
   "sync-fetches": asking(() =>
     encodeRequest({
@@ -170,9 +171,13 @@ export const STRATEGIES = {
       })),
     }),
   ),
-  "sync-compares": asking(() =>
-    encodeRequest({ kind: "compare", wanted: names(1_024), root: syncRoot([]) }),
-  ),
+  "sync-compares": asking(() => compareRequest()),
+  /** One action: another set of what it wants, all of it in one frame. */
+  "sync-wanted": async (attack) => {
+    const sets = [1_023, 1_024].map((count) => wantedRequest(names(count)));
+    let said = 0;
+    await asking(() => sets[(said += 1) % 2] ?? new Uint8Array())(attack);
+  },
   /** One action: a sync stream on which half a frame comes, and no more. */
   "sync-stall": async (attack) => {
     await streaming(attack, SYNC_PROTOCOL, async (stream) => {

@@ -276,7 +276,7 @@ describe("then", () => {
     expect([...modes.keys()]).toEqual(
       expect.arrayContaining([
         "data/node.key",
-        "data/FORMAT",
+        "data/marks",
         "data/store/CURRENT",
         "data/store/LOCK",
         "run",

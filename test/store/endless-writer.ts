@@ -20,7 +20,7 @@ for (;;) {
   const name = `domain-${sequence % 3n}.test`;
   try {
     const held = stored(sequence, { envelope });
-    await store.accept(domainNamed(name, held, stored(0n)), pinNamed(name));
+    await store.accept(domainNamed(name, held), pinNamed(name), false);
     writeSync(STDOUT, `${sequence}\n`);
     sequence += 1n;
   } catch (error) {

@@ -32,7 +32,10 @@ export function syncEntries(state: MeshState, wanted: Iterable<string>): SyncEnt
   return entries;
 }
 
-/** What a peer holds and we want: newer versions, a sibling, a record that was named. */
+/**
+ * What a peer holds and we want: newer versions, siblings until we have the two smallest, a record that
+ * was named.
+ */
 export function missingRecords(state: MeshState, entries: readonly SyncEntry[]): SyncWant[] {
   return entries.flatMap(({ trustDomain, version, recordIds }): SyncWant[] => {
     const awaited = state.partners.get(trustDomain)?.pin.awaitedRecordId;
@@ -44,12 +47,20 @@ export function missingRecords(state: MeshState, entries: readonly SyncEntry[]):
     if (order > 0) {
       wants.push({ trustDomain, above: slot.held.record.state.version, recordId: undefined });
     }
-    const other = recordIds.find((id) => !equalBytes(id, slot.held.record.id));
-    if (order === 0 && other !== undefined && slot.sibling === undefined) {
-      wants.push({ trustDomain, above: undefined, recordId: other });
+    if (order === 0) {
+      for (const recordId of recordIds.filter((id) => isMissing(id, slot))) {
+        wants.push({ trustDomain, above: undefined, recordId });
+      }
     }
     return wants;
   });
+}
+
+/** Whether it would be one of the two smallest ids of its version. */
+function isMissing(recordId: Uint8Array, { held, sibling }: Slot): boolean {
+  const ours = [held, sibling].flatMap((each) => each?.record.id ?? []);
+  if (ours.some((id) => equalBytes(id, recordId))) return false;
+  return ours.length < 2 || ours.some((id) => compareBytes(recordId, id) < 0);
 }
 
 function slotOf(state: MeshState, name: string): Slot | undefined {

@@ -305,10 +305,22 @@ export const LIMITS = {
     beyond: "not asked for: the next IHAVE, another peer or sync brings them",
     file: "p2p/gossip.ts",
   },
-  SYNC_COMPARED_DOMAINS_MAX: {
+  WANTED_DOMAINS_MAX: {
+    value: 10_001,
+    why: "trust domains that a peer may want of us: all partners of one daemon and its own",
+    beyond: "the frame is refused and the stream ends",
+    file: "p2p/sync-frames.ts",
+  },
+  SYNC_WANTED_MAX: {
     value: 1_024,
-    why: "trust domains in one comparison, so that no frame grows with the mesh",
-    beyond: "the frame is refused and the stream ends; more are compared in several",
+    why: "of these in one frame, so that no frame grows with the mesh",
+    beyond: "the frame is refused and the stream ends; more are said in several",
+    file: "p2p/sync-frames.ts",
+  },
+  SYNC_ENTRIES_MAX: {
+    value: 1_024,
+    why: "entries in one list, so that no frame grows with the mesh",
+    beyond: "the frame is refused and the stream ends; more are listed in several",
     file: "p2p/sync-frames.ts",
   },
   SYNC_WANTS_MAX: {

@@ -13,6 +13,12 @@ const change = () => ({ x509Authorities: [untainted(alpha.ca), untainted(alpha.n
 const second = alpha.next(genesis, change());
 const sibling = alpha.next(genesis, change());
 const third = alpha.next(second);
+/** Of one version. */
+const [least = second, middle = second, greatest = second] = [
+  second,
+  sibling,
+  alpha.next(genesis, change()),
+].sort((one, other) => (one.idHex < other.idHex ? -1 : 1));
 
 async function holding(...records: readonly TestRecord[]): Promise<TestDaemon> {
   const daemon = await TestDaemon.start(bravo);
@@ -69,7 +75,13 @@ describe("a daemon misses of what a peer holds", () => {
       entryOf(second, sibling),
       [{ above: undefined, recordId: sibling.id }],
     ],
-    ["no third sibling", [genesis, second, sibling], entryOf(alpha.next(genesis, change())), []],
+    [
+      "a third sibling below one of the two that it has",
+      [genesis, middle, greatest],
+      entryOf(least, middle),
+      [{ above: undefined, recordId: least.id }],
+    ],
+    ["no third sibling above both", [genesis, least, middle], entryOf(greatest), []],
     ["nothing of a stranger", [genesis], entryOf(makePublisher("charlie.test").genesis), []],
   ])("%s", async (_, held, entry, wants) => {
     const daemon = await holding(...held);

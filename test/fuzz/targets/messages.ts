@@ -17,13 +17,20 @@ import type { Result } from "../../../src/core/std/result.ts";
 import { sha256 } from "../../../src/core/std/sha256.ts";
 import { Fault } from "../../../src/fault.ts";
 import {
+  type SyncComparison,
+  type SyncRequest,
   decodeComparison,
+  decodeEntries,
   decodeRecords,
   decodeRequest,
+  decodeShared,
   encodeComparison,
+  encodeEntries,
   encodeRecords,
   encodeRequest,
+  encodeShared,
 } from "../../../src/p2p/sync-frames.ts";
+import { HASHES_BYTES, inSyncOrder } from "../../../src/p2p/sync-order.ts";
 import {
   type Codec,
   domainCodec,
@@ -89,8 +96,12 @@ const hashes = (random: Random, count: number): Uint8Array[] =>
   ascending(Array.from({ length: count }, () => hash(random)));
 const times = <Item>(count: number, make: (index: number) => Item): Item[] =>
   Array.from({ length: count }, (_, index) => make(index));
-const NAMES = ["a.test", "alpha.test", "b", "c..d", "x".repeat(255)] as TrustDomain[];
-const MANY_NAMES = times(64, (index) => `d${100 + index}.test` as TrustDomain);
+const inOrder = (names: readonly string[]): readonly TrustDomain[] =>
+  inSyncOrder(names, (name) => name).map((name) => name as TrustDomain);
+const NAMES = inOrder(["a.test", "alpha.test", "b", "c..d", "x".repeat(255)]);
+const MANY_NAMES = inOrder(times(64, (index) => `d${100 + index}.test`));
+/** Each behind the one before it. */
+const [FIRST = "", SECOND = ""] = inOrder(["a", "b"]);
 const ADDRESS = "/dns4/mesh.alpha.test/tcp/7843/p2p/12D3KooW";
 
 const rightState = (random: Random): Uint8Array =>
@@ -148,28 +159,47 @@ function rightWant(trustDomain: TrustDomain, random: Random): SyncWant {
 }
 
 const rightRequest = (random: Random): Uint8Array =>
-  random.oneIn(2)
-    ? encodeRequest({
-        kind: "compare",
-        wanted: [...random.some(NAMES.slice(0, -1)), ...NAMES.slice(-1)],
-        root: hash(random),
-      })
-    : encodeRequest({
+  encodeRequest(
+    random.pick<() => SyncRequest>([
+      () => {
+        const names = [...random.some(NAMES.slice(0, -1)), ...NAMES.slice(-1)];
+        const at = random.pick([0, 1, 1_024]);
+        return { kind: "wanted", at, total: at + names.length + random.pick([0, 1, 99]), names };
+      },
+      () => ({ kind: "compare", root: hash(random) }),
+      () => ({
+        kind: "list",
+        buckets: random.pick([[0], [255], [0, 1, 255], times(256, (bucket) => bucket)]),
+        after: random.oneIn(2) ? undefined : random.pick(NAMES),
+      }),
+      () => ({
         kind: "fetch",
         wants: random
           .pick([NAMES.slice(0, 1), NAMES.slice(1), MANY_NAMES])
           .map((name) => rightWant(name, random)),
-      });
+      }),
+    ])(),
+  );
+
+const rightShared = (random: Random): Uint8Array => encodeShared(random.bytes(2));
 
 const rightComparison = (random: Random): Uint8Array =>
-  encodeComparison({
-    kind: "entries",
-    entries: NAMES.map((trustDomain) => ({
+  encodeComparison(
+    random.pick<SyncComparison>([
+      { kind: "same" },
+      { kind: "unknown" },
+      { kind: "hashes", hashes: random.bytes(HASHES_BYTES) },
+    ]),
+  );
+
+const rightEntries = (random: Random): Uint8Array =>
+  encodeEntries(
+    NAMES.map((trustDomain) => ({
       trustDomain,
       version: { epoch: u32(random), rev: u32(random), sequence: u64(random) },
       recordIds: hashes(random, random.between(1, 2)),
     })),
-  });
+  );
 
 const rightRecords = (random: Random): Uint8Array =>
   encodeRecords(times(random.pick([1, 2, 64]), () => random.bytes(random.between(1, 200))));
@@ -187,10 +217,12 @@ function parts(
 const BAD_NAMES = ["", "A", "a/b", "a".repeat(256), "é", "a\n"];
 const noBytes = new Uint8Array();
 const zeros = (length: number): Uint8Array => new Uint8Array(length);
-/** The right requests of both kinds, for changes that fit one of them only. */
-const compareFrame: Loose = [1, ["a", "b"], zeros(32)];
+/** The right requests of each kind, for changes that fit one of them only. */
+const wantedFrame: Loose = [1, 0, 2, [FIRST, SECOND]];
+const compareFrame: Loose = [3, zeros(32)];
+const listFrame: Loose = [7, [0, 1], []];
 const want = (name: string): Loose => [name, [0, 0, 1], noBytes];
-const fetchFrame: Loose = [4, [want("a")]];
+const fetchFrame: Loose = [9, [want(FIRST)]];
 const entry = (name: string, ...ids: readonly Uint8Array[]): Loose => [0, name, 0, 0, 1, ids];
 const on = (base: Loose, mutants: readonly ShapeMutant[]): ShapeMutant[] =>
   mutants.map(({ name, write }) => ({ name, write: (_, random) => write(base, random) }));
@@ -282,25 +314,44 @@ export const messageTargets: readonly TargetSource[] = [
     right: rightRequest,
     wrong: [
       ...ANY_MESSAGE,
-      ...parts([["another kind", [0], 0, 2, 3, 5, 255]]),
+      ...parts([["another kind", [0], 0, 2, 4, 5, 6, 8, 10, 255]]),
+      ...on(
+        wantedFrame,
+        parts([
+          ["no wanted domain", [3], []],
+          ["more wanted domains than announced", [2], 1],
+          ["wanted domains behind the last", [1], 1, 2, 10_001],
+          ["more wanted domains than anybody has", [2], 10_002, 2 ** 53 - 1, 2n ** 64n - 1n],
+          ["wanted domains backwards", [3], [SECOND, FIRST]],
+          ["a wanted domain twice", [3], [FIRST, FIRST]],
+          ["no name", [3, 1], ...BAD_NAMES],
+        ]),
+      ),
+      ...on(
+        [1, 0, 5_000, [FIRST]],
+        parts([["too many wanted domains", [3], inOrder(times(1_025, (each) => `d${each}`))]]),
+      ),
       ...on(
         compareFrame,
+        parts([["a root of another length", [1], noBytes, zeros(31), zeros(33)]]),
+      ),
+      ...on(
+        listFrame,
         parts([
-          ["no wanted domain", [1], []],
-          ["too many wanted domains", [1], times(1_025, (index) => String(10_000 + index))],
-          ["wanted domains backwards", [1], ["b", "a"]],
-          ["a wanted domain twice", [1], ["a", "a"]],
-          ["no name", [1, 1], ...BAD_NAMES],
-          ["a root of another length", [2], noBytes, zeros(31), zeros(33)],
+          ["no bucket", [1], []],
+          ["buckets backwards", [1], [1, 0]],
+          ["a bucket twice", [1], [1, 1]],
+          ["a bucket above 255", [1, 1], 256, 2 ** 32],
+          ["no name to go on behind", [2], ...BAD_NAMES, noBytes],
         ]),
       ),
       ...on(
         fetchFrame,
         parts([
           ["no wants", [1], []],
-          ["too many wants", [1], times(65, (index) => want(`d${100 + index}`))],
-          ["wants backwards", [1], [want("b"), want("a")]],
-          ["a domain wanted twice", [1], [want("a"), want("a")]],
+          ["too many wants", [1], inOrder(times(65, (index) => `d${100 + index}`)).map(want)],
+          ["wants backwards", [1], [want(SECOND), want(FIRST)]],
+          ["a domain wanted twice", [1], [want(FIRST), want(FIRST)]],
           ["a want of no domain", [1, 0, 0], ...BAD_NAMES],
           ["a want for nothing", [1, 0, 1], []],
           ["a want for steps and a record", [1, 0, 2], zeros(32)],
@@ -313,19 +364,48 @@ export const messageTargets: readonly TargetSource[] = [
     judge: judgeBy(decodeRequest, encodeRequest),
   }),
   messageTarget({
+    name: "sync-shared",
+    inputs: 2_000,
+    right: rightShared,
+    wrong: [
+      ...ANY_MESSAGE,
+      ...parts([
+        ["another kind", [0], 0, 1, 3, 4, 255],
+        ["bits of another count", [1], noBytes, zeros(1), zeros(3)],
+      ]),
+    ],
+    judge: judgeBy((bytes) => decodeShared(bytes, 16), encodeShared),
+  }),
+  messageTarget({
     name: "sync-comparison",
-    inputs: 8_000,
+    inputs: 3_000,
     right: rightComparison,
+    wrong: [
+      ...ANY_MESSAGE,
+      ...parts([["another kind", [0], 0, 1, 2, 3, 7, 8, 255]]),
+      ...on(
+        [6, zeros(HASHES_BYTES)],
+        parts([["hashes of other buckets", [1], noBytes, zeros(32), zeros(HASHES_BYTES - 1)]]),
+      ),
+    ],
+    judge: judgeBy(decodeComparison, encodeComparison),
+  }),
+  messageTarget({
+    name: "sync-entries",
+    inputs: 3_000,
+    right: rightEntries,
     wrong: [
       ...ANY_MESSAGE,
       ...parts([
         ["another kind", [0], 0, 1, 2, 4, 255],
-        ["entries backwards", [1], [entry("b", zeros(32)), entry("a", zeros(32))]],
-        ["an entry twice", [1], [entry("a", zeros(32)), entry("a", zeros(32))]],
+        ["entries backwards", [1], [entry(SECOND, zeros(32)), entry(FIRST, zeros(32))]],
+        ["an entry twice", [1], [entry(FIRST, zeros(32)), entry(FIRST, zeros(32))]],
         [
           "too many entries",
           [1],
-          times(1_025, (index) => entry(String(10_000 + index), zeros(32))),
+          inOrder(times(1_025, (index) => String(10_000 + index))).map((name) =>
+            entry(name, zeros(32)),
+          ),
         ],
         ["no name", [1], ...BAD_NAMES.map((name) => [entry(name, zeros(32))])],
         ["an entry of another kind", [1, 0, 0], 1, 2, 255],
@@ -339,7 +419,7 @@ export const messageTargets: readonly TargetSource[] = [
         ["an id of another length", [1], [entry("a", zeros(31))]],
       ]),
     ],
-    judge: judgeBy(decodeComparison, encodeComparison),
+    judge: judgeBy(decodeEntries, encodeEntries),
   }),
   messageTarget({
     name: "sync-records",
@@ -348,7 +428,7 @@ export const messageTargets: readonly TargetSource[] = [
     wrong: [
       ...ANY_MESSAGE,
       ...parts([
-        ["another kind", [0], 0, 1, 2, 3, 4, 255],
+        ["another kind", [0], 0, 1, 2, 3, 4, 5, 9, 255],
         ["an empty record", [1, 0], noBytes],
         ["a record above 128 KiB", [1, 0], zeros(128 * 1024 + 1)],
         ["65 records", [1], times(65, () => Uint8Array.of(1))],

@@ -14,15 +14,22 @@ import { equalBytes } from "../../../src/core/std/bytes.ts";
 import { decodeCbor, encodeCbor } from "../../../src/core/std/cbor.ts";
 import { SYNC_REPLY_RECORDS_MAX } from "../../../src/core/std/limits.ts";
 import type { Result } from "../../../src/core/std/result.ts";
+import { type AnsweringBudget, answerPeer } from "../../../src/p2p/sync-answer.ts";
 import {
   decodeComparison,
+  decodeEntries,
   decodeRecords,
   decodeRequest,
+  decodeShared,
   encodeComparison,
+  encodeEntries,
   encodeRecords,
   encodeRequest,
+  encodeShared,
 } from "../../../src/p2p/sync-frames.ts";
-import { answerPeer, askPeer } from "../../../src/p2p/sync-round.ts";
+import { HeldIndex } from "../../../src/p2p/sync-holdings.ts";
+import { BUCKETS, HASHES_BYTES, inSyncOrder } from "../../../src/p2p/sync-order.ts";
+import { askPeer } from "../../../src/p2p/sync-round.ts";
 import { SyncStream, SyncStreamFailure } from "../../../src/p2p/sync-stream.ts";
 import type { SyncSource } from "../../../src/ports/peer-network.ts";
 import { NOW_S } from "../../arbitraries/record.ts";
@@ -31,6 +38,7 @@ import type { Random } from "../random.ts";
 import { ANY_MESSAGE } from "../shape-mutants.ts";
 import { type Maker, type Outcome, type TargetSource, hold } from "../target.ts";
 import { type Scene, sceneOf } from "../world.ts";
+import { allBits } from "../../rogue/sync-answers.ts";
 import { theWorld } from "./record.ts";
 
 /** Above every request and answer that is made here. */
@@ -52,6 +60,7 @@ function sourceOf({ self, stored }: Scene): SyncSource {
   const state = newMeshState(self, stored, NOW_S * 1_000);
   const slots = [stored.own, ...stored.partners.map(({ slot }) => slot)];
   return {
+    revision: () => 0,
     wanted: () => wantedDomains(state),
     entries: (wanted) => syncEntries(state, wanted),
     missing: (entries) => missingRecords(state, entries),
@@ -134,11 +143,23 @@ async function outcomeOf(round: Promise<Result<unknown, string>>): Promise<Outco
 const REFUSED = ["refused", "broken"];
 /** A stream that is given up at once may seem to have ended well, had it said nothing yet. */
 const RAW = ["taken", ...REFUSED];
-const TRUST_DOMAINS = ["alpha.test", "bravo.test", "golf.test"] as TrustDomain[];
-const zeros = (): Uint8Array => new Uint8Array(32);
+const TRUST_DOMAINS = inSyncOrder(
+  ["alpha.test", "bravo.test", "golf.test"] as TrustDomain[],
+  (name) => name,
+);
+const ALL_BUCKETS = Array.from({ length: BUCKETS }, (_, bucket) => bucket);
+
+const wanted = encodeRequest({
+  kind: "wanted",
+  at: 0,
+  total: TRUST_DOMAINS.length,
+  names: TRUST_DOMAINS,
+});
 
 const compare = (random: Random): Uint8Array =>
-  encodeRequest({ kind: "compare", wanted: TRUST_DOMAINS, root: random.bytes(32) });
+  encodeRequest({ kind: "compare", root: random.bytes(32) });
+
+const list = encodeRequest({ kind: "list", buckets: ALL_BUCKETS, after: undefined });
 
 const fetch = (random: Random): Uint8Array =>
   encodeRequest({
@@ -155,14 +176,15 @@ const fetch = (random: Random): Uint8Array =>
 const wrong = (right: (random: Random) => Uint8Array) => (random: Random) =>
   random.pick(ANY_MESSAGE).write(readLoose(right(random)), random);
 
-const FREE: Parameters<typeof answerPeer>[2] = {
+const FREE: AnsweringBudget = {
   mayAsk: () => true,
   mayLookUp: () => true,
   maySend: () => true,
   withPlace: async (answer) => await answer(),
 };
 
-const either = (random: Random): Uint8Array => random.pick([compare, fetch])(random);
+const any = (random: Random): Uint8Array =>
+  random.pick([() => wanted, compare, () => list, fetch])(random);
 
 const syncAnswerTarget: TargetSource = {
   name: "sync-answer",
@@ -174,17 +196,28 @@ const syncAnswerTarget: TargetSource = {
       {
         name: "requests",
         expected: ["taken"],
-        make: (random) => frames(compare(random), fetch(random)),
+        make: (random) => frames(wanted, compare(random), list, fetch(random)),
       },
       {
         name: "a wrong request",
         expected: ["refused"],
-        make: (random) => frames(wrong(either)(random)),
+        make: (random) => frames(wrong(any)(random)),
       },
       {
         name: "a wrong request after a right one",
         expected: ["refused"],
-        make: (random) => frames(either(random), wrong(either)(random), either(random)),
+        make: (random) => frames(wanted, compare(random), wrong(any)(random), any(random)),
+      },
+      {
+        name: "a list of what was not compared",
+        expected: ["refused"],
+        make: () => frames(wanted, list),
+      },
+      {
+        name: "what is wanted out of turn",
+        expected: ["refused"],
+        make: () =>
+          frames(encodeRequest({ kind: "wanted", at: 1, total: 4, names: TRUST_DOMAINS })),
       },
       {
         name: "an answer",
@@ -199,13 +232,19 @@ const syncAnswerTarget: TargetSource = {
     ];
     return {
       setting,
-      valid: [frames(encodeRequest({ kind: "compare", wanted: TRUST_DOMAINS, root: zeros() }))],
+      valid: [frames(wanted, encodeRequest({ kind: "compare", root: new Uint8Array(32) }), list)],
       makers,
       rawExpected: RAW,
       judge: async (input) => {
         const { outcome, sent } = await facing(
           input,
-          async (ours) => await answerPeer(ours, source, FREE),
+          async (ours) =>
+            await answerPeer(ours, {
+              source,
+              index: new HeldIndex(source),
+              peer: { shared: undefined, saying: undefined },
+              budget: FREE,
+            }),
         );
         for (const frame of sent) hold(isAnswer(frame), "whatever is asked, an answer is one");
         return outcome;
@@ -215,10 +254,12 @@ const syncAnswerTarget: TargetSource = {
 };
 
 function isAnswer(frame: Uint8Array): boolean {
-  const records = decodeRecords(frame);
-  if (records.ok) return true;
-  const comparison = decodeComparison(frame);
-  return comparison.ok && comparison.value.kind === "entries";
+  return [
+    decodeShared(frame, TRUST_DOMAINS.length),
+    decodeComparison(frame),
+    decodeEntries(frame),
+    decodeRecords(frame),
+  ].some(({ ok }) => ok);
 }
 
 const entryOf = (trustDomain: string, random: Random): SyncEntry => ({
@@ -228,15 +269,14 @@ const entryOf = (trustDomain: string, random: Random): SyncEntry => ({
 });
 
 const entries = (random: Random): Uint8Array =>
-  encodeComparison({
-    kind: "entries",
-    entries: TRUST_DOMAINS.map((each) => entryOf(each, random)),
-  });
+  encodeEntries(TRUST_DOMAINS.map((each) => entryOf(each, random)));
 
 const records = (random: Random): Uint8Array =>
   encodeRecords([random.bytes(90), random.bytes(random.between(1, 200))]);
 
 const same = encodeComparison({ kind: "same" });
+const hashes = encodeComparison({ kind: "hashes", hashes: new Uint8Array(HASHES_BYTES) });
+const unknown = encodeComparison({ kind: "unknown" });
 
 const syncAskTarget: TargetSource = {
   name: "sync-ask",
@@ -244,39 +284,64 @@ const syncAskTarget: TargetSource = {
   open: (kept) => {
     const setting = kept ?? theWorld().setting;
     const source = sourceOf(sceneOf(setting));
+    const agreed = encodeShared(allBits(source.wanted().length));
     const makers: Maker[] = [
-      { name: "the same", expected: ["taken"], make: () => frames(same) },
+      { name: "the same", expected: ["taken"], make: () => frames(agreed, same) },
+      {
+        name: "the same, once it was told again",
+        expected: ["taken"],
+        make: () => frames(agreed, unknown, agreed, same),
+      },
+      {
+        name: "that it knows nothing, for ever",
+        expected: ["refused"],
+        make: () => frames(agreed, unknown, agreed, unknown, agreed, unknown),
+      },
+      {
+        name: "wrong bits",
+        expected: ["refused"],
+        make: (random) => frames(wrong(() => agreed)(random)),
+      },
       {
         name: "a wrong comparison",
         expected: ["refused"],
-        make: (random) => frames(wrong(entries)(random)),
+        make: (random) => frames(agreed, wrong(() => hashes)(random)),
+      },
+      {
+        name: "a wrong list",
+        expected: ["refused"],
+        make: (random) => frames(agreed, hashes, wrong(entries)(random)),
       },
       {
         name: "an entry that was not asked for",
         expected: ["refused"],
-        make: (random) =>
-          frames(encodeComparison({ kind: "entries", entries: [entryOf("nobody.test", random)] })),
+        make: (random) => frames(agreed, hashes, encodeEntries([entryOf("nobody.test", random)])),
       },
       {
         name: "wrong records",
         expected: ["refused"],
-        make: (random) => frames(entriesAbove(random), wrong(records)(random)),
+        make: (random) => frames(agreed, hashes, entriesAbove(random), wrong(records)(random)),
       },
       {
         name: "records that nobody can use, and no end of them",
         expected: REFUSED,
         make: (random) =>
-          frames(entriesAbove(random), ...Array.from({ length: 40 }, () => records(random))),
+          frames(
+            agreed,
+            hashes,
+            entriesAbove(random),
+            ...Array.from({ length: 40 }, () => records(random)),
+          ),
       },
       {
         name: "entries and then nothing",
         expected: ["refused"],
-        make: (random) => frames(entriesAbove(random)),
+        make: (random) => frames(agreed, hashes, entriesAbove(random)),
       },
       {
         name: "a frame after the last",
         expected: ["broken"],
-        make: (random) => frames(same, random.bytes(20)),
+        make: (random) => frames(agreed, same, random.bytes(20)),
       },
       {
         name: "a frame above the limit",
@@ -286,7 +351,7 @@ const syncAskTarget: TargetSource = {
     ];
     return {
       setting,
-      valid: [frames(same), frames(encodeComparison({ kind: "entries", entries: [] }))],
+      valid: [frames(agreed, same), frames(agreed, hashes, encodeEntries([]))],
       makers,
       rawExpected: RAW,
       judge: async (input) => {
@@ -294,19 +359,20 @@ const syncAskTarget: TargetSource = {
         const { outcome, sent } = await facing(
           input,
           async (ours) =>
-            await askPeer(
-              ours,
+            await askPeer(ours, {
               source,
-              async (envelopes) => {
+              index: new HeldIndex(source),
+              agreement: { shared: undefined },
+              onRecords: async (envelopes) => {
                 hold(envelopes.length <= SYNC_REPLY_RECORDS_MAX, "a reply has its limit");
                 return envelopes.map(() => "ignore");
               },
-              {
+              budget: {
                 mayGoOn: () => true,
                 mayWaste: (records) => (wasted += records) <= WASTE_MAX,
               },
-              { after: undefined },
-            ),
+              progress: { after: undefined },
+            }),
         );
         hold(sent.length <= REQUESTS_MAX, "a round has a limited number of requests");
         for (const frame of sent)
@@ -321,12 +387,12 @@ const syncAskTarget: TargetSource = {
 function entriesAbove(random: Random): Uint8Array {
   const entry = entryOf("bravo.test", random);
   const version = { epoch: 0, rev: 1_000, sequence: BigInt(random.between(100, 999)) };
-  return encodeComparison({ kind: "entries", entries: [{ ...entry, version }] });
+  return encodeEntries([{ ...entry, version }]);
 }
 
 /** Records of no use that are taken before the round ends. */
 const WASTE_MAX = 16;
-/** A comparison, and fetches that are tried twice each. */
-const REQUESTS_MAX = 16;
+/** What is wanted, a comparison and a list, and fetches that are tried twice each. */
+const REQUESTS_MAX = 18;
 
 export const syncTargets: readonly TargetSource[] = [syncAnswerTarget, syncAskTarget];

@@ -38,7 +38,10 @@ export function syncEntries(state: MeshState, wanted: Iterable<string>): SyncEnt
  */
 export function missingRecords(state: MeshState, entries: readonly SyncEntry[]): SyncWant[] {
   return entries.flatMap(({ trustDomain, version, recordIds }): SyncWant[] => {
-    const awaited = state.partners.get(trustDomain)?.pin.awaitedRecordId;
+    const isOwn = trustDomain === state.self.trustDomain;
+    const { awaitedRecordId: awaited } = isOwn
+      ? state.own
+      : (state.partners.get(trustDomain)?.pin ?? NOTHING_AWAITED);
     const wants: SyncWant[] =
       awaited === undefined ? [] : [{ trustDomain, above: undefined, recordId: fromHex(awaited) }];
     const slot = slotOf(state, trustDomain);
@@ -55,6 +58,8 @@ export function missingRecords(state: MeshState, entries: readonly SyncEntry[]):
     return wants;
   });
 }
+
+const NOTHING_AWAITED = { awaitedRecordId: undefined };
 
 /** Whether it would be one of the two smallest ids of its version. */
 function isMissing(recordId: Uint8Array, { held, sibling }: Slot): boolean {

@@ -85,7 +85,10 @@ export function addBlocks(slot: Slot, more: VerifiedRecord): Slot {
   const before = isSibling && slot.sibling ? slot.sibling : slot.held;
   const joined = joinBlocks(before, more.blocks);
   if (joined === before) return slot;
-  return isSibling ? { ...slot, sibling: joined } : { ...slot, held: joined };
+  if (isSibling) return { ...slot, sibling: joined };
+  // Of a record alone; in a fork what others were counted by stays.
+  const anchors = slot.sibling === undefined ? [newAnchorOf(joined)] : slot.anchors;
+  return { ...slot, held: joined, anchors };
 }
 
 /** What a record of another relation than `newer` is judged against; undefined: against itself. */
@@ -126,7 +129,10 @@ export function addSibling(slot: Slot, sibling: VerifiedRecord): Slot {
     second === slot.sibling &&
     anchors === slot.anchors &&
     equalStandings(effective, slot.effective);
-  return isNothingNew ? slot : { ...slot, held, sibling: second, effective, anchors };
+  if (isNothingNew) return slot;
+  // Whoever came first: gone is what any of them lacks. What has ended meanwhile is forgotten later.
+  const gone = slot.base ? goneAfter(slot.gone, slot.base, effective, 0) : slot.gone;
+  return { ...slot, held, sibling: second, effective, anchors, gone };
 }
 
 /** What is no matter of the intersection is that of the smallest id, whoever came first. */

@@ -117,6 +117,7 @@ export function isCounted({ effective, anchors }: Slot, sibling: VerifiedRecord)
  * all have in common stands. Returns the same slot when nothing is new.
  */
 export function addSibling(slot: Slot, sibling: VerifiedRecord): Slot {
+  if (isHeld(slot, sibling.record)) return slot;
   const kept = [slot.held, ...(slot.sibling ? [slot.sibling] : []), joinBlocks(sibling, [])].sort(
     (one, other) => compareBytes(one.record.id, other.record.id),
   );

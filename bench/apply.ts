@@ -13,6 +13,7 @@ import { NOW_S, type TestRecord, makePublisher } from "../test/arbitraries/recor
 import { bareVerification } from "./bare-crypto.ts";
 import type { Figure, Part } from "./figure.ts";
 import { medianOf } from "./spread.ts";
+import { NOTHING_STORED, selfOf } from "../test/arbitraries/start.ts";
 
 const RECORDS_A_RUN = 200;
 const RATIO_TARGET = 0.7;
@@ -86,8 +87,6 @@ async function rate<Item>(
 
 /** A loop of bravo's daemon, with a real store and nobody to talk to. */
 function startLoop(store: RecordStore): MeshLoop {
-  const { trustDomain, node } = makePublisher("bravo.test");
-  const self = { trustDomain, nodePublicKey: node.publicKey, unmanaged: new Set<never>() };
   const keyring: Keyring = {
     sign: async () => ({ kind: "no-new-chain", problem: "this daemon signs nothing" }),
     signHead: (payload) => payload,
@@ -101,9 +100,8 @@ function startLoop(store: RecordStore): MeshLoop {
     connections: () => [],
     syncNow: async () => {},
   };
-  const nothing = { own: undefined, partners: [], headCounter: 0n, lost: undefined };
   const loop = new MeshLoop({
-    state: newMeshState(self, nothing, NOW_S * 1_000),
+    state: newMeshState(selfOf(makePublisher("bravo.test")), NOTHING_STORED, NOW_S * 1_000),
     proofs: x509Proofs,
     store,
     keyring,

@@ -3,7 +3,7 @@
  * between any two effects. Whoever makes it brings its store and SPIRE Server's side.
  */
 import type { Effect } from "../../src/core/mesh/effect.ts";
-import { type MeshState, type Stored, newMeshState } from "../../src/core/mesh/mesh-state.ts";
+import { type MeshState, type Self, type Stored, newMeshState } from "../../src/core/mesh/mesh-state.ts";
 import type { RowOrder } from "../../src/core/mesh/row-order.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { fromHex } from "../../src/core/std/bytes.ts";
@@ -56,8 +56,12 @@ export class Daemon {
   constructor(site: Site, stored: Stored, world: World) {
     const { trustDomain, node: nodeKey, svids: cache, disk: store, nowMs } = site;
     const { timeline, proofs } = world;
-    const unmanaged = new Set<TrustDomain>();
-    const self = { trustDomain, nodePublicKey: nodeKey.publicKey, unmanaged };
+    const self: Self = {
+      trustDomain,
+      nodePublicKey: nodeKey.publicKey,
+      role: "publisher",
+      unmanaged: new Set(),
+    };
     const mint = async () => toSvid(await this.#spire.mint());
     const signAsSvid = proofs.sign;
     this.keyring = new Publisher({ trustDomain, nodeKey, cache, mint, signAsSvid, proofs });
@@ -77,7 +81,7 @@ export class Daemon {
           this.#mayDie();
           return this.#mortal(world.step(site, ...given));
         },
-        uptimeMs: () => timeline.nowMs,
+        uptimeMs: timeline.nowMs,
         every: timeline.every,
         giveWay: async () => undefined,
       },

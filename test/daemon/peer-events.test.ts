@@ -4,6 +4,7 @@ import { createPeerEvents } from "../../src/daemon/peer-events.ts";
 import { MeshLoop } from "../../src/runtime/mesh-loop.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
 import { NOW_S, makePublisher, makeRecord, stateAfter } from "../arbitraries/record.ts";
+import { NOTHING_STORED, selfOf } from "../arbitraries/start.ts";
 
 const alpha = makePublisher("alpha.test");
 const bravo = makePublisher("bravo.test");
@@ -14,13 +15,9 @@ const never = async (): Promise<never> => await new Promise(() => {});
 
 /** Bravo's loop, which holds alpha's genesis, and what its network reports to it. */
 async function holding() {
-  const { trustDomain, node } = bravo;
-  const nodePublicKey = node.publicKey;
-  const self = { trustDomain, nodePublicKey, unmanaged: new Set<never>() };
-  const emptyStore = { own: undefined, partners: [], headCounter: 0n, lost: undefined };
   let isFull = false;
   const loop = new MeshLoop({
-    state: newMeshState(self, emptyStore, NOW_S * 1_000),
+    state: newMeshState(selfOf(bravo), NOTHING_STORED, NOW_S * 1_000),
     proofs: x509Proofs,
     store: {
       accept: async () => {

@@ -8,6 +8,8 @@ import type { RecordStore } from "../../src/ports/record-store.ts";
 import { openRecordStore } from "../../src/store/level-record-store.ts";
 import { domainNamed, stored } from "../compliance/record-store.ts";
 import { temporaryDirectory } from "../store/temporary-directory.ts";
+import { makePublisher } from "../arbitraries/record.ts";
+import { NOTHING_STORED, selfOf } from "../arbitraries/start.ts";
 
 const BRAVO = "bravo.test" as TrustDomain;
 const ABOVE_NOTHING = { epoch: 0, rev: 0, sequence: 0n };
@@ -30,15 +32,9 @@ async function storeOf(steps: number, envelopeBytes: number): Promise<RecordStor
   return store;
 }
 
-const sourceOf = (store: RecordStore) => {
-  const self = {
-    trustDomain: "alpha.test" as TrustDomain,
-    nodePublicKey: new Uint8Array(32),
-    unmanaged: new Set<TrustDomain>(),
-  };
-  const nothing = { own: undefined, partners: [], headCounter: 0n, lost: undefined };
-  return createSyncSource(newMeshState(self, nothing, 0), store);
-};
+const alpha = selfOf(makePublisher("alpha.test"));
+const sourceOf = (store: RecordStore) =>
+  createSyncSource(newMeshState(alpha, NOTHING_STORED, 0), store);
 
 test("a reply that is full of records asks the store no more", async () => {
   const store = await storeOf(40, 100);

@@ -222,7 +222,12 @@ export function sceneOf({ self = "", ...domains }: Setting): Scene {
   const [own, ...partners] = slots;
   if (own === undefined) throw new RangeError("a setting begins with the own trust domain");
   return {
-    self: { trustDomain: own.trustDomain, nodePublicKey: fromHex(self), unmanaged: new Set() },
+    self: {
+      trustDomain: own.trustDomain,
+      nodePublicKey: fromHex(self),
+      role: "publisher",
+      unmanaged: new Set(),
+    },
     stored: {
       own: own.slot,
       partners: partners.map(({ trustDomain, slot }) => ({ pin: pinOf(trustDomain, slot), slot })),

@@ -10,7 +10,11 @@ import { Meter } from "../../src/core/mesh/meter.ts";
 import { encodeEnvelope } from "../../src/core/record/envelope.ts";
 import type { RecoverySignature } from "../../src/core/record/preimages.ts";
 import type { State } from "../../src/core/record/state.ts";
+import { decodeHead } from "../../src/core/record/head.ts";
+import { standingOf } from "../../src/core/record/standing.ts";
 import { readRecord } from "../../src/core/record/verify.ts";
+import { restoreSlot } from "../../src/core/resolver/frame.ts";
+import { goneAfter } from "../../src/core/resolver/gone.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { decodeCbor, encodeCbor } from "../../src/core/std/cbor.ts";
 import { LIMITS, type LimitName } from "../../src/core/std/limit-table.ts";
@@ -231,6 +235,31 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
       return said === "taken" ? "passes" : said;
     },
     beyond: "REV_JUMP",
+  },
+  GONE_MAX: {
+    said: (count) => {
+      const gone = many(count - 1, 32).map((each) => ({ hash: each, untilS: NOW_S }));
+      const { state } = standingOf(verified(alpha.next(genesis), held));
+      const after = { state, authorities: [] }; // One more went.
+      const still = goneAfter(gone, standingOf(held), after, NOW_S);
+      return still.length === count ? "passes" : "one is forgotten";
+    },
+    beyond: "one is forgotten",
+  },
+  FRAME_ITEMS_MAX: {
+    said: (items) => {
+      const frame = encodeCbor(Array.from({ length: items - 1 }, () => []));
+      const read = restoreSlot(held, undefined, frame, x509Proofs);
+      return !read.ok && read.reason.includes("items") ? read.reason : "passes";
+    },
+    beyond: "frame: more items than it may hold",
+  },
+  HEAD_BYTES_MAX: {
+    said: (bytes) => {
+      const decoded = decodeHead(new Uint8Array(bytes));
+      return !decoded.ok && decoded.reason.detail.includes("KiB") ? "HEAD_MALFORMED" : "passes";
+    },
+    beyond: "HEAD_MALFORMED",
   },
   CLOCK_SKEW_S: { said: (seconds) => judgedAt(NOW_S + seconds), beyond: "SIGNED_IN_FUTURE" },
   SIGNED_AT_SLACK_S: { said: (seconds) => judgedAt(NOW_S - seconds), beyond: "SIGNED_TOO_EARLY" },

@@ -16,8 +16,8 @@ import {
 } from "../../src/runtime/mesh-loop.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
 import { NOW_S, bundleOf, makePublisher, signOrder } from "../arbitraries/record.ts";
+import { NOTHING_STORED, selfOf } from "../arbitraries/start.ts";
 
-const EMPTY_STORE = { own: undefined, partners: [], headCounter: 0n, lost: undefined };
 const alpha = makePublisher("alpha.test");
 const bravo = makePublisher("bravo.test");
 
@@ -79,10 +79,9 @@ function started({
   const events: MeshEvent["kind"][] = [];
   const orders: RowOrder[] = [];
   const troubles: string[] = [];
-  const { trustDomain, node, svid } = bravo;
-  const self = { trustDomain, nodePublicKey: node.publicKey, unmanaged: new Set<never>() };
+  const { node, svid } = bravo;
   const signNow: Sign = async (order) => signOrder(order, node, [svid]);
-  const state = newMeshState(self, EMPTY_STORE, NOW_S * 1_000);
+  const state = newMeshState(selfOf(bravo), NOTHING_STORED, NOW_S * 1_000);
   const allPorts: MeshLoopPorts = {
     state,
     proofs: x509Proofs,

@@ -29,6 +29,8 @@ const revoked = alpha.next(activated, onlyNext, [svid, nextSvid]);
 const later = alpha.next(revoked, {}, [nextSvid]);
 const rotation = [genesis, prepared, activated, revoked, later];
 
+const NOBODY = makeNodeKey().publicKey;
+
 /** Bravo's daemon after it imported a record of alpha, with the row written. */
 async function holding(first: TestRecord = genesis, disk = new TestDisk()): Promise<TestDaemon> {
   const daemon = await TestDaemon.start(bravo, { disk });
@@ -217,24 +219,44 @@ describe("a fork", () => {
     x509Authorities: [untainted(alpha.ca), untainted(alpha.newCa())],
   });
 
-  test("keeps what is held, keeps the other as evidence, and ends with a higher version", async () => {
+  test("applies what both say, keeps the two as evidence, and ends with a higher version", async () => {
     const daemon = await holding();
     daemon.receive(prepared);
     daemon.endRow();
     expect(daemon.receive(sibling)).toBe("taken");
-    expect(heldId(daemon)).toBe(prepared.idHex);
-    expect(daemon.findings).toEqual(["FORK"]);
-    expect(daemon.orders).toEqual([]);
-    expect(daemon.receive(sibling)).toBe("FORK");
-    const third = alpha.next(genesis, {}, [svid], { signedAtS: 0 });
-    expect(daemon.receive(third), "a third is not even verified").toBe("FORK");
-    expect(daemon.receive(alpha.next(genesis, { removed: [makeNodeKey().publicKey] }))).toBe(
-      "FORK",
-    );
-    expect(daemon.disk.idsOf(trustDomain)).toEqual([prepared.idHex, sibling.idHex]);
+    expect(daemon.disk.idsOf(trustDomain)).toEqual([prepared.idHex, sibling.idHex].sort());
+    const common = { sequenceNumber: 2n, x509Authorities: genesis.state.x509Authorities };
+    expect(daemon.orders).toMatchObject([{ kind: "set", bundle: common }]);
+    daemon.endRow();
+    expect(daemon.receive(sibling)).toBe("unchanged");
     expect(daemon.receive(activated)).toBe("taken");
     expect(daemon.findings).toEqual([]);
     expect(daemon.disk.idsOf(trustDomain)).toEqual([activated.idHex, undefined]);
+    expect(daemon.orders).toMatchObject([{ bundle: bundleOf(activated.state) }]);
+  });
+
+  test("of three records keeps the two smallest ids, and takes away what the third lacks", async () => {
+    const daemon = await holding();
+    const third = alpha.next(genesis, { removed: [makeNodeKey().publicKey] });
+    const all = [prepared, alpha.next(genesis, { ...both, removed: [NOBODY] }), third];
+    for (const record of all) expect(daemon.receive(record)).toBe("taken");
+    const ids = all.map(({ idHex }) => idHex).sort();
+    expect(daemon.disk.idsOf(trustDomain)).toEqual(ids.slice(0, 2));
+    expect(daemon.orders.at(-1)).toMatchObject({
+      bundle: { x509Authorities: genesis.state.x509Authorities },
+    });
+  });
+
+  test("is a finding when it has stood for a minute", async () => {
+    const daemon = await holding();
+    daemon.receive(prepared);
+    daemon.receive(sibling);
+    daemon.wait(59);
+    expect(daemon.findings).toEqual([]);
+    daemon.wait(6);
+    expect(daemon.findings).toEqual(["FORK"]);
+    expect(daemon.receive(activated)).toBe("taken");
+    expect(daemon.findings).toEqual([]);
   });
 
   test("is still one after a restart", async () => {

@@ -135,9 +135,15 @@ describe("judged by the record before the held one", () => {
     ],
     [
       "a sibling under an authority that both remove",
-      "taken",
+      "OLD_AUTHORITY_MISSING",
       [genesis, prepared, revoked],
       sibling(revoked, [svid, nextSvid]),
+    ],
+    [
+      "a sibling under an authority that both keep",
+      "taken",
+      [genesis, prepared, revoked],
+      sibling(revoked, [nextSvid]),
     ],
     [
       "a sibling under an authority that both bring",

@@ -12,11 +12,12 @@ import {
 /** A trust domain has earned one block by then, a node half a one. */
 const SOON_MS = 500;
 
-/** Spends both budgets of a node, and those of its trust domain. */
+/** Spends all budgets of a node, and those of its trust domain. */
 function spend(meter: Meter, node: string): void {
   for (let take = 0; take <= NODE_RECORDS_AT_ONCE_MAX; take += 1) {
     meter.takes(node, "record", 0);
     meter.takes(node, "block", 0);
+    meter.takes(node, "head", 0);
   }
 }
 
@@ -46,7 +47,7 @@ describe("a trust domain's meter", () => {
     expect(meter.takes("1", "block", SOON_MS)).toBe(true);
   });
 
-  test("remembers both budgets of sixteen nodes, and no more", () => {
+  test("remembers the budgets of sixteen nodes, and no more", () => {
     const meter = new Meter();
     for (let node = 0; node < NODES_MAX; node += 1) spend(meter, `${node}`);
     spend(meter, "another");
@@ -54,7 +55,7 @@ describe("a trust domain's meter", () => {
     expect(meter.takes("0", "block", SOON_MS), "it was forgotten, and begins anew").toBe(true);
   });
 
-  test.each(["record", "block"] as const)(
+  test.each(["record", "block", "head"] as const)(
     "lets sixteen nodes together bring twenty of the budget %s, then two a second",
     (budget) => {
       const meter = new Meter();

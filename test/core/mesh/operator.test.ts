@@ -366,7 +366,8 @@ describe("a pin", () => {
       approvedRecordId: anew.genesis.idHex,
       awaitedRecordId: undefined,
     });
-    expect(daemon.stored(trustDomain)).toMatchObject({ base: undefined, sibling: undefined });
+    expect(daemon.stored(trustDomain)).toMatchObject({ sibling: undefined });
+    expect(daemon.slot(trustDomain).base).toBeUndefined();
     expect(daemon.orders).toMatchObject([{ bundle: bundleOf(anew.genesis.state) }]);
     expect(daemon.receive(alpha.next(second))).toBe("WRONG_LINEAGE");
     expect(daemon.receive(anew.next(anew.genesis))).toBe("taken");
@@ -406,7 +407,9 @@ describe("a pin", () => {
     daemon.receive(second);
     daemon.endRow();
     daemon.receive(sibling);
+    daemon.wait(65);
     expect(daemon.findings).toEqual(["FORK"]);
+    daemon.endRow();
     expect(daemon.pin(trustDomain, sibling.idHex)).toBe("taken");
     expect(heldId(daemon)).toBe(sibling.idHex);
     expect(daemon.findings).toEqual([]);

@@ -624,7 +624,7 @@ describe("a row whose authorities have all expired", () => {
     expect(daemon.orders).toEqual([]);
     expect(daemon.findings).toEqual(["AUTHORITIES_EXPIRED"]);
     // What follows is signed under keys that were thrown away: only a person may name it.
-    expect(daemon.receive(next)).toBe("HELD_EXPIRED_NOT_BUILT");
+    expect(daemon.receive(next)).toBe("HELD_EXPIRED");
     expect(daemon.findings).toEqual(["AUTHORITIES_EXPIRED", "CONTINUITY_GAP"]);
     daemon.pin(trustDomain, next.idHex);
     expect(daemon.receive(next)).toBe("taken");

@@ -73,7 +73,7 @@ describe("a refused step says", () => {
         ),
     ],
     [
-      "EPOCH_CHANGE_NOT_BUILT: epoch 7",
+      "EPOCH_JUMP: epoch 0 to 7",
       () => step({ version: { epoch: 7, rev: 0, sequence: 2n } }),
     ],
     ["REV_JUMP: rev 0 to 1025", () => step({ version: { epoch: 0, rev: 1_025, sequence: 2n } })],
@@ -88,7 +88,7 @@ describe("a refused step says", () => {
     ],
     ["SIGNED_IN_FUTURE: 301 s ahead of this clock", () => step({}, { signedAtS: NOW_S + 301 })],
     [
-      "SIGNED_TOO_EARLY: 3 s before what the held record allows",
+      "SIGNED_TOO_EARLY: 3 s before what is held of it allows",
       () => step({}, { signedAtS: NOW_S - 603 }),
     ],
     [

@@ -15,11 +15,14 @@ import { bitString } from "../../arbitraries/der.ts";
 import {
   type BlockParts,
   NOW_S,
+  type NodeKey,
   type Svid,
   type TestRecord,
+  commitmentTo,
   makeNodeKey,
   makePublisher,
   makeRecord,
+  makeRecoveredRecord,
   signBlock,
   stateAfter,
   tainted,
@@ -553,18 +556,31 @@ describe("a record of a domain with", () => {
     expect(verdict(alpha.next(second, {}), holding)).toBe("taken");
   });
 
-  test("recovery keys keeps them", () => {
-    const first = makePublisher("alpha.test", { recovery: oneKey(1) });
+  test("recovery keys keeps them, until these sign others at rev + 1", () => {
+    const key = makeNodeKey();
+    const recovery = commitmentTo([key]);
+    const first = makePublisher("alpha.test", { recovery });
     const holding = verified(first.genesis);
-    const version = { epoch: 0, rev: 1, sequence: 2n };
-    const change = (recovery: State["recovery"]): TestRecord =>
-      first.next(first.genesis, { version, recovery });
-    expect(verdict(change(oneKey(1)), holding)).toBe("taken");
-    expect(verdict(change(oneKey(2)), holding)).toBe("RECOVERY_CHANGED");
-    expect(verdict(change(undefined), holding)).toBe("RECOVERY_CHANGED");
     const more = { threshold: 1, keyHashes: [1, 2].map((byte) => new Uint8Array(32).fill(byte)) };
-    expect(verdict(change(more), holding)).toBe("RECOVERY_CHANGED");
-    expect(verdict(change({ ...more, threshold: 2 }), holding)).toBe("RECOVERY_CHANGED");
+    const others = [undefined, oneKey(2), more, { ...more, threshold: 2 }];
+    const after = (rev: number, next: State["recovery"], keys: readonly NodeKey[]): TestRecord => {
+      const version = { epoch: 0, rev, sequence: 2n };
+      const state = stateAfter(first.genesis, { version, recovery: next });
+      return makeRecoveredRecord(state, [{ node: first.node, svids: [first.svid] }], keys);
+    };
+    expect(verdict(after(1, recovery, []), holding)).toBe("taken");
+    for (const next of others) {
+      expect(verdict(after(1, next, []), holding), "by the live factors alone").toBe(
+        "RECOVERY_COUNT",
+      );
+      expect(verdict(after(1, next, [key]), holding)).toBe("taken");
+      expect(verdict(after(2, next, [key]), holding)).toBe("RECOVERY_CHANGED");
+    }
+    expect(verdict(after(1, { ...recovery, threshold: 1 }, [key]), holding)).toBe(
+      "RECOVERY_UNASKED",
+    );
+    const again = commitmentTo([key, makeNodeKey()], 1);
+    expect(verdict(after(1, again, [key]), holding)).toBe("RECOVERY_REVEALED");
   });
 
   test("a former node is not spoken for by it", () => {
@@ -633,7 +649,7 @@ describe("a record is judged by its time:", () => {
     );
     const holding = verified(first);
     expect(verdict(second, holding, NOW_S + 60)).toBe("taken");
-    expect(verdict(second, holding, NOW_S + 61)).toBe("HELD_EXPIRED_NOT_BUILT");
+    expect(verdict(second, holding, NOW_S + 61)).toBe("HELD_EXPIRED");
     expect(verdict(first, undefined, NOW_S + 86_400)).toBe("taken");
   });
 });

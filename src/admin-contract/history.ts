@@ -57,7 +57,7 @@ export const BundleDiff = z.object({
   to: DiffedVersion,
   /** By SHA-256. */
   x509_authorities: DiffedAuthorities,
-  /** By key id; one whose key or end changed is removed and added. */
+  /** By key id; one whose key changed is removed and added. */
   jwt_authorities: DiffedAuthorities,
   nodes: z.object({ added: z.array(PeerId), removed: z.array(PeerId) }),
   recovery_keys_changed: z.boolean(),

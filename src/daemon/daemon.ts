@@ -262,6 +262,7 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
     state,
     loop,
     network,
+    store,
     spire,
     readRows: spireSide.readRows,
     proofs: x509Proofs,

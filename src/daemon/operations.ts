@@ -1,7 +1,8 @@
 /** What the admin API can make the daemon do, as inputs to the core. */
 import assert from "node:assert/strict";
 import type { PinReply } from "../admin-contract/bundle.ts";
-import type { ImportOutcome } from "../admin-contract/exchange.ts";
+import type { ExportPage, ImportOutcome } from "../admin-contract/exchange.ts";
+import type { ReleaseReply } from "../admin-contract/history.ts";
 import { timestamp } from "../admin-contract/scalars.ts";
 import type { ExportedFile, ImportOrder, MeshEvent, Operations } from "../admin/operations.ts";
 import {
@@ -9,25 +10,23 @@ import {
   decodeExportFile,
   encodeExportFile,
 } from "../core/record/export-file.ts";
-import type { Answer } from "../core/mesh/effect.ts";
-import { FINDINGS } from "../core/mesh/finding.ts";
-import type { Input, Ticket } from "../core/mesh/input.ts";
 import type { MeshState } from "../core/mesh/mesh-state.ts";
 import { NO_ROW } from "../core/mesh/rows.ts";
 import { desiredRow } from "../core/policy/row.ts";
-import { type SignedRecord, readRecord } from "../core/record/verify.ts";
-import type { Slot } from "../core/resolver/slot.ts";
-import type { Proofs } from "../core/record/proofs.ts";
+import { type SignedRecord, type VerifiedRecord, readRecord } from "../core/record/verify.ts";
+import { type Slot, envelopeBytes } from "../core/resolver/slot.ts";
 import type { TrustBundle } from "../core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { equalBytes, toHex } from "../core/std/bytes.ts";
 import { toSeconds } from "../core/std/unix-time.ts";
 import { Fault } from "../fault.ts";
 import { readPeerAddress } from "../p2p/address.ts";
+import type { PeerNetwork } from "../ports/peer-network.ts";
 import type { SpireServer } from "../ports/spire-server.ts";
-import type { MeshLoop } from "../runtime/mesh-loop.ts";
-import type { Logger } from "../telemetry/log.ts";
 import { writeBundleDocument, writeBundlePem } from "../x509/bundle-document.ts";
+import { ask, expectDone, logged, unexpected } from "./asking.ts";
+import { type HistoryStore, diffOf, historyOf } from "./bundle-history.ts";
+import { type OwnPorts, createOwnOperations } from "./own-operations.ts";
 import { REFUSAL_ADVICE } from "./refusal-advice.ts";
 import {
   type StatusNetwork,
@@ -44,29 +43,26 @@ type SpireReads = Pick<SpireServer, "listFederationRelationships" | "readFederat
 const PEER_ADVICE = {
   advice: "`spire-mesh status` at the partner shows its addresses, each with /p2p/ and its peer id",
 } as const;
-/** Waited for the core's answer: a signature, a store batch, or a deletion in SPIRE. Above: the order stands. */
-const ORDER_DEADLINE_MS = 15_000;
+/** Of one page of all exports: envelopes that a connection carries in a moment, and one domain's more. */
+const PAGE_BYTES_MAX = 4 * 1024 * 1024;
 
-export interface OperationsPorts {
-  readonly state: MeshState;
-  readonly loop: Pick<MeshLoop, "ask">;
-  readonly network: StatusNetwork;
+export interface OperationsPorts extends OwnPorts {
+  readonly network: StatusNetwork & Pick<PeerNetwork, "dial">;
+  readonly store: HistoryStore;
   readonly spire: SpireReads;
   /** Resolves when SPIRE's rows were read after the call, or could not be, and the loop was told. */
   readonly readRows: () => Promise<void>;
-  readonly proofs: Proofs;
   readonly nodeOf: (peerId: string) => Uint8Array | undefined;
   readonly isStopping: () => boolean;
   /** Absolute: data_dir, runtime_dir. */
   readonly privateDirectories: readonly string[];
   readonly watch: (listener: (event: MeshEvent) => void) => () => void;
-  readonly log: Pick<Logger, "info" | "warn">;
-  readonly nowMs: () => number;
 }
 
 export function createOperations(ports: OperationsPorts): Operations {
   const { state, network, isStopping, nowMs } = ports;
   return {
+    ...createOwnOperations(ports),
     status: () => statusOf(state, network, isStopping(), nowMs()),
     verify: async () => {
       await ports.readRows();
@@ -83,8 +79,11 @@ export function createOperations(ports: OperationsPorts): Operations {
       }
       return format === "pem" ? writeBundlePem(bundle) : writeBundleDocument(bundle);
     },
+    history: async (trustDomain) => await historyOf(state, ports.store, trustDomain),
+    diff: async (trustDomain, from, to) => await diffOf(ports.store, trustDomain, { from, to }),
     peers: () => peerList(state, network, ports.nodeOf),
     export: async () => await exportOwn(ports),
+    exportPage: (after) => exportPage(ports, after),
     import: async (order) => await importLogged(ports, order),
     forget: async (trustDomain) => {
       const { partners, self } = state;
@@ -96,6 +95,12 @@ export function createOperations(ports: OperationsPorts): Operations {
       return { trust_domain: trustDomain, row };
     },
     pin: async (trustDomain, fingerprint) => await pinRecord(ports, trustDomain, fingerprint),
+    release: async (trustDomain, recordId, reason) => {
+      const about = { trust_domain_id: trustDomain, record_id: recordId };
+      return await logged(ports.log, "Authority released", { ...about, reason }, () =>
+        release(ports, trustDomain, recordId),
+      );
+    },
     watch: ports.watch,
   };
 }
@@ -121,6 +126,46 @@ async function exportOwn(ports: OperationsPorts): Promise<ExportedFile> {
     content: encodeExportFile({ envelope: answer.envelope, addresses }),
     privateDirectories,
   };
+}
+
+/** By names, so that a page goes on where the one before it ended, whatever came meanwhile. */
+function exportPage(
+  { state, network, privateDirectories }: OperationsPorts,
+  after: TrustDomain | undefined,
+): ExportPage {
+  const names = [...state.partners.keys(), state.self.trustDomain]
+    .filter((name) => after === undefined || name > after)
+    .sort();
+  const records: ExportPage["records"] = [];
+  let bytes = 0;
+  for (const [index, name] of names.entries()) {
+    if (bytes >= PAGE_BYTES_MAX) {
+      const next = names[index - 1] ?? null;
+      return { records, next, private_directories: [...privateDirectories] };
+    }
+    const [slot] = slots(state, name);
+    const hints =
+      name === state.self.trustDomain
+        ? network.addresses()
+        : (state.partners.get(name)?.pin.addressHints ?? []);
+    const addresses = hints.slice(0, EXPORT_ADDRESSES_MAX);
+    for (const verified of slot === undefined ? [] : both(slot)) {
+      const content = encodeExportFile({ envelope: envelopeBytes(verified), addresses });
+      bytes += content.length;
+      records.push({
+        trust_domain: name,
+        record_id: verified.record.idHex,
+        lineage: toHex(verified.record.lineage),
+        content: Buffer.from(content).toString("base64"),
+      });
+    }
+  }
+  return { records, next: null, private_directories: [...privateDirectories] };
+}
+
+/** What is held, and in a fork the second record of it. */
+function both({ held, sibling }: Slot): readonly VerifiedRecord[] {
+  return sibling === undefined ? [held] : [held, sibling];
 }
 
 /** The log says whom an operator trusted, or why not. A forget is told by the core. */
@@ -190,7 +235,7 @@ async function importFile(ports: OperationsPorts, order: ImportOrder): Promise<I
 function signedAt(state: MeshState, record: SignedRecord): string | null {
   const { trustDomain, nodes } = record.state;
   const held = slots(state, trustDomain)
-    .flatMap((slot) => [slot.held, ...(slot.sibling ? [slot.sibling] : [])])
+    .flatMap(both)
     .find((each) => each.record.idHex === record.idHex);
   if (held !== undefined) return timestamp(signedAtMs(held));
   const times = record.envelope.blocks
@@ -234,40 +279,19 @@ async function pinRecord(
   return { trust_domain: trustDomain, record_id: fingerprint, outcome };
 }
 
-/** Asks the core; who waits longer than the deadline is told, while the order itself stands. */
-async function ask(
-  { loop }: OperationsPorts,
-  makeInput: (ticket: Ticket) => Input,
-): Promise<Answer> {
-  const { promise: deadline, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const message = `no answer within ${ORDER_DEADLINE_MS / 1_000} s; the order is still under way`;
-    reject(new Fault("NOT_READY", message));
-  }, ORDER_DEADLINE_MS);
-  try {
-    const answer = await Promise.race([loop.ask(makeInput), deadline]);
-    if (answer === undefined) throw new Fault("NOT_READY", "the daemon is stopping");
-    return answer;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function expectDone(answer: Answer): void {
-  if (answer.kind !== "done") throw unexpected(answer);
-}
-
-/** An answer that is a failure, as the fault that an operator sees. */
-function unexpected(answer: Answer): Fault {
-  if (answer.kind === "failed") {
-    const { failure, message, next } = answer;
-    return new Fault(failure, message, next === undefined ? {} : { advice: next });
-  }
-  assert(answer.kind === "refused", `${answer.kind} answers another order`);
-  const { code, detail } = answer.refusal;
-  return code === "STORE_FAILED"
-    ? new Fault("STORE_FULL", detail, { advice: FINDINGS.STORE_FAILED.next })
-    : new Fault("RECORD_REFUSED", detail, { advice: REFUSAL_ADVICE[code] });
+async function release(
+  ports: OperationsPorts,
+  trustDomain: TrustDomain,
+  recordId: string,
+): Promise<ReleaseReply> {
+  const answer = await ask(ports, (ticket) => ({
+    kind: "release-asked",
+    ticket,
+    trustDomain,
+    recordId,
+  }));
+  if (answer.kind !== "taken") throw unexpected(answer);
+  return { trust_domain: trustDomain, record_id: recordId };
 }
 
 function slots({ own, partners }: MeshState, only: TrustDomain | undefined): Slot[] {

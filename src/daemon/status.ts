@@ -51,6 +51,7 @@ export function statusOf(
     },
     node: {
       peer_id: network.peerId,
+      fingerprint: sha256Hex(self.nodePublicKey),
       addresses: [...network.addresses()],
       connections: network.connections().length,
     },
@@ -138,6 +139,7 @@ function daemonState(state: MeshState, stopping: boolean): DaemonState {
 
 function ownStatus({ own }: MeshState): OwnStatus {
   const record = own.slot?.held.record;
+  const recovery = own.slot?.effective.state.recovery;
   return {
     lineage: record === undefined ? null : toHex(record.lineage),
     epoch: record?.state.version.epoch ?? null,
@@ -147,6 +149,9 @@ function ownStatus({ own }: MeshState): OwnStatus {
     published_at: timeOrNull(own.publishedAtMs ?? (own.slot && signedAtMs(own.slot.held))),
     x509_authorities: record?.state.x509Authorities.length ?? 0,
     jwt_authorities: record?.state.jwtAuthorities.length ?? 0,
+    recovery: recovery
+      ? { threshold: recovery.threshold, keys: recovery.keyHashes.length }
+      : null,
   };
 }
 

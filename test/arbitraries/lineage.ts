@@ -7,6 +7,7 @@ import * as fc from "fast-check";
 import { encodeEnvelope } from "../../src/core/record/envelope.ts";
 import { recordId, recoveryPreimage } from "../../src/core/record/preimages.ts";
 import type { RefusalCode } from "../../src/core/record/refusal.ts";
+import type { Standing } from "../../src/core/record/standing.ts";
 import {
   type RecoveryCommitment,
   type State,
@@ -432,22 +433,26 @@ export function x509Of(authorities: ReadonlyMap<Certified, boolean>): readonly X
     .sort((left, right) => compareBytes(sha256(left.der), sha256(right.der)));
 }
 
-/** What a slot knows, as text that is the same for the same knowledge. */
+/** What a slot knows, as values that are the same for the same knowledge. */
 export function known({ held, sibling, effective, base, anchors, gone }: Slot): unknown {
-  const record = ({ record: { idHex }, blocks }: VerifiedRecord): unknown => ({
-    idHex,
-    blocks: blocks.map(({ block, newAnchor }) => [toHex(block.nodeSignature), toHex(newAnchor)]),
-  });
-  const standing = ({ state, authorities }: NonNullable<typeof base>): unknown => ({
+  return {
+    held: knownRecord(held),
+    sibling: sibling && knownRecord(sibling),
+    effective: knownStanding(effective),
+    base: base && knownStanding(base),
+    anchors: anchors.map(toHex).toSorted(),
+    gone: gone.map(({ hash, untilS }) => `${toHex(hash)} ${untilS}`).toSorted(),
+  };
+}
+
+function knownRecord({ record, blocks }: VerifiedRecord): unknown {
+  const both = blocks.map(({ block, newAnchor }) => [block.nodeSignature, newAnchor].map(toHex));
+  return { idHex: record.idHex, blocks: both };
+}
+
+function knownStanding({ state, authorities }: Standing): unknown {
+  return {
     state: toHex(encodeState(state)),
     authorities: authorities.map(({ facts, tainted }) => [toHex(sha256(facts.der)), tainted]),
-  });
-  return {
-    held: record(held),
-    sibling: sibling && record(sibling),
-    effective: standing(effective),
-    base: base && standing(base),
-    anchors: anchors.map(toHex).sort(),
-    gone: gone.map(({ hash, untilS }) => [toHex(hash), untilS]).sort(),
   };
 }

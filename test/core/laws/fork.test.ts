@@ -9,7 +9,7 @@ import { type SignedRecord, restoreRecord } from "../../../src/core/record/verif
 import { encodeFrame, restoreSlot } from "../../../src/core/resolver/frame.ts";
 import { intersect } from "../../../src/core/resolver/fork.ts";
 import { type Slot, envelopeBytes } from "../../../src/core/resolver/slot.ts";
-import { standingOf } from "../../../src/core/record/standing.ts";
+import { type Standing, standingOf } from "../../../src/core/record/standing.ts";
 import type { JwtAuthority } from "../../../src/core/spiffe/trust-bundle.ts";
 import { equalBytes, toHex } from "../../../src/core/std/bytes.ts";
 import type { Certified, SigningKey } from "../../../simulations/world/table-proofs.ts";
@@ -160,7 +160,7 @@ describe("records of one version", () => {
     fc.assert(
       fc.property(twice(records), ([here, there]) => {
         const [one, other] = [family.after(here), family.after(there)];
-        const isSame = [...one.counted].sort().join() === [...other.counted].sort().join();
+        const isSame = [...one.counted].toSorted().join() === [...other.counted].toSorted().join();
         fc.pre(isSame);
         if (one.counted.size > 1) same += 1;
         expect(known(other.slot)).toEqual(known(one.slot));
@@ -216,7 +216,7 @@ describe("records of one version", () => {
     fc.assert(
       fc.property(records, (all) => {
         const { slot, counted } = family.after(all);
-        const ids = [...counted].sort();
+        const ids = [...counted].toSorted();
         expect(slot.sibling?.record.idHex).toBe(ids[1]);
         if (ids.length > 0) expect(slot.held.record.idHex).toBe(ids[0]);
         const { sibling: second, effective, held } = slot;
@@ -231,20 +231,19 @@ describe("records of one version", () => {
   });
 });
 
+function standing(some: readonly SignedRecord[]): Standing {
+  return family.after(some.slice(0, 1)).slot.effective;
+}
+
+function said({ state }: Standing): unknown {
+  return [state.nodes.map(toHex).toSorted(), state.x509Authorities, state.jwtAuthorities];
+}
+
 describe("an intersection", () => {
   test("of three is the same however they are grouped, and of one with itself it is that one", () => {
     const three = fc
       .tuple(agreeing, agreeing, agreeing)
       .filter((all) => all.every((each) => each[0]));
-    const standing = (some: readonly SignedRecord[]) => {
-      const { slot } = family.after(some.slice(0, 1));
-      return slot.effective;
-    };
-    const said = ({ state }: ReturnType<typeof standing>): unknown => [
-      state.nodes.map(toHex).sort(),
-      state.x509Authorities,
-      state.jwtAuthorities,
-    ];
     fc.assert(
       fc.property(three, ([a, b, c]) => {
         const [one, two, other] = [standing(a), standing(b), standing(c)];

@@ -156,7 +156,7 @@ describe("judged by the record before the held one", () => {
     const daemon = await holding(...records);
     const before = heldId(daemon);
     expect(daemon.receive(record)).toBe(said);
-    expect(heldId(daemon)).toBe(before);
+    expect(daemon.disk.idsOf(trustDomain)).toContain(before);
   });
 });
 

@@ -156,6 +156,7 @@ describe("a change in SPIRE", () => {
       "store-domain",
       "publish-record",
       "tell",
+      "announce-head",
       "mint-ahead",
     ]);
     const [, envelope = new Uint8Array()] = published(daemon);
@@ -464,7 +465,7 @@ describe("SPIRE with other authorities and no higher sequence", () => {
     expect(daemon.signing).toEqual([]);
   });
 
-  test("is found again after a restart, which helps once SPIRE counts above what was published", async () => {
+  test("is found again after a restart, until an operator confirms what SPIRE says", async () => {
     const disk = new TestDisk();
     const daemon = await exported({ disk });
     const changed = [untainted(ca), untainted(newCa())];
@@ -480,10 +481,15 @@ describe("SPIRE with other authorities and no higher sequence", () => {
     for (const number of [5n, 9n]) {
       expect((await restarted(number)).findings).toEqual(["SPIRE_WENT_BACK"]);
     }
-    const above = await restarted(10n);
-    above.sign();
-    expect([above.findings, sequence(above)]).toEqual([[], 10n]);
-    expect(FINDINGS.SPIRE_WENT_BACK.next).toMatch(/restart this daemon once .* above/);
+    expect(FINDINGS.SPIRE_WENT_BACK.next).toContain("`spire-mesh own confirm-restore`");
+    const confirmed = await restarted(5n);
+    const order = { kind: "confirm-restore" } as const;
+    confirmed.ask((ticket) => ({ kind: "own-order-asked", ticket, order }));
+    confirmed.sign();
+    expect(confirmed.answerOf(confirmed.lastTicket)).toMatchObject({ kind: "taken" });
+    expect(confirmed.findings).toEqual([]);
+    const { version } = confirmed.state.own.slot?.effective.state ?? genesis.state;
+    expect(version).toEqual({ epoch: 0, rev: 1, sequence: 5n });
   });
 
   test("for less than 10 s was a replica's cache", async () => {
@@ -611,13 +617,28 @@ describe("an own record from a peer", () => {
   test.each([
     ["another node", { nodes: [alpha.node.publicKey, makeNodeKey().publicKey] }],
     ["a removed node", { removed: [makeNodeKey().publicKey] }],
-  ])("that adds %s is forged, though SPIRE says the same", async (_, change) => {
+  ])("that adds %s is judged by its authorities alone, and adopted", async (_, change) => {
     const daemon = await behind();
     daemon.readBundle(asRead);
     const { x509Authorities } = second.state;
-    expect(daemon.receive(alpha.next(genesis, { ...change, x509Authorities }))).toBe("FORGED_OWN");
-    expect(daemon.findings).toEqual(["FORGED_OWN"]);
-    expect(sequence(daemon)).toBe(1n);
+    expect(daemon.receive(alpha.next(genesis, { ...change, x509Authorities }))).toBe("taken");
+    expect(daemon.findings).toEqual([]);
+    expect(sequence(daemon)).toBe(2n);
+  });
+
+  test("beside the own one, at a sequence that was never read here, is a fork: the next rev ends it", async () => {
+    const daemon = await behind();
+    daemon.readBundle({ ...asRead, sequenceNumber: 3n });
+    expect(daemon.receive(second)).toBe("taken");
+    const sibling = alpha.next(genesis);
+    expect(daemon.receive(sibling)).toBe("taken");
+    expect(daemon.disk.idsOf(trustDomain)).toEqual([second.idHex, sibling.idHex].sort());
+    daemon.sync();
+    daemon.sign();
+    const { version, x509Authorities } = daemon.state.own.slot?.effective.state ?? genesis.state;
+    expect(version).toEqual({ epoch: 0, rev: 1, sequence: 3n });
+    expect(x509Authorities).toHaveLength(2);
+    expect(daemon.disk.idsOf(trustDomain)).not.toContain(second.idHex);
   });
 
   test("ahead of SPIRE for 10 s is forged", async () => {

@@ -206,7 +206,11 @@ async function expired(): Promise<TestDaemon> {
 /** A record of the held version that does not list what the held one is signed under. */
 const distrusting = (): TestRecord =>
   alpha.next(genesis, { x509Authorities: [untainted(nextCa)] }, [svid, mint(nextCa)]);
-const ownSecond = bravo.next(bravo.genesis, { removed: [makeNodeKey().publicKey] });
+/** At the sequence at which SPIRE says otherwise. */
+const contradicting = bravo.next(bravo.genesis, {
+  version: { epoch: 0, rev: 1, sequence: 1n },
+  x509Authorities: [untainted(bravo.ca), untainted(bravo.newCa())],
+});
 const anew = makePublisher("alpha.test");
 
 /** Heads are refused by codes of their own: heads.test.ts. */
@@ -319,7 +323,12 @@ export const SCENARIOS: Readonly<Record<RecordRefusal, Scenario>> = {
     record: () => makeRecoveredRecord(nextEpoch(), [ofSafe], recoveryKeys),
     honest: safe.next(recovered),
   },
-  FORGED_OWN: { by: ["gossip", "sync"], raises: "FORGED_OWN", record: () => ownSecond },
+  FORGED_OWN: {
+    by: ["gossip", "sync"],
+    before: (daemon) => daemon.wait(3),
+    raises: "FORGED_OWN",
+    record: () => contradicting,
+  },
   STORE_FAILED: {
     reachesStore: true,
     before: (daemon) => (daemon.disk.fails = true),

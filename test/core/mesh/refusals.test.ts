@@ -8,7 +8,7 @@ import * as fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Effect } from "../../../src/core/mesh/effect.ts";
 import { REFUSALS, type RefusalCode } from "../../../src/core/record/refusal.ts";
-import { bundleOf, makePublisher, untainted } from "../../arbitraries/record.ts";
+import { bundleOf, makePublisher } from "../../arbitraries/record.ts";
 import { TestDaemon } from "./daemon.ts";
 import {
   CARRIERS,
@@ -130,31 +130,6 @@ describe.each(cases)("%s by %s", (code, carrier, scenario) => {
     expect(bring(daemon, honest, carrier)).toBe("taken");
     expect(daemon.stored(alpha.trustDomain)?.held.recordId).toBe(honest.idHex);
   });
-});
-
-test("a sibling of the own record, of which SPIRE says nothing any more, is forged and changes nothing", async () => {
-  const publisher = makePublisher("bravo.test");
-  const first = await TestDaemon.start(publisher);
-  first.exportOwn(bundleOf(publisher.genesis.state));
-  first.import(alpha.genesis); // Who has a partner asks it first, and publishes nothing meanwhile.
-  const other = publisher.newCa();
-  const x509Authorities = [untainted(publisher.ca), untainted(other)];
-  const second = publisher.next(publisher.genesis, { x509Authorities });
-  first.readBundle(bundleOf(second.state));
-  first.sign();
-  const daemon = await TestDaemon.start(publisher, { disk: first.disk });
-  daemon.readBundle({ ...bundleOf(second.state), sequenceNumber: 3n });
-  expect(daemon.stored(publisher.trustDomain)?.held.recordId).toBe(second.idHex);
-  const before = { state: daemon.snapshot(), disk: onDisk(daemon) };
-  const count = daemon.effects.length;
-  for (const carrier of ["gossip", "sync"] as const) {
-    expect(daemon.receive(publisher.next(publisher.genesis), carrier)).toBe("FORGED_OWN");
-  }
-  expect(daemon.snapshot()).toEqual(before.state);
-  expect(onDisk(daemon)).toEqual(before.disk);
-  expect(new Set(inWords(daemon.effects.slice(count)))).toEqual(
-    new Set(["answer", "record-refused", "FORGED_OWN"]),
-  );
 });
 
 /** Whether gossipsub would reject what is answered so. */

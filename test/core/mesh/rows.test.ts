@@ -23,10 +23,11 @@ const withTwo = alpha.next(genesis, {
   x509Authorities: [untainted(alpha.ca), untainted(alpha.newCa())],
 });
 const sameAgain = alpha.next(withTwo);
-/** Twelve records whose content goes back and forth. */
+/** Twelve records whose content goes back and forth: what was never trusted may come back. */
 const backAndForth = [genesis];
+const never = [untainted(alpha.ca), tainted(alpha.newCa())];
 for (let change = 1; change < 12; change += 1) {
-  const { x509Authorities } = change % 2 === 0 ? genesis.state : withTwo.state;
+  const x509Authorities = change % 2 === 0 ? genesis.state.x509Authorities : never;
   backAndForth.push(alpha.next(backAndForth.at(-1) ?? genesis, { x509Authorities }));
 }
 const withThree = alpha.next(withTwo, {

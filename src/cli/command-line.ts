@@ -2,16 +2,17 @@
  * The command line: what there is to call, and how it ends. Each command's own module is loaded when
  * it is called, so that one which asks a question starts quickly, and `run` alone loads the daemon.
  */
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import type { BundleFormat } from "../admin-contract/bundle.ts";
+import { Command, CommanderError, Option } from "commander";
 import { VERSION } from "../admin-contract/version.ts";
 import { Fault } from "../fault.ts";
+import { addBundleCommands } from "./bundle-commands.ts";
+import { type Outcome, append, outputOption, readCount, readPath, talking } from "./command.ts";
 import { readFingerprint } from "./fingerprint.ts";
 import { spellOptions } from "./option-spelling.ts";
 import { type OutputFormat, reportFault } from "./output.ts";
-import type { CreateOptions, SignOptions } from "./recovery.ts";
+import { addNodeCommands, addOwnCommands } from "./own-commands.ts";
+import { addRecoverCommand, addRecoveryCommands } from "./recovery-commands.ts";
 import type { RunOptions } from "./run.ts";
-import { type Session, type SessionOptions, openSession } from "./session.ts";
 import type { ValidateOptions } from "./validate.ts";
 
 const SPELLING = "Options are also taken as in spire-server: -socketPath X for --socket-path X.";
@@ -34,17 +35,20 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
 }
 
 /** The command tree; an action leaves its exit code in `outcome`. */
-function buildProgram(outcome: { exitCode: number }): Command {
+function buildProgram(outcome: Outcome): Command {
   const program = new Command("spire-mesh")
     .description("Carries SPIFFE trust bundles between SPIRE Servers.")
     .version(VERSION, "--version", "print the version")
     .exitOverride()
     .configureOutput({ outputError: () => undefined }) // An error is reported once, as a fault.
     .addHelpText("afterAll", `\n${SPELLING}`);
-  addOwnCommands(program, outcome);
+  addFileCommands(program, outcome);
   addDaemonCommands(program, outcome);
   addBundleCommands(program.command("bundle").description("bundles in effect"), outcome);
+  addOwnCommands(program.command("own").description("what only a person decides"), outcome);
+  addNodeCommands(program.command("node").description("nodes of the own trust domain"), outcome);
   addRecoveryCommands(program.command("recovery").description("offline recovery keys"), outcome);
+  addRecoverCommand(program, outcome);
   const peer = program.command("peer").description("connections to other daemons");
   talking(peer.command("list"), outcome, async (session) => {
     const { listPeers } = await import("./peer.ts");
@@ -54,7 +58,7 @@ function buildProgram(outcome: { exitCode: number }): Command {
 }
 
 /** Commands about a configuration file. */
-function addOwnCommands(program: Command, outcome: { exitCode: number }): void {
+function addFileCommands(program: Command, outcome: Outcome): void {
   const levels = ["debug", "info", "warn", "error"];
   program
     .command("run")
@@ -78,7 +82,7 @@ function addOwnCommands(program: Command, outcome: { exitCode: number }): void {
     });
 }
 
-function addDaemonCommands(program: Command, outcome: { exitCode: number }): void {
+function addDaemonCommands(program: Command, outcome: Outcome): void {
   talking(program.command("status"), outcome, async (session) => {
     const { status } = await import("./status.ts");
     return await status(session);
@@ -101,18 +105,20 @@ function addDaemonCommands(program: Command, outcome: { exitCode: number }): voi
     .requiredOption("--expect <number>", "how many trust domains it should be", readCount);
 
   talking(program.command("export"), outcome, async (session, command) => {
-    const { exportRecord } = await import("./exchange.ts");
-    return await exportRecord(session, command.opts<{ file?: string }>().file);
+    const { exportAll, exportRecord } = await import("./exchange.ts");
+    const { file, all = false } = command.opts<{ file?: string; all?: true }>();
+    return all ? await exportAll(session, file) : await exportRecord(session, file);
   })
     .description("write the own record to a file, and its fingerprint to stderr")
-    .option("-o, --file <file>", "write here; - is stdout", readPath);
+    .option("-o, --file <file>", "write here; - is stdout", readPath)
+    .option("--all", "write every record that is held, each to a file in the directory of -o");
 
   talking(program.command("import"), outcome, async (session, command) => {
-    const { importRecords } = await import("./exchange.ts");
+    const { importRecords } = await import("./import.ts");
     const { fingerprint, peer, replace = false } = command.opts<ImportFlags>();
     return await importRecords(session, command.args, { fingerprint, peers: peer, replace });
   })
-    .description("take in a partner's record")
+    .description("take in records of partners, in any order")
     .argument("<file...>", "files made by export; - is stdin", readPath)
     .option(
       "--fingerprint <id>",
@@ -129,6 +135,17 @@ function addDaemonCommands(program: Command, outcome: { exitCode: number }): voi
     .description("undo an import and delete the row in SPIRE Server, unless it is unmanaged")
     .argument("<trust-domain>");
 
+  talking(program.command("release"), outcome, async (session, command) => {
+    const { release } = await import("./history.ts");
+    const [trustDomain = "", recordId = ""] = command.args;
+    const { reason } = command.opts<{ reason: string }>();
+    return await release(session, trustDomain, readFingerprint(recordId), reason);
+  })
+    .description("let an authority come back that a partner had taken back")
+    .argument("<trust-domain>")
+    .argument("<id>", "the record that has it again, as AUTHORITY_RETURNED names it")
+    .requiredOption("--reason <text>", "why, for the log; at most 256 bytes");
+
   talking(program.command("watch"), outcome, async (session) => {
     const { watch } = await import("./watch.ts");
     return await watch(session);
@@ -139,122 +156,6 @@ interface ImportFlags {
   readonly fingerprint?: string;
   readonly peer: readonly string[];
   readonly replace?: true;
-}
-
-function addBundleCommands(bundle: Command, outcome: { exitCode: number }): void {
-  talking(bundle.command("list"), outcome, async (session) => {
-    const { listBundles } = await import("./bundle.ts");
-    return await listBundles(session);
-  }).description("list the bundles in effect");
-
-  talking(bundle.command("show"), outcome, async (session, command) => {
-    const { showBundle } = await import("./bundle.ts");
-    const [trustDomain = ""] = command.args;
-    return await showBundle(session, trustDomain, command.opts<{ format?: BundleFormat }>().format);
-  })
-    .description("show one bundle")
-    .argument("<trust-domain>")
-    .addOption(
-      new Option("--format <format>", "print this document instead").choices(["spiffe", "pem"]),
-    );
-
-  talking(bundle.command("pin"), outcome, async (session, command) => {
-    const { pinBundle } = await import("./bundle.ts");
-    const [trustDomain = ""] = command.args;
-    const { fingerprint } = command.opts<{ fingerprint: string }>();
-    return await pinBundle(session, trustDomain, fingerprint);
-  })
-    .description("take exactly one record as the new start")
-    .argument("<trust-domain>")
-    .requiredOption("--fingerprint <id>", "the record that becomes the new start", readFingerprint);
-}
-
-function addRecoveryCommands(recovery: Command, outcome: { exitCode: number }): void {
-  const passphraseFile = (): Option =>
-    new Option(
-      "--passphrase-file <file>",
-      "read passphrases from this private file; - is stdin",
-    ).argParser(readPath);
-  recovery
-    .command("create")
-    .description("make recovery keys; needs no daemon and no network")
-    .requiredOption("--record <file>", "an export of the own record: whose keys they are", readPath)
-    .requiredOption("--keys <number>", "how many keys, 1 to 5", readKeyCount)
-    .requiredOption("--threshold <number>", "how many of them sign together", readKeyCount)
-    .requiredOption("--out <directory>", "write them here; a new or empty directory", readPath)
-    .addOption(passphraseFile())
-    .option("--print-keys", "also write forms with the keys in clear, without passphrases")
-    .addOption(outputOption())
-    .action(async (options: CreateOptions) => {
-      const { createRecoveryKeys } = await import("./recovery.ts");
-      outcome.exitCode = await createRecoveryKeys(options);
-    });
-  recovery
-    .command("sign")
-    .description("show a recovery request and sign it; needs no daemon and no network")
-    .argument("<request>", "file of the request", readPath)
-    .requiredOption("--key <file>", "a key's file, or its block typed from paper", readPath)
-    .requiredOption("--out <file>", "write the signature here; a new file", readPath)
-    .addOption(passphraseFile())
-    .addOption(outputOption())
-    .action(async (request: string, options: SignOptions) => {
-      const { signRecovery } = await import("./recovery.ts");
-      outcome.exitCode = await signRecovery(request, options);
-    });
-  talking(recovery.command("status"), outcome, async (session) => {
-    const { recoveryStatus } = await import("./recovery.ts");
-    return await recoveryStatus(session);
-  }).description("say which recovery keys the own record commits to");
-}
-
-/** Makes `command` one that talks to the daemon: its options, and its way there. */
-function talking(
-  command: Command,
-  outcome: { exitCode: number },
-  act: (session: Session, command: Command) => Promise<number>,
-): Command {
-  const socketPath = new Option("--socket-path <path>", "the daemon's admin socket");
-  return command
-    .addOption(socketPath.argParser(readPath).conflicts(["config"]))
-    .option(
-      "--config <file>",
-      "read the admin socket's path from this configuration file",
-      readPath,
-    )
-    .option("--expand-env", "expand $VARIABLES in the configuration file")
-    .addOption(outputOption())
-    .action(async () => {
-      const session = await openSession(command.opts<SessionOptions>());
-      outcome.exitCode = await act(session, command);
-    });
-}
-
-function outputOption(): Option {
-  return new Option("--output <format>", "form of the result")
-    .choices(["pretty", "json"])
-    .default("pretty");
-}
-
-/** An empty one is what a variable of the shell was that nobody set. */
-function readPath(text: string): string {
-  if (text === "") throw new InvalidArgumentError("Write a path.");
-  return text;
-}
-
-function append(address: string, addresses: readonly string[]): string[] {
-  if (address === "") throw new InvalidArgumentError("Write a multiaddr.");
-  return [...addresses, address];
-}
-
-/** Four digits are plenty: no daemon has more than 10,000 partners. */
-function readCount(text: string): number {
-  if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError("Write a whole number.");
-  return Number.parseInt(text, 10);
-}
-
-function readKeyCount(text: string): number {
-  if (!/^[1-5]$/.test(text)) throw new InvalidArgumentError("Write a number from 1 to 5.");
-  return Number.parseInt(text, 10);
 }
 
 /** commander's words without its prefix and line ends. */

@@ -1,15 +1,17 @@
-/** `export`, `import` and `forget`: records as files, and partners approved or forgotten. */
+/** `export` and `forget`: records as files, and partners forgotten. */
+import { join } from "node:path";
 import { callAdmin } from "../admin-contract/client.ts";
-import type { ForgetReply, ImportOutcome } from "../admin-contract/exchange.ts";
-import { FAULTS, Fault } from "../fault.ts";
-import { ageOf } from "./age.ts";
+import type { ForgetReply } from "../admin-contract/exchange.ts";
+import type { ReplyOf } from "../admin-contract/routes.ts";
+import { Fault } from "../fault.ts";
 import { groupFingerprint } from "./fingerprint.ts";
-import { note, printError, printResult, withProgress } from "./output.ts";
-import { readRecordFile, readStdin, writeExport } from "./record-file.ts";
+import { note, printResult, withProgress } from "./output.ts";
+import { openExportDirectory, writeExport } from "./record-file.ts";
 import type { Session } from "./session.ts";
+import { table } from "./table.ts";
 
 const DONE = 0;
-/** As a file's name: stdout for `export`, stdin for `import`. */
+/** As a file's name: stdout. */
 const STREAM = "-";
 
 /**
@@ -47,100 +49,62 @@ export async function exportRecord(
   return DONE;
 }
 
-export interface ImportOptions {
-  /** A record id. */
-  readonly fingerprint: string | undefined;
-  readonly peers: readonly string[];
-  readonly replace: boolean;
+/** What a script reads of each record that was written. */
+interface ExportedRecord {
+  readonly trust_domain: string;
+  readonly record_id: string;
+  readonly lineage: string;
+  readonly file: string;
 }
 
 /**
- * Sends files to the daemon one by one; all are read before the first is sent, and importing one
- * again changes nothing, so a command that stopped half way is simply run again.
+ * Writes every record that the daemon holds into a directory, each to a file of its own. A trust
+ * domain's name is no file name (`..` is one), so a file has its record's id as its name: to export
+ * again writes over nothing but the same record.
  */
-export async function importRecords(
+export async function exportAll(
   { socketPath, format }: Session,
-  files: readonly string[],
-  options: ImportOptions,
+  directory: string | undefined,
 ): Promise<number> {
-  if (options.fingerprint !== undefined && files.length > 1) {
-    throw new Fault("USAGE", "A fingerprint approves one record, and several files are named.", {
-      advice: "Import each file with its own fingerprint.",
+  if (directory === undefined || directory === STREAM) {
+    throw new Fault("USAGE", "All records go to files, so they need a directory.", {
+      advice: "spire-mesh export -all -o DIRECTORY",
     });
   }
-  if (files.filter((file) => file === STREAM).length > 1) {
-    throw new Fault("USAGE", "`-` is stdin, which can be read once.", {
-      advice: "Name `-` once, and files for the others.",
-    });
-  }
-  const contents = await Promise.all(
-    files.map(async (file) => await (file === STREAM ? readStdin() : readRecordFile(file))),
-  );
-  const outcomes: ImportOutcome[] = [];
-  for (const [index, file] of files.entries()) {
-    const content = contents[index]?.toString("base64") ?? "";
-    const { fingerprint, peers, replace } = options;
-    const request = { file, content, fingerprint, peers: [...peers], replace };
-    outcomes.push(
-      await withProgress(`importing ${file}`, callAdmin(socketPath, "import", request)),
-    );
-  }
-  const shown = outcomes.map(({ file, trust_domain, record_id, outcome, code, signed_at }) => ({
-    file,
-    trust_domain,
-    record_id,
-    outcome,
-    code,
-    signed_at,
-  }));
-  printResult(format, shown, (all) =>
-    all.map((each) => `${renderOutcome(each, options.replace)}\n${renderRecord(each)}`).join("\n"),
-  );
-  const refused = outcomes.filter(({ outcome }) => outcome === "refused");
-  for (const each of refused) printRefusal(each);
-  return refused.length === 0 ? DONE : FAULTS.RECORD_REFUSED.exitCode;
-}
-
-function renderOutcome(
-  result: Pick<ImportOutcome, "file" | "trust_domain" | "outcome" | "code">,
-  replace: boolean,
-): string {
-  const { file, trust_domain, outcome, code } = result;
-  switch (outcome) {
-    case "accepted":
-      return `${file}: ${trust_domain} is accepted; its bundle goes to SPIRE Server now. Next: spire-mesh status.`;
-    case "unchanged":
-      if (replace) {
-        return `${file}: ${trust_domain} is held with this record already; its row in SPIRE Server is written again where it differs. Next: spire-mesh status.`;
+  const written: ExportedRecord[] = [];
+  const write = async (): Promise<void> => {
+    let after: string | undefined;
+    for (;;) {
+      const request = after === undefined ? {} : { after };
+      const page: ReplyOf<"exportPage"> = await callAdmin(socketPath, "exportPage", request);
+      const { private_directories } = page;
+      if (after === undefined) await openExportDirectory(directory, private_directories);
+      for (const record of page.records) {
+        const { trust_domain, record_id, lineage } = record;
+        const file = join(directory, `${record_id}.record`);
+        await writeExport(file, { ...record, private_directories });
+        written.push({ trust_domain, record_id, lineage, file });
       }
-      return `${file}: ${trust_domain} is held with this record already; nothing changed.`;
-    case "held":
-      return `${file}: the record of ${trust_domain} is held back (${code}). Next: spire-mesh status.`;
-    case "refused":
-      return `${file}: the record of ${trust_domain} is refused (${code}); nothing changed.`;
+      if (page.next === null) return;
+      after = page.next;
+    }
+  };
+  await withProgress("exporting", write());
+  printResult(format, written, (all) => renderExported(all, directory));
+  return DONE;
+}
+
+function renderExported(written: readonly ExportedRecord[], directory: string): string {
+  if (written.length === 0) {
+    return "No records yet. Next: spire-mesh export -o FILE makes the own one.";
   }
-}
-
-/** What the publisher can confirm: which record it is, and that it is not an old one. */
-function renderRecord({
-  record_id,
-  signed_at,
-}: Pick<ImportOutcome, "record_id" | "signed_at">): string {
-  const signed =
-    signed_at === null
-      ? "signed by no node that it lists"
-      : `signed ${signed_at} (${ageOf(signed_at, Date.now())})`;
-  return `  ${groupFingerprint(record_id)}\n  ${signed}`;
-}
-
-/** A record id in it is grouped, as the fingerprint is that people compare it with. */
-function printRefusal({ file, record_id, code, message, next }: ImportOutcome): void {
-  const reason = message ?? code ?? "no reason given";
-  printError({
-    code: "RECORD_REFUSED",
-    message: `${file}: ${reason.replaceAll(record_id, groupFingerprint(record_id))}`,
-    advice: next ?? FAULTS.RECORD_REFUSED.advice,
-  });
+  return [
+    table(
+      ["trust domain", "file"],
+      written.map(({ trust_domain, file }) => [trust_domain, file]),
+    ),
+    `Next: carry ${directory} to another daemon; there spire-mesh import DIRECTORY/* takes what it approves.`,
+  ].join("\n");
 }
 
 export async function forget(

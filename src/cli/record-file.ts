@@ -3,8 +3,8 @@
  * earlier export.
  */
 import { constants } from "node:fs";
-import { lstat, open, realpath } from "node:fs/promises";
-import { dirname, relative, resolve } from "node:path";
+import { lstat, mkdir, open, realpath, stat } from "node:fs/promises";
+import { dirname, join, relative, resolve } from "node:path";
 import { type ExportReply, IMPORT_FILE_BYTES_MAX } from "../admin-contract/exchange.ts";
 import { Fault } from "../fault.ts";
 import { UNFINISHED, replaceFile } from "../private-files/private-file.ts";
@@ -12,6 +12,7 @@ import { withProgress } from "./output.ts";
 import { isErrno, reasonOf } from "./system-error.ts";
 
 const NAME_ANOTHER = "Name a new file with -o, or `-o -` for stdout.";
+const NAME_A_DIRECTORY = "Name a directory with -o that is there or can be made.";
 /** Less the umask: a record is public, and nobody else shall change it on its way. */
 const EXPORT_MODE = 0o644;
 
@@ -27,6 +28,24 @@ export async function writeExport(file: string, made: ExportReply): Promise<void
   }
   await checkOutside(file, made.private_directories);
   await writeWhole(file, Buffer.from(made.content, "base64"));
+}
+
+/**
+ * Makes a directory for exports, if it is not there. Throws `CANNOT_CREATE` where it cannot be made or is
+ * none, and in the daemon's own directories.
+ */
+export async function openExportDirectory(
+  directory: string,
+  privateDirectories: readonly string[],
+): Promise<void> {
+  await checkOutside(directory, privateDirectories);
+  await mkdir(directory).catch(async (error: unknown) => {
+    const isThere = (await stat(directory).catch(() => undefined))?.isDirectory() === true;
+    if (isThere) return;
+    const message = `${directory} cannot be made: ${reasonOf(error)}.`;
+    throw new Fault("CANNOT_CREATE", message, { advice: NAME_A_DIRECTORY, cause: error });
+  });
+  await checkOutside(join(directory, "any"), privateDirectories);
 }
 
 /** Whose record the file holds; undefined when nothing is there. */

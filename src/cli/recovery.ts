@@ -1,10 +1,8 @@
 /**
- * `recovery create`, `recovery sign` and `recovery status`. The first two need no daemon and no
- * network: they are for laptops on the worst day. What they find wrong they find before anybody types
- * a passphrase, where that can be.
+ * `recovery create` and `recovery sign`. They need no daemon and no network: they are for laptops on
+ * the worst day. What they find wrong they find before anybody types a passphrase, where that can be.
  */
 import { join } from "node:path";
-import { callAdmin } from "../admin-contract/client.ts";
 import { decodeExportFile } from "../core/record/export-file.ts";
 import type { State } from "../core/record/state.ts";
 import { decodeRecord } from "../core/record/verify.ts";
@@ -38,7 +36,6 @@ import {
   readPassphrases,
 } from "./passphrase.ts";
 import { readRecordFile } from "./record-file.ts";
-import type { Session } from "./session.ts";
 
 const DONE = 0;
 const COMMITMENT_NAME = "commitment.txt";
@@ -214,47 +211,4 @@ async function openKey(
   } finally {
     terminal.close();
   }
-}
-
-/** Which keys the own record commits to, as partners know it. */
-export async function recoveryStatus({ socketPath, format }: Session): Promise<number> {
-  const { own } = await callAdmin(socketPath, "status", {});
-  if (own.record_id === null) {
-    // An export would make the first record, and nobody asked for it.
-    throw new Fault("NOT_FOUND", "There is no own record yet, so no recovery keys either.", {
-      advice: "`spire-mesh export -o FILE`",
-    });
-  }
-  const { content } = await callAdmin(socketPath, "export", {});
-  const file = decodeExportFile(Buffer.from(content, "base64"));
-  const record = file.ok ? decodeRecord(file.value.envelope, "sync") : file;
-  if (!record.ok) throw new Fault("DAEMON_FAILED", "The daemon's own record cannot be read.");
-  const { state, idHex, lineage } = record.value;
-  const status = {
-    trust_domain: state.trustDomain,
-    lineage: Buffer.from(lineage).toString("hex"),
-    epoch: state.version.epoch,
-    rev: state.version.rev,
-    record_id: idHex,
-    threshold: state.recovery?.threshold ?? null,
-    key_hashes: (state.recovery?.keyHashes ?? []).map((each) => Buffer.from(each).toString("hex")),
-  };
-  printResult(format, status, renderStatus);
-  return DONE;
-}
-
-function renderStatus(status: {
-  readonly trust_domain: string;
-  readonly epoch: number;
-  readonly threshold: number | null;
-  readonly key_hashes: readonly string[];
-}): string {
-  const { trust_domain, epoch, threshold, key_hashes } = status;
-  if (threshold === null) {
-    return `${trust_domain}, epoch ${epoch}, commits to no recovery keys: only a \`spire-mesh bundle pin\` at each partner would recover it.`;
-  }
-  return [
-    `${trust_domain}, epoch ${epoch}: ${threshold} of these ${key_hashes.length} recovery keys sign together`,
-    ...key_hashes.map((each, index) => `key hash ${index + 1}  ${groupFingerprint(each)}`),
-  ].join("\n");
 }

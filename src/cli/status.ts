@@ -112,12 +112,14 @@ function renderStatus(status: Status): string {
         `(spire-mesh ${status.version}, started ${status.started_at}).`,
       `SPIRE Server  ${spire.state}, bundle sequence ${spire.sequence_number ?? "unknown"}, ` +
         `read ${spire.last_read_at ?? "never"}${spire.last_error === null ? "" : `: ${spire.last_error}`}`,
-      `Node          ${node.peer_id}, ${node.connections} connected, at ${node.addresses.join(" ")}`,
+      `Node          ${node.peer_id}, ${node.connections} connected, at ${node.addresses.join(" ")}\n` +
+        `              ${groupFingerprint(node.fingerprint)}`,
       own.record_id === null
         ? "Own record    none yet. Next: spire-mesh export -o FILE makes the first one."
         : `Own record    version ${versionOf(own)}, ${own.x509_authorities} X.509 and ` +
           `${own.jwt_authorities} JWT authorities, published ${own.published_at}\n` +
-          `              ${groupFingerprint(own.record_id)}`,
+          `              ${groupFingerprint(own.record_id)}\n` +
+          `Recovery      ${renderRecovery(own)}`,
     ].join("\n"),
     status.trust_domains.length === 0
       ? "No partners yet. Next: spire-mesh import FILE -fingerprint F takes one in."
@@ -125,6 +127,11 @@ function renderStatus(status: Status): string {
   ];
   if (status.findings.length > 0) parts.push(status.findings.map(renderFinding).join("\n"));
   return parts.join("\n\n");
+}
+
+function renderRecovery({ recovery }: Status["own"]): string {
+  if (recovery !== null) return `${recovery.threshold} of ${recovery.keys} offline keys`;
+  return "no offline keys; see spire-mesh recovery create";
 }
 
 function renderPartners({ trust_domain: self, trust_domains: domains, own }: Status): string {

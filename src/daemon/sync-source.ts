@@ -1,9 +1,7 @@
-/** What the sync protocol serves and asks: the mesh state for what is held, the store for steps. */
+/** What the sync protocol serves and asks: the mesh state for what is held, the store for records. */
 import { missingRecords, syncEntries, wantedDomains } from "../core/mesh/anti-entropy.ts";
 import type { MeshState } from "../core/mesh/mesh-state.ts";
 import type { SyncWant } from "../core/mesh/sync-entry.ts";
-import { envelopeBytes } from "../core/resolver/slot.ts";
-import { equalBytes } from "../core/std/bytes.ts";
 import { SYNC_REPLY_BYTES_MAX, SYNC_REPLY_RECORDS_MAX } from "../core/std/limits.ts";
 import type { SyncSource } from "../ports/peer-network.ts";
 import type { RecordStore } from "../ports/record-store.ts";
@@ -20,7 +18,7 @@ export function createSyncSource(state: MeshState, store: RecordStore): SyncSour
       for (const want of wants) {
         const room = SYNC_REPLY_RECORDS_MAX - envelopes.length;
         if (room === 0) break;
-        for (const envelope of await find(state, store, want, room)) {
+        for (const envelope of await find(store, want, room)) {
           bytes += envelope.length;
           if (bytes > SYNC_REPLY_BYTES_MAX) return envelopes;
           envelopes.push(envelope);
@@ -48,9 +46,8 @@ function revisionOf(state: MeshState): () => number {
   };
 }
 
-/** Step records above a version, or the one of this id if it is at hand. */
+/** Step records above a version, or the one of this id. */
 async function find(
-  state: MeshState,
   store: RecordStore,
   { trustDomain, above, recordId }: SyncWant,
   limit: number,
@@ -59,10 +56,6 @@ async function find(
     const steps = await store.stepsAbove(trustDomain, above, limit);
     return steps.map(({ envelope }) => envelope);
   }
-  const isOwn = trustDomain === state.self.trustDomain;
-  const slot = isOwn ? state.own.slot : state.partners.get(trustDomain)?.slot;
-  const atHand = [slot?.held, slot?.sibling, slot?.base].find(
-    (each) => each !== undefined && recordId !== undefined && equalBytes(each.record.id, recordId),
-  );
-  return atHand === undefined ? [] : [envelopeBytes(atHand)];
+  const named = recordId && (await store.record(trustDomain, recordId));
+  return named === undefined ? [] : [named.envelope];
 }

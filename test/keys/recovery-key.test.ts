@@ -70,10 +70,6 @@ describe("a recovery key", () => {
     plain.export({ type: "pkcs8", format: "der", cipher: "aes-256-cbc", passphrase: PASSPHRASE });
     expect(guess).toBeGreaterThan(50 * process.cpuUsage(begin).user);
   });
-    const beginMs = performance.now();
-    plain.export({ type: "pkcs8", format: "der", cipher: "aes-256-cbc", passphrase: PASSPHRASE });
-    expect(guessMs).toBeGreaterThan(50 * (performance.now() - beginMs));
-  });
 
   test("says in its file what a guess costs: scrypt with N = 2^14, r = 8, p = 16", async () => {
     expect(STRETCHING).toEqual({ N: 16_384, r: 8, p: 16 });

@@ -7,6 +7,7 @@ import { Writable } from "node:stream";
 import { Fault } from "../fault.ts";
 import { passphraseProblem } from "../keys/recovery-key.ts";
 import { readPrivateFile } from "../private-files/private-file.ts";
+import { printable } from "../printable.ts";
 import { note } from "./output.ts";
 
 /** One passphrase for each of five keys, with room to spare. Above: refused, PASSPHRASE_UNFIT. */
@@ -38,7 +39,7 @@ export class PassphraseTerminal {
 
   /** @throws {Fault} `USAGE` at Ctrl-C or Ctrl-D. */
   async ask(question: string): Promise<string> {
-    process.stderr.write(question);
+    process.stderr.write(printable(question));
     const { value, done } = await this.#lines.next();
     process.stderr.write("\n");
     if (done === true) throw new Fault("USAGE", "No passphrase was typed.", { advice: ADVICE });

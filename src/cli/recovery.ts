@@ -189,7 +189,10 @@ async function openKey(
   name: string,
   passphraseFile: string | undefined,
 ): Promise<RecoveryKey> {
-  if (!form.block.isEncrypted) return openKeyForm(form, "", name);
+  if (!form.block.isEncrypted) {
+    note(`${name} holds the key in clear: no passphrase is needed.`);
+    return openKeyForm(form, "", name);
+  }
   if (passphraseFile !== undefined) {
     const [passphrase = "", ...others] = await readPassphrases(passphraseFile);
     if (others.length === 0) return openKeyForm(form, passphrase, name);

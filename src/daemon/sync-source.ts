@@ -1,4 +1,4 @@
-/** What the sync protocol serves and asks: the mesh state for what is held, the store for steps. */
+/** What the sync protocol serves and asks: the mesh state for what is held, the store for records. */
 import { missingRecords, syncEntries, wantedDomains } from "../core/mesh/anti-entropy.ts";
 import type { MeshState } from "../core/mesh/mesh-state.ts";
 import type { SyncWant } from "../core/mesh/sync-entry.ts";
@@ -46,7 +46,7 @@ function revisionOf(state: MeshState): () => number {
   };
 }
 
-/** Step records above a version, or the one of this id if it is held, a sibling or a step. */
+/** Step records above a version, or the one of this id. */
 async function find(
   store: RecordStore,
   { trustDomain, above, recordId }: SyncWant,
@@ -56,7 +56,6 @@ async function find(
     const steps = await store.stepsAbove(trustDomain, above, limit);
     return steps.map(({ envelope }) => envelope);
   }
-  if (recordId === undefined) return [];
-  const stored = await store.record(trustDomain, recordId);
-  return stored === undefined ? [] : [stored.envelope];
+  const named = recordId && (await store.record(trustDomain, recordId));
+  return named === undefined ? [] : [named.envelope];
 }

@@ -3,10 +3,13 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { newMeshState } from "../../src/core/mesh/mesh-state.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { SYNC_REPLY_BYTES_MAX, SYNC_REPLY_RECORDS_MAX } from "../../src/core/std/limits.ts";
+import { fromHex } from "../../src/core/std/bytes.ts";
 import { createSyncSource } from "../../src/daemon/sync-source.ts";
 import type { RecordStore } from "../../src/ports/record-store.ts";
 import { openRecordStore } from "../../src/store/level-record-store.ts";
+import { bundleOf, makePublisher } from "../arbitraries/record.ts";
 import { domainNamed, stored } from "../compliance/record-store.ts";
+import { TestDaemon } from "../core/mesh/daemon.ts";
 import { temporaryDirectory } from "../store/temporary-directory.ts";
 import { makePublisher } from "../arbitraries/record.ts";
 import { NOTHING_STORED, selfOf } from "../arbitraries/start.ts";
@@ -50,6 +53,38 @@ test("a reply that is full of bytes ends before the record that is too much", as
   const envelopes = await sourceOf(store).records(WANTS);
   expect(envelopes).toHaveLength(Math.floor(SYNC_REPLY_BYTES_MAX / envelopeBytes));
   expect(lookUp).toHaveBeenCalledTimes(2);
+});
+
+test("a record is found by its id, whether it is held, a sibling or a step", async () => {
+  const store = await storeOf(3, 100);
+  const sibling = stored(9n, { sequence: 4n, envelope: Uint8Array.of(4, 1) });
+  await store.accept(domainNamed(BRAVO, stored(4n), { sibling }), undefined, false);
+  const idOf = (sequence: number) => fromHex(stored(BigInt(sequence)).recordId);
+  const found = await sourceOf(store).records(
+    [2, 4, 9, 5].map((each) => ({ trustDomain: BRAVO, above: undefined, recordId: idOf(each) })),
+  );
+  expect(found).toEqual([new Uint8Array(100).fill(7), stored(4n).envelope, sibling.envelope]);
+});
+
+test("the revision is another one after each change of what is wanted or held, and only then", async () => {
+  const alpha = makePublisher("alpha.test");
+  const daemon = await TestDaemon.start(alpha);
+  const { revision } = createSyncSource(daemon.state, await storeOf(1, 100));
+  const seen = new Set([revision()]);
+  const bravo = makePublisher(BRAVO);
+  const changes = [
+    () => daemon.import(bravo.genesis),
+    () => daemon.receive(bravo.next(bravo.genesis)),
+    () => daemon.import(makePublisher("charlie.test").genesis),
+    () => daemon.exportOwn(bundleOf(alpha.genesis.state)),
+  ];
+  for (const [index, change] of changes.entries()) {
+    change();
+    seen.add(revision()).add(revision());
+    daemon.send({ kind: "tick" });
+    seen.add(revision());
+    expect(seen.size).toBe(index + 2);
+  }
 });
 
 test("nothing is held of a stranger", async () => {

@@ -31,7 +31,7 @@ const PROVOKED_BY: Readonly<Record<FaultCode, string>> = {
   KEY_DAMAGED: "test/keys/node-key.test.ts",
   PASSPHRASE_UNFIT: "test/cli/recovery.test.ts",
   PASSPHRASE_WRONG: "test/cli/recovery.test.ts",
-  RECOVERY_FILE_KIND: "test/keys/recovery-request.test.ts",
+  RECOVERY_FILE_KIND: "test/keys/recovery-commitment.test.ts",
   RECOVERY_FILE_DAMAGED: "test/keys/recovery-request.test.ts",
   RECOVERY_OTHER_TRUST_DOMAIN: "test/keys/recovery-signature.test.ts",
   RECOVERY_OTHER_EPOCH: "test/keys/recovery-signature.test.ts",

@@ -86,6 +86,11 @@ function writes(): number {
   return spire.called("BatchSetFederatedBundle").length + deletions;
 }
 
+/** What is told last of a row that says this. */
+function saying(content: string): RegExp {
+  return new RegExp(`( ${content} (written|equal)|different ${content})$`);
+}
+
 describe("laws", () => {
   const name = fc.constantFrom("a.test", "b.test", "c.test");
   const content = fc.constantFrom("1", "2", "3");
@@ -135,6 +140,61 @@ describe("laws", () => {
         for (const [name, content] of last) {
           const givenUp = content === "none" && told.includes(`${name} - away`);
           if (!givenUp) expect(row(name), name).toBe(content);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  const foreign = fc.record({ kind: fc.constant("foreign" as const), name, content });
+  const contended = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant("set" as const), name, content }) },
+    { weight: 3, arbitrary: foreign }, // Now.
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("overwrite" as const), content }) },
+    { weight: 3, arbitrary: fc.constantFrom(1, 400, 950, 1_000, 3_000) },
+  );
+
+  test("whoever else writes at whatever moment: what was told last of a row is what it says, unless it changed once more a second after our write", async () => {
+    await spire.start();
+    await fc.assert(
+      fc.asyncProperty(fc.array(contended, { maxLength: 25 }), async (steps) => {
+        makeWriter();
+        spire.rows.clear();
+        const wroteAtMs = new Map<string, number>();
+        /** When somebody else wrote a row that was not read since. */
+        const unseen = new Map<string, number>();
+        let overwrite: string | undefined;
+        const writeForeign = (trustDomain: string, theirs: string): void => {
+          putRow(trustDomain, theirs);
+          unseen.set(trustDomain, pace.nowMs());
+        };
+        spire.before = ({ method, trustDomain = "" }) => {
+          if (method === "GetFederatedBundle") unseen.delete(trustDomain);
+        };
+        spire.afterWrite = (trustDomain) => {
+          unseen.delete(trustDomain); // Ours is what it says now.
+          wroteAtMs.set(trustDomain, pace.nowMs());
+          if (overwrite !== undefined) writeForeign(trustDomain, overwrite);
+          overwrite = undefined;
+        };
+        writer.start();
+        for (const step of steps) {
+          if (typeof step === "number") await pace.advance(step);
+          else if (step.kind === "set") writer.order(set(step.name, step.content));
+          else if (step.kind === "foreign") writeForeign(step.name, step.content);
+          else overwrite = step.content;
+        }
+        await pace.advance(10_000);
+        await writer.stop();
+        for (const domain of spire.rows.keys()) {
+          const last = told.findLast((line) => line.startsWith(domain));
+          if (last === undefined) continue;
+          const changedAtMs = unseen.get(domain);
+          if (changedAtMs === undefined) expect(last).toMatch(saying(row(domain)));
+          else if (!last.includes("different")) {
+            const lateMs = changedAtMs - (wroteAtMs.get(domain) ?? -Infinity);
+            expect(lateMs, last).toBeGreaterThanOrEqual(1_000);
+          }
         }
       }),
       { numRuns: 60 },

@@ -56,6 +56,7 @@ export class Daemon {
   constructor(site: Site, stored: Stored, world: World) {
     const { trustDomain, node: nodeKey, svids: cache, disk: store, nowMs } = site;
     const { timeline, proofs } = world;
+    const startedAtMs = timeline.nowMs();
     const self: Self = {
       trustDomain,
       nodePublicKey: nodeKey.publicKey,
@@ -81,7 +82,7 @@ export class Daemon {
           this.#mayDie();
           return this.#mortal(world.step(site, ...given));
         },
-        uptimeMs: timeline.nowMs,
+        uptimeMs: () => timeline.nowMs() - startedAtMs,
         every: timeline.every,
         giveWay: async () => undefined,
       },

@@ -21,9 +21,9 @@ import { openNodeKey } from "../keys/node-key.ts";
 import { openPublisher } from "../keys/publisher.ts";
 import { createPeerNetwork } from "../p2p/libp2p-network.ts";
 import { nodeOfPeerId, peerIdOfNode, readPeerId } from "../p2p/node-identity.ts";
-import type { RecordStore } from "../ports/record-store.ts";
+import type { RecordStore, StoredContents } from "../ports/record-store.ts";
 import { MeshLoop } from "../runtime/mesh-loop.ts";
-import { loadStored } from "../runtime/stored-slot.ts";
+import { loadStored, thinWith } from "../runtime/stored-slot.ts";
 import { connectSpireServer } from "../spire/spire-server.ts";
 import { openRecordStore } from "../store/level-record-store.ts";
 import { type Logger, createLogger } from "../telemetry/log.ts";
@@ -140,7 +140,7 @@ class Daemon {
   }
 
   static async open(config: Config, log: Logger): Promise<Daemon> {
-    const store = await openRecordStore(config.dataDir);
+    const store = await openRecordStore(config.dataDir, { thin: thinWith(x509Proofs) });
     try {
       return new Daemon(await buildParts(config, log, store));
     } catch (error) {
@@ -190,7 +190,12 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
     if (!stopping.begun) log.warn({ error }, `${what} failed`);
   };
 
-  const stored = await loadStored(store, trustDomain, x509Proofs);
+  const load = async (): Promise<StoredContents> => {
+    const contents = await store.load();
+    if (contents.marksLost) log.warn({}, "The marks were lost and are made anew from the store");
+    return contents;
+  };
+  const stored = await loadStored({ load }, trustDomain, x509Proofs);
   const nodeKey = await openNodeKey(config.dataDir, stored.own !== undefined);
   const self = {
     trustDomain,

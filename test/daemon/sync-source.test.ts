@@ -11,7 +11,6 @@ import { bundleOf, makePublisher } from "../arbitraries/record.ts";
 import { domainNamed, stored } from "../compliance/record-store.ts";
 import { TestDaemon } from "../core/mesh/daemon.ts";
 import { temporaryDirectory } from "../store/temporary-directory.ts";
-import { makePublisher } from "../arbitraries/record.ts";
 import { NOTHING_STORED, selfOf } from "../arbitraries/start.ts";
 
 const BRAVO = "bravo.test" as TrustDomain;
@@ -81,7 +80,7 @@ test("the revision is another one after each change of what is wanted or held, a
   for (const [index, change] of changes.entries()) {
     change();
     seen.add(revision()).add(revision());
-    daemon.send({ kind: "tick" });
+    daemon.tick();
     seen.add(revision());
     expect(seen.size).toBe(index + 2);
   }

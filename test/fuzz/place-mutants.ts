@@ -6,13 +6,17 @@ import {
   NOW_S,
   type Svid,
   type TestRecord,
+  commitmentTo,
+  makeNodeKey,
+  makeRecord,
+  signRecovery,
   untainted,
 } from "../arbitraries/record.ts";
 import { dearOne } from "./block-mutants.ts";
 import { oneKey } from "./node-mutants.ts";
 import type { Random } from "./random.ts";
 import { type Code, type RecordMutant, type Row, mutantsOf, seal, stated } from "./record-draft.ts";
-import type { Bravo, World } from "./world.ts";
+import { type Bravo, type World, recovered } from "./world.ts";
 
 /** The next record of a site. */
 const of = (
@@ -31,7 +35,11 @@ const anyVersion = (random: Random): State["version"] => ({
 
 /** Where it stands to what the daemon holds. Each may come by gossip, by sync or as a file. */
 export function placeMutants(world: World): RecordMutant[] {
-  const { alpha, bravo, charlie, delta, echo, foxtrot, golf, stranger } = world;
+  const { alpha, bravo, charlie, delta, echo, foxtrot, golf, hotel, stranger } = world;
+  const doubter = charlie.publisher.newCa();
+  const doubtersSvid = charlie.publisher.mint(doubter);
+  const otherKeys = (random: Random): State["recovery"] =>
+    random.pick([undefined, oneKey(1), { ...commitmentTo(foxtrot.keys), threshold: 1 }]);
   const bravoRows: readonly Row[] = [
     [
       "a lower sequence number",
@@ -118,13 +126,27 @@ export function placeMutants(world: World): RecordMutant[] {
       (random) => of(charlie, charlie.held, { version: charlieVersion, ...otherContent(random) }),
     ],
     [
-      "a second sibling",
-      "FORK",
+      "a second sibling, which lacks what the two have in common",
+      "taken",
       (random) =>
         of(golf, golf.held, {
           version: golf.held.state.version,
           x509Authorities: [untainted(golf.publisher.ca), untainted(random.pick(bravo.extras))],
         }),
+    ],
+    [
+      "a sibling that does not trust what the held record is signed under",
+      "FORK",
+      (random) =>
+        of(
+          charlie,
+          charlie.held,
+          {
+            version: charlieVersion,
+            x509Authorities: [untainted(doubter), untainted(random.pick(bravo.extras))],
+          },
+          [charlie.publisher.svid, doubtersSvid],
+        ),
     ],
     ["a record above a fork", "taken", () => of(golf, golf.held)],
     [
@@ -134,21 +156,63 @@ export function placeMutants(world: World): RecordMutant[] {
         of(echo, echo.held, { version: { epoch: random.below(2), rev: 9, sequence: 99n } }),
     ],
     [
-      "other recovery keys",
+      "other recovery keys without a step of rev",
       "RECOVERY_CHANGED",
       (random) =>
         of(foxtrot, foxtrot.held, {
-          version: { epoch: 0, rev: random.between(0, 2), sequence: 5n },
-          recovery: random.pick([
-            () => undefined,
-            () => oneKey(1),
-            () => ({
-              threshold: 2,
-              keyHashes: [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)],
-            }),
-          ])(),
+          version: { epoch: 0, rev: random.pick([0, 2, 1_024]), sequence: 5n },
+          recovery: otherKeys(random),
         }),
     ],
+    [
+      "other recovery keys without the signatures of those that are committed",
+      "RECOVERY_COUNT",
+      (random) =>
+        of(foxtrot, foxtrot.held, {
+          version: { epoch: 0, rev: 1, sequence: 5n },
+          recovery: otherKeys(random),
+        }),
+    ],
+    [
+      "other recovery keys, signed by those that are committed",
+      "taken",
+      (random) =>
+        recovered(foxtrot, {
+          version: { epoch: 0, rev: 1, sequence: 5n },
+          recovery: random.pick([undefined, oneKey(1)]),
+        }).envelope,
+    ],
+    ["the next epoch", "taken", () => recovered(foxtrot).envelope],
+    [
+      "the next epoch, signed by too few recovery keys",
+      "RECOVERY_COUNT",
+      (random) => recovered(foxtrot, {}, random.pick([[], [foxtrot.keys[0]]])).envelope,
+    ],
+    [
+      "the next epoch, signed by a key that is not committed",
+      "RECOVERY_KEY_UNKNOWN",
+      (random) => recovered(foxtrot, {}, [random.pick(foxtrot.keys), makeNodeKey()]).envelope,
+    ],
+    [
+      "the next epoch with the signatures of another record",
+      "RECOVERY_SIGNATURE_INVALID",
+      () => {
+        const { state } = recovered(foxtrot);
+        const { node, svid } = foxtrot.publisher;
+        const signatures = signRecovery(foxtrot.first.id, foxtrot.keys);
+        return makeRecord(state, [{ node, svids: [svid] }], signatures).envelope;
+      },
+    ],
+    [
+      "the next epoch, which commits to a key that it reveals",
+      "RECOVERY_REVEALED",
+      (random) =>
+        recovered(foxtrot, {
+          recovery: commitmentTo([random.pick(foxtrot.keys), makeNodeKey()], random.between(1, 2)),
+        }).envelope,
+    ],
+    ["another record of an epoch that began", "RECOVERY_FORK", () => recovered(hotel).envelope],
+    ["a record after the first of an epoch", "taken", () => of(hotel, hotel.held)],
     ["the same recovery keys", "taken", () => of(foxtrot, foxtrot.held)],
     [
       "a record after one whose authorities have all expired",

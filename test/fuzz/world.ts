@@ -27,9 +27,11 @@ import {
   type Publisher,
   type Svid,
   type TestRecord,
+  commitmentTo,
   makeNodeKey,
   makePublisher,
   makeRecord,
+  makeRecoveredRecord,
   stateAfter,
   tainted,
   untainted,
@@ -54,12 +56,18 @@ export interface World {
   readonly delta: Site;
   /** It was approved at epoch 2. */
   readonly echo: Site;
-  /** It committed to recovery keys. */
-  readonly foxtrot: Site;
+  /** It committed to recovery keys, both of which must sign. */
+  readonly foxtrot: Recoverable;
   /** It contradicted itself once. */
   readonly golf: Site & { readonly sibling: TestRecord };
+  /** Its recovery keys began epoch 1. */
+  readonly hotel: Recoverable;
   /** Nobody approved it. */
   readonly stranger: Site;
+}
+
+export interface Recoverable extends Site {
+  readonly keys: readonly [NodeKey, NodeKey];
 }
 
 export interface Bravo extends Site {
@@ -166,20 +174,49 @@ function makeDelta(): Site {
   return { publisher, first, held };
 }
 
+function recoverable(name: string): Recoverable {
+  const keys = [makeNodeKey(), makeNodeKey()] as const;
+  return { ...ordinary(name, { recovery: commitmentTo(keys) }), keys };
+}
+
+/** Held is what its recovery keys signed. */
+function makeHotel(): Recoverable {
+  const { publisher, first, keys } = recoverable("hotel.test");
+  return { publisher, first, keys, held: recovered({ publisher, first, keys }) };
+}
+
+/** What begins the epoch after a site's first record, signed by these keys. */
+export function recovered(
+  { publisher, first, keys }: Pick<Recoverable, "publisher" | "first" | "keys">,
+  change: Partial<State> = {},
+  signers: readonly NodeKey[] = keys,
+): TestRecord {
+  const version = { epoch: first.state.version.epoch + 1, rev: 0, sequence: 9n };
+  const recovery = commitmentTo([makeNodeKey()]);
+  const state = stateAfter(first, { version, recovery, ...change });
+  const { node, svid } = publisher;
+  return makeRecoveredRecord(state, [{ node, svids: [svid] }], signers);
+}
+
+function makeGolf(): World["golf"] {
+  const publisher = makePublisher("golf.test");
+  const { ca, newCa, genesis: first, next } = publisher;
+  const both = [untainted(ca), untainted(newCa())];
+  const held = next(first, { x509Authorities: both });
+  const sibling = next(first, { x509Authorities: [...both, untainted(newCa())] });
+  return { publisher, first, held, sibling };
+}
+
 export function makeWorld(): World {
-  const keyHashes = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
-  const golf = ordinary("golf.test");
-  const other = {
-    x509Authorities: [untainted(golf.publisher.ca), untainted(golf.publisher.newCa())],
-  };
   return {
     alpha: ordinary("alpha.test"),
     bravo: makeBravo(),
     charlie: ordinary("charlie.test"),
     delta: makeDelta(),
     echo: makeEcho(),
-    foxtrot: ordinary("foxtrot.test", { recovery: { threshold: 1, keyHashes } }),
-    golf: { ...golf, sibling: golf.publisher.next(golf.first, other) },
+    foxtrot: recoverable("foxtrot.test"),
+    golf: makeGolf(),
+    hotel: makeHotel(),
     stranger: ordinary("stranger.test"),
   };
 }
@@ -194,8 +231,8 @@ const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base6
 
 /** The daemon as strings: `self`, and what is held of each trust domain. */
 export function settingOf(world: World): Setting {
-  const { alpha, bravo, charlie, delta, echo, foxtrot, golf } = world;
-  const sites = [alpha, bravo, charlie, delta, echo, foxtrot, golf].map((site) => {
+  const { alpha, bravo, charlie, delta, echo, foxtrot, golf, hotel } = world;
+  const sites = [alpha, bravo, charlie, delta, echo, foxtrot, golf, hotel].map((site) => {
     const first = startSlot(verified(site.first, undefined));
     const held = advance(first, verified(site.held, first.held), NOW_S);
     const slot = site === golf ? addSibling(held, verified(golf.sibling, first.held)) : held;

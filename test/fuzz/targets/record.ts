@@ -334,7 +334,8 @@ function viewOf(state: MeshState, without: TrustDomain | undefined): unknown {
   const { meter: _meter, suspect: _suspect, ...ours } = own;
   const theirs = [...partners.values()]
     .filter(({ pin }) => pin.trustDomain !== without)
-    .map(({ meter: _meter, ...partner }) => partner);
+    // Steps above expired authorities are followed beside what is held (core/mesh/ladder.ts).
+    .map(({ meter: _meter, ladder: _ladder, ...partner }) => partner);
   return { ours, theirs, relationships, synced, spireAway, rowsReadAtMs };
 }
 

@@ -5,9 +5,8 @@ import { join } from "node:path";
 import { Level } from "level";
 import { newMeshState } from "../src/core/mesh/mesh-state.ts";
 import type { Keyring } from "../src/ports/keyring.ts";
-import type { PeerNetwork } from "../src/ports/peer-network.ts";
 import type { RecordStore } from "../src/ports/record-store.ts";
-import { MeshLoop } from "../src/runtime/mesh-loop.ts";
+import { type LoopNetwork, MeshLoop } from "../src/runtime/mesh-loop.ts";
 import { openRecordStore } from "../src/store/level-record-store.ts";
 import { x509Proofs } from "../src/x509/proofs.ts";
 import { NOW_S, type TestRecord, makePublisher } from "../test/arbitraries/record.ts";
@@ -93,16 +92,11 @@ function startLoop(store: RecordStore): MeshLoop {
     sign: async () => ({ kind: "no-new-chain", problem: "this daemon signs nothing" }),
     mintAhead: async () => {},
   };
-  const network: PeerNetwork = {
-    peerId: "bravo",
-    addresses: () => [],
-    start: async () => {},
-    stop: async () => {},
+  const network: LoopNetwork = {
     publish: async () => {},
     admit: () => {},
     dial: () => {},
     connections: () => [],
-    dialFailures: () => [],
     syncNow: async () => {},
   };
   const loop = new MeshLoop({

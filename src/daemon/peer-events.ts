@@ -32,6 +32,7 @@ export function createPeerEvents(
   };
   return {
     onGossip: async (envelope, peerId) => verdictOf(await ask(envelope, "gossip", peerId)),
+    onGossipHead: async () => "ignore", // The core judges no heads yet.
     onSyncRecords: async (envelopes, peerId) => {
       const verdicts: Verdict[] = [];
       // One after the other: each is judged against the one before it.

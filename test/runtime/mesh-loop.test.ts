@@ -7,9 +7,13 @@ import type { RowOrder } from "../../src/core/mesh/row-order.ts";
 import { step } from "../../src/core/mesh/step.ts";
 import { FAULTS, Fault } from "../../src/fault.ts";
 import type { SigningOutcome } from "../../src/core/record/signing.ts";
-import type { PeerNetwork } from "../../src/ports/peer-network.ts";
 import type { RecordStore } from "../../src/ports/record-store.ts";
-import { MeshLoop, type LoopSeams, type MeshLoopPorts } from "../../src/runtime/mesh-loop.ts";
+import {
+  type LoopNetwork,
+  MeshLoop,
+  type LoopSeams,
+  type MeshLoopPorts,
+} from "../../src/runtime/mesh-loop.ts";
 import { x509Proofs } from "../../src/x509/proofs.ts";
 import { NOW_S, bundleOf, makePublisher, signOrder } from "../arbitraries/record.ts";
 
@@ -21,17 +25,12 @@ function storeOf(accept: () => Promise<void>): Pick<RecordStore, "accept" | "rem
   return { accept, remove: accept };
 }
 
-function networkOf(change: Partial<PeerNetwork> = {}): PeerNetwork {
+function networkOf(change: Partial<LoopNetwork> = {}): LoopNetwork {
   return {
-    peerId: "12D3KooWBravo",
-    addresses: () => [],
-    start: async () => undefined,
-    stop: async () => undefined,
     publish: async () => undefined,
     admit: () => undefined,
     dial: () => undefined,
     connections: () => [],
-    dialFailures: () => [],
     syncNow: async () => undefined,
     ...change,
   };
@@ -54,7 +53,7 @@ function started({
   seams,
   ...ports
 }: Partial<MeshLoopPorts> & {
-  readonly network?: PeerNetwork;
+  readonly network?: LoopNetwork;
   readonly sign?: Sign;
   readonly seams?: LoopSeams;
 } = {}): Seen {

@@ -275,6 +275,18 @@ export const LIMITS = {
     beyond: "left unseen: another's copy is taken, and the forwarder is asked for a round of sync",
     file: "p2p/gossip.ts",
   },
+  HEAD_BYTES_MAX: {
+    value: 1 * KIB,
+    why: "a signed head; with the longest name it takes less than 500 bytes",
+    beyond: "the message is rejected before anybody looks at it",
+    file: "p2p/gossip.ts",
+  },
+  HEADS_WAITING_MAX: {
+    value: 256,
+    why: "gossiped heads waiting for a verdict, besides the records: a second of one forwarder's budget",
+    beyond: "left unseen: another's copy is taken, or the next head says more",
+    file: "p2p/gossip.ts",
+  },
   RPC_BYTES_MAX: {
     value: 1 * MIB,
     why: "one gossip RPC: eight of the largest records, as an answer to IWANT carries many",

@@ -203,7 +203,7 @@ export class GossipsubInside {
     pubsub.handlePrune = async (peerId, prune) => {
       const news = firstOfEach(pubsub.mesh, prune).filter(({ topicID }) => isNews(peerId, topicID));
       if (news.length === 0) return;
-      const bounded = news.map(({ topicID, backoff = 0 }) => {
+      const bounded = news.map(({ topicID = "", backoff = 0 }) => {
         return { topicID, peers: [], backoff: Math.min(backoff, PRUNE_BACKOFF_S_MAX) };
       });
       await handle(peerId, bounded);

@@ -32,6 +32,14 @@ export function createPeerEvents(
   };
   return {
     onGossip: async (envelope, peerId) => verdictOf(await ask(envelope, "gossip", peerId)),
+    onGossipHead: async (envelope, peerId) => {
+      const node = nodeOf(peerId);
+      if (node === undefined) return "unjudged";
+      const from = toHex(node);
+      return verdictOf(
+        await loop.ask((ticket) => ({ kind: "head-received", envelope, from, ticket })),
+      );
+    },
     onSyncRecords: async (envelopes, peerId) => {
       const verdicts: Verdict[] = [];
       // One after the other: each is judged against the one before it.

@@ -99,10 +99,14 @@ export function describeRequest({ recordId: id, state, held }: ReadRequest): str
     "",
     `Nodes that may publish (${state.nodes.length}), by their public keys:`,
     ...state.nodes.map((each) => `  ${grouped(each)}`),
+    ...(state.removed.length === 0 ? [] : [`Nodes that were removed (${state.removed.length}):`]),
+    ...state.removed.map((each) => `  ${grouped(each)}`),
     `X.509 authorities (${state.x509Authorities.length}), by SHA-256:`,
     ...state.x509Authorities.map((each) => `  ${grouped(sha256(each.der))}${mark(each)}`),
-    `JWT authorities (${state.jwtAuthorities.length}), by key id:`,
-    ...state.jwtAuthorities.map((each) => `  ${each.keyId}${mark(each)}`),
+    `JWT authorities (${state.jwtAuthorities.length}), by SHA-256 and key id:`,
+    ...state.jwtAuthorities.map(
+      (each) => `  ${grouped(sha256(each.spki))}  ${each.keyId}${mark(each)}`,
+    ),
     ...(recovery === undefined
       ? [`NO RECOVERY KEYS AFTER IT: ${trustDomain} could not be recovered a second time.`]
       : [

@@ -14,6 +14,11 @@ import { Conduct } from "./conduct.ts";
 /** Messages new to us: the same one from another node costs nothing. Sync repairs what is beyond. */
 const GOSSIP_RATE: Rate = { perSecond: 20, burst: 100 };
 /**
+ * Heads new to us: 10,000 trust domains send one a minute each, 167 a second, and one peer may bring
+ * them all. Each is a signature to check, so this is 2 % of a core. Above: left, the next head says more.
+ */
+const HEAD_RATE: Rate = { perSecond: 200, burst: 1_000 };
+/**
  * Connections of sixteen nodes that restart together: two daemons that dial each other at once, and
  * once more. Each costs a handshake. Above: refused once the key is proved.
  */
@@ -54,6 +59,7 @@ const RATES = {
   connect: CONNECT_RATE,
   dial: DIAL_RATE,
   gossip: GOSSIP_RATE,
+  head: HEAD_RATE,
   request: REQUEST_RATE,
   lookup: LOOKUP_RATE,
   answer: ANSWER_RATE,

@@ -29,6 +29,7 @@ export class Member {
   readonly accounts: Map<string, Account>;
   readonly connectBudget = this.#budget("connect");
   readonly gossipBudget = this.#budget("gossip");
+  readonly headBudget = this.#budget("head");
   readonly requestBudget = this.#budget("request");
   readonly lookupBudget = this.#budget("lookup");
   readonly answerBudget = this.#budget("answer");

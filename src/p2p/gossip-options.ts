@@ -9,6 +9,7 @@ import { RPC_BYTES_MAX } from "../core/std/limits.ts";
 import { sha256 } from "../core/std/sha256.ts";
 
 export const STATE_TOPIC = "/spire-mesh/state/1";
+export const HEAD_TOPIC = "/spire-mesh/head/1";
 
 /**
  * What messages take of an RPC that we send. The other half is for control, of which gossipsub adds
@@ -40,11 +41,25 @@ const FAR_ABOVE_ANY_SCORE = Number.MAX_VALUE;
 /** gossipsub's own default, which its options do not tell. */
 export const GRAYLIST_THRESHOLD = -80;
 
+/**
+ * The score only punishes: who sends what no honest node sends (verdict reject) leaves the mesh with
+ * the first such message for a minute and is not listened to from the ninth on.
+ */
+const TOPIC_SCORE = createTopicScoreParams({
+  topicWeight: 1,
+  timeInMeshWeight: 0,
+  firstMessageDeliveriesWeight: 0,
+  meshMessageDeliveriesWeight: 0, // At one record an hour every honest peer is in deficit.
+  meshFailurePenaltyWeight: 0,
+  invalidMessageDeliveriesWeight: -1,
+  invalidMessageDeliveriesDecay: 0.96,
+});
+
 export const GOSSIPSUB = {
   globalSignaturePolicy: "StrictNoSign",
   msgIdFn: ({ data }) => sha256(data),
   msgIdToStrFn: toHex,
-  allowedTopics: [STATE_TOPIC],
+  allowedTopics: [STATE_TOPIC, HEAD_TOPIC],
   fallbackToFloodsub: false,
   doPX: false,
   allowPublishToZeroTopicPeers: true,
@@ -79,18 +94,6 @@ export const GOSSIPSUB = {
     behaviourPenaltyThreshold: MISBEHAVIOUR_MAX,
     // Loopback, NAT and cluster egress put many honest peers on one address.
     IPColocationFactorWeight: 0,
-    topics: {
-      // The score only punishes: who sends what no honest node sends (verdict reject) leaves the
-      // mesh with the first such message for a minute and is not listened to from the ninth on.
-      [STATE_TOPIC]: createTopicScoreParams({
-        topicWeight: 1,
-        timeInMeshWeight: 0,
-        firstMessageDeliveriesWeight: 0,
-        meshMessageDeliveriesWeight: 0, // At one record an hour every honest peer is in deficit.
-        meshFailurePenaltyWeight: 0,
-        invalidMessageDeliveriesWeight: -1,
-        invalidMessageDeliveriesDecay: 0.96,
-      }),
-    },
+    topics: { [STATE_TOPIC]: TOPIC_SCORE, [HEAD_TOPIC]: TOPIC_SCORE },
   },
 } as const satisfies Parameters<typeof gossipsub>[0];

@@ -8,7 +8,7 @@ import { RPC_BYTES_MAX } from "../core/std/limits.ts";
 import { watchMessages } from "./length-prefixes.ts";
 
 /**
- * The shortest RPC of our topics has 25. Each costs 4 µs and more, so empty ones of a byte would be
+ * The shortest RPC of our topics has 24. Each costs 4 µs and more, so empty ones of a byte would be
  * the cheapest way to keep us busy. Below: the stream ends before they are looked at.
  */
 const RPC_BYTES_MIN = 8;

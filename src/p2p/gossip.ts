@@ -1,11 +1,12 @@
 /**
- * Push (docs/protocol.md 5): gossipsub on one topic, unsigned, as records prove themselves. Each
- * message passes, in this order, its forwarder's budget, the bound on validations under way, the
- * size bound, and the core's verdict, which decides whether it travels on.
+ * Push (docs/protocol.md 5): gossipsub on a topic for records and one for heads, unsigned, as both prove
+ * themselves. Each message passes, in this order, its forwarder's budget, the bound on validations under
+ * way, the size bound, and the core's verdict, which decides whether it travels on. Budgets and bounds
+ * are each topic's own: a flood of one keeps nothing of the other from us.
  *
  * gossipsub drops what it has seen for two minutes. What we leave for reasons of our own is not
  * seen: otherwise whoever forwards a record when nobody looks keeps every other copy of it from us.
- * Nor do we ask anybody for what we would leave.
+ * Nor do we ask anybody for what we would leave, or for a head: there is a newer one soon.
  */
 import assert from "node:assert/strict";
 import {
@@ -16,11 +17,17 @@ import {
 } from "@libp2p/gossipsub";
 import type { RPC } from "@libp2p/gossipsub/message";
 import type { Connection, PeerId } from "@libp2p/interface";
-import { ENVELOPE_BYTES_MAX, VALIDATIONS_MAX, WANTED_MAX } from "../core/std/limits.ts";
+import {
+  ENVELOPE_BYTES_MAX,
+  HEADS_WAITING_MAX,
+  HEAD_BYTES_MAX,
+  VALIDATIONS_MAX,
+  WANTED_MAX,
+} from "../core/std/limits.ts";
 import { SHA256_BYTES } from "../core/std/sha256.ts";
-import type { Verdict } from "../ports/peer-network.ts";
+import type { PeerNetworkEvents } from "../ports/peer-network.ts";
 import type { Admission, Member } from "./admission.ts";
-import { GOSSIPSUB, GRAYLIST_THRESHOLD, STATE_TOPIC } from "./gossip-options.ts";
+import { GOSSIPSUB, GRAYLIST_THRESHOLD, HEAD_TOPIC, STATE_TOPIC } from "./gossip-options.ts";
 import { type GossipRules, GossipsubInside } from "./gossipsub-inside.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { readPeerId } from "./node-identity.ts";
@@ -42,11 +49,19 @@ export interface GossipCounts {
   overload: number;
 }
 
-/**
- * The core's verdict; `unjudged` when it did not look, for reasons of its own: the record is taken
- * from whoever brings it next, and its forwarder is asked for a round of sync.
- */
-type OnGossip = (envelope: Uint8Array, peerId: string) => Promise<Verdict | "unjudged">;
+/** Who gives the verdicts. */
+type Judges = Pick<PeerNetworkEvents, "onGossip" | "onGossipHead">;
+
+/** What one topic may take, and what of it waits for a verdict. */
+interface Topic {
+  readonly bytesMax: number;
+  readonly validationsMax: number;
+  readonly budgetOf: (member: Member) => Member["gossipBudget"];
+  readonly judge: Judges["onGossip"];
+  /** Sync brings what we left of it. */
+  readonly isRepaired: boolean;
+  validating: number;
+}
 
 export interface GossipEvents {
   /** A peer has learned that we want what it publishes: what came before is sync's business. */
@@ -68,16 +83,35 @@ export class Gossip {
   readonly #options: GossipOptions;
   readonly #admission: Admission;
   readonly #turns: Turns;
-  readonly #onGossip: OnGossip;
+  readonly #states: Topic;
+  readonly #topics: ReadonlyMap<string, Topic>;
   #inside: GossipsubInside | undefined;
   #events: GossipEvents | undefined;
-  #validating = 0;
 
-  constructor(options: GossipOptions, admission: Admission, turns: Turns, onGossip: OnGossip) {
+  constructor(options: GossipOptions, admission: Admission, turns: Turns, judges: Judges) {
     this.#options = options;
     this.#admission = admission;
     this.#turns = turns;
-    this.#onGossip = onGossip;
+    this.#states = {
+      bytesMax: ENVELOPE_BYTES_MAX,
+      validationsMax: VALIDATIONS_MAX,
+      budgetOf: ({ gossipBudget }) => gossipBudget,
+      judge: async (...message) => await judges.onGossip(...message),
+      isRepaired: true,
+      validating: 0,
+    };
+    const heads: Topic = {
+      bytesMax: HEAD_BYTES_MAX,
+      validationsMax: HEADS_WAITING_MAX,
+      budgetOf: ({ headBudget }) => headBudget,
+      judge: async (...message) => await judges.onGossipHead(...message),
+      isRepaired: false,
+      validating: 0,
+    };
+    this.#topics = new Map([
+      [STATE_TOPIC, this.#states],
+      [HEAD_TOPIC, heads],
+    ]);
   }
 
   /** For libp2p's `services`. */
@@ -91,7 +125,8 @@ export class Gossip {
       admits: (peerId) => this.#admission.admits(peerId),
       onBytes: (from, bytes) => this.#charge(from, bytes / BYTES_A_WORK),
       onRpc: (from, fields, rpc) => this.#onRpc(from, fields, rpc),
-      onUnseen: async (from, look) => await this.#onUnseen(from, look),
+      onUnseen: async (from, topic, look) => await this.#onUnseen(from, topic, look),
+      asksFor: (topic) => this.#topics.get(topic)?.isRepaired === true,
       wants: (id, asked) => this.#wants(id, asked),
       maySend: (id, bytes) =>
         this.#memberOf(id)?.iwantBudget.take(this.#options.nowMs(), bytes) === true,
@@ -101,17 +136,19 @@ export class Gossip {
     const { rpcDeadlineMs } = this.#options;
     this.#inside = new GossipsubInside(options, components, rules, rpcDeadlineMs);
     const { pubsub } = this.#inside;
-    pubsub.topicValidators.set(
-      STATE_TOPIC,
-      async (forwarder, message) => await this.#validate(forwarder, message),
-    );
+    for (const [name, topic] of this.#topics) {
+      pubsub.topicValidators.set(
+        name,
+        async (forwarder, message) => await this.#validate(topic, forwarder, message),
+      );
+    }
     return pubsub;
   }
 
   /** Once libp2p has started. */
   start(events: GossipEvents): void {
     this.#events = events;
-    this.#inside?.pubsub.subscribe(STATE_TOPIC);
+    for (const name of this.#topics.keys()) this.#inside?.pubsub.subscribe(name);
   }
 
   /** Opens the outbound gossip stream to a connected, admitted peer, unless there is one. */
@@ -127,6 +164,12 @@ export class Gossip {
   async publish(envelope: Uint8Array): Promise<void> {
     assert(envelope.length <= ENVELOPE_BYTES_MAX, "the core bounds envelopes");
     await this.#inside?.pubsub.publish(STATE_TOPIC, envelope);
+  }
+
+  /** Never rejects for want of peers. */
+  async publishHead(envelope: Uint8Array): Promise<void> {
+    assert(envelope.length <= HEAD_BYTES_MAX, "the core bounds heads");
+    await this.#inside?.pubsub.publish(HEAD_TOPIC, envelope);
   }
 
   /** Whether gossip of this peer is not looked at now. */
@@ -166,55 +209,65 @@ export class Gossip {
     return false;
   }
 
-  async #onUnseen(from: PeerId, look: () => Promise<void>): Promise<void> {
-    if (!this.#mayLook(from)) return;
-    this.#validating += 1;
+  /** Of a topic that is not ours nothing comes, and it is paid for like a record. */
+  async #onUnseen(from: PeerId, name: string, look: () => Promise<void>): Promise<void> {
+    const topic = this.#topics.get(name) ?? this.#states;
+    if (!this.#mayLook(from, topic)) return;
+    topic.validating += 1;
     try {
       await look();
     } finally {
-      this.#validating -= 1;
+      topic.validating -= 1;
     }
   }
 
-  #mayLook(forwarder: PeerId): boolean {
+  #mayLook(forwarder: PeerId, topic: Topic): boolean {
     const member = this.#admission.member(forwarder);
     if (member === undefined) return false; // No longer admitted.
     const nowMs = this.#options.nowMs();
-    if (!member.gossipBudget.take(nowMs)) {
+    if (!topic.budgetOf(member).take(nowMs)) {
       this.counts.overBudget += 1;
       member.overBudget += 1;
       member.conduct.onOverBudget(nowMs);
-      this.#events?.onLeft(forwarder); // Its own news may be among what it forwards of others.
+      this.#onLeft(forwarder, topic); // Its own news may be among what it forwards of others.
       return false;
     }
-    if (this.#validating === VALIDATIONS_MAX) {
+    if (topic.validating === topic.validationsMax) {
       this.counts.overload += 1;
-      this.#events?.onLeft(forwarder);
+      this.#onLeft(forwarder, topic);
       return false;
     }
     return true;
   }
 
+  #onLeft(forwarder: PeerId, { isRepaired }: Topic): void {
+    if (isRepaired) this.#events?.onLeft(forwarder);
+  }
+
   /** What was asked for may not have come yet. */
   #wants(id: string, asked: number): number {
     const left = this.#memberOf(id)?.gossipBudget.left(this.#options.nowMs()) ?? 0;
-    return Math.min(left, WANTED_MAX, VALIDATIONS_MAX - this.#validating) - asked;
+    return Math.min(left, WANTED_MAX, VALIDATIONS_MAX - this.#states.validating) - asked;
   }
 
-  async #validate(forwarder: PeerId, { data }: Message): Promise<TopicValidatorResult> {
+  async #validate(
+    topic: Topic,
+    forwarder: PeerId,
+    { data }: Message,
+  ): Promise<TopicValidatorResult> {
     const member = this.#admission.member(forwarder);
     if (member === undefined) return TopicValidatorResult.Ignore; // No longer admitted.
-    if (data.length > ENVELOPE_BYTES_MAX) {
+    if (data.length > topic.bytesMax) {
       this.#reject(member);
       return TopicValidatorResult.Reject;
     }
     try {
       // A copy: what the core keeps of it must not keep a whole RPC of a peer in memory.
-      const verdict = await this.#onGossip(new Uint8Array(data), forwarder.toString());
+      const verdict = await topic.judge(new Uint8Array(data), forwarder.toString());
       if (verdict === "reject") this.#reject(member);
       if (verdict === "unjudged") {
         this.#inside?.forget(data);
-        this.#events?.onLeft(forwarder);
+        this.#onLeft(forwarder, topic);
       }
       return VERDICTS[verdict];
     } catch (error) {

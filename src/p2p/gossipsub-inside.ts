@@ -32,7 +32,9 @@ export interface GossipRules extends StreamRules {
   /** Whether anything of the RPC is looked at; undefined is one that cannot be. `fields`: at all depths. */
   onRpc(from: PeerId, fields: number, rpc: RPC | undefined): boolean;
   /** A message came that was not seen. Does `look`, or leaves it to come again. */
-  onUnseen(from: PeerId, look: () => Promise<void>): Promise<void>;
+  onUnseen(from: PeerId, topic: string, look: () => Promise<void>): Promise<void>;
+  /** Whether we ask for what a peer has on the topic. */
+  asksFor(topic: string): boolean;
   /** How many more of the messages that it has we want of a peer; `asked` since the heartbeat. */
   wants(peerId: string, asked: number): number;
   /** Whether a peer that asked for a message gets so many bytes more of us. */
@@ -150,19 +152,20 @@ export class GossipsubInside {
     pubsub.handleReceivedMessage = async (from, message) => {
       const look = async (): Promise<void> => await handle(from, message);
       if (pubsub.seenCache.has(messageId(message.data))) await look();
-      else await this.#rules.onUnseen(from, look);
+      else await this.#rules.onUnseen(from, message.topic ?? "", look);
     };
   }
 
-  /** gossipsub would ask for 5,000 at once. */
+  /** gossipsub would ask for 5,000 at once, whatever they are. */
   #askForWants(): void {
     const { pubsub } = this;
     const handle = pubsub.handleIHave.bind(pubsub);
     pubsub.handleIHave = (peerId, ihave) => {
       const asked = pubsub.iasked.get(peerId) ?? 0;
       const wants = this.#rules.wants(peerId, asked);
-      if (wants <= 0) return [];
-      const [wanted] = handle(peerId, ihave);
+      const advertised = ihave.filter(({ topicID = "" }) => this.#rules.asksFor(topicID));
+      if (wants <= 0 || advertised.length === 0) return [];
+      const [wanted] = handle(peerId, advertised);
       if (wanted === undefined) return [];
       const messageIDs = wanted.messageIDs.slice(0, wants);
       pubsub.iasked.set(peerId, asked + messageIDs.length);
@@ -178,13 +181,12 @@ export class GossipsubInside {
       handle(peerId, iwant).filter(({ data }) => this.#rules.maySend(peerId, data?.length ?? 0));
   }
 
-  /** gossipsub would answer each, though we have one topic. */
+  /** gossipsub would answer each, though we have two topics. */
   #askForGrafts(): void {
     const { pubsub } = this;
     const handle = pubsub.handleGraft.bind(pubsub);
     pubsub.handleGraft = async (peerId, graft) => {
-      const ours = graft.filter(({ topicID = "" }) => pubsub.mesh.has(topicID));
-      return await handle(peerId, ours.slice(0, 1));
+      return await handle(peerId, firstOfEach(pubsub.mesh, graft));
     };
   }
 
@@ -199,10 +201,12 @@ export class GossipsubInside {
       pubsub.mesh.get(topic)?.has(peerId) === true ||
       (pubsub.backoff.get(topic)?.get(peerId) ?? 0) <= Date.now();
     pubsub.handlePrune = async (peerId, prune) => {
-      const news = prune.find(({ topicID }) => isNews(peerId, topicID));
-      if (news === undefined) return;
-      const backoff = Math.min(news.backoff ?? 0, PRUNE_BACKOFF_S_MAX);
-      await handle(peerId, [{ ...news, peers: [], backoff }]);
+      const news = firstOfEach(pubsub.mesh, prune).filter(({ topicID }) => isNews(peerId, topicID));
+      if (news.length === 0) return;
+      const bounded = news.map(({ topicID = "", backoff = 0 }) => {
+        return { topicID, peers: [], backoff: Math.min(backoff, PRUNE_BACKOFF_S_MAX) };
+      });
+      await handle(peerId, bounded);
     };
   }
 
@@ -243,6 +247,16 @@ function withInsides(pubsub: GossipSub): Inside {
     `another gossipsub than ${GOSSIPSUB_VERSION}`,
   );
   return inside;
+}
+
+/** The first for each of our topics. */
+function firstOfEach<Item extends { readonly topicID?: string | undefined }>(
+  topics: ReadonlyMap<string, unknown>,
+  items: readonly Item[],
+): Item[] {
+  return [...topics.keys()].flatMap(
+    (topic) => items.find(({ topicID = "" }) => topicID === topic) ?? [],
+  );
 }
 
 function messageId(data: Uint8Array = new Uint8Array()): string {

@@ -80,7 +80,7 @@ export async function createPeerNetwork(
   const strangers = new Strangers(options.strangerMs ?? STRANGER_MS);
   const gossipOptions = { nowMs, log, rpcDeadlineMs: options.gossipRpcDeadlineMs };
   const turns = new Turns(nowMs);
-  const gossip = new Gossip(gossipOptions, admission, turns, events.onGossip.bind(events));
+  const gossip = new Gossip(gossipOptions, admission, turns, events);
   const gate = new InboundGate(nowMs);
   const onHandshake = gate.onHandshake.bind(gate);
   const wires = new Wires(admission, turns, { nowMs, log, onHandshake });
@@ -230,6 +230,10 @@ export class Libp2pNetwork implements PeerNetwork {
 
   async publish(envelope: Uint8Array): Promise<void> {
     if (this.#running) await this.#parts.gossip.publish(envelope);
+  }
+
+  async publishHead(envelope: Uint8Array): Promise<void> {
+    if (this.#running) await this.#parts.gossip.publishHead(envelope);
   }
 
   admit(trustDomain: string, nodes: readonly Uint8Array[]): void {

@@ -40,6 +40,8 @@ export interface DialFailure {
 export interface PeerNetworkEvents {
   /** A record of at most 128 KiB from gossip. Resolves with the verdict; never rejects. */
   onGossip(envelope: Uint8Array, peerId: string): Promise<Verdict>;
+  /** A head of at most 1 KiB from gossip. Resolves with the verdict; never rejects. */
+  onGossipHead(envelope: Uint8Array, peerId: string): Promise<Verdict>;
   /** Records from a sync round, in the order the peer sent them. Resolves with a verdict for each. */
   onSyncRecords(envelopes: readonly Uint8Array[], peerId: string): Promise<readonly Verdict[]>;
   /** A peer answered a sync round with what it holds of the domains that both want, in no order. */
@@ -71,6 +73,8 @@ export interface PeerNetwork {
   stop(): Promise<void>;
   /** Gossips one envelope. Never rejects: whoever misses it is repaired by sync. */
   publish(envelope: Uint8Array): Promise<void>;
+  /** Gossips one head, of at most 1 KiB. Never rejects: whoever misses it hears the next one. */
+  publishHead(envelope: Uint8Array): Promise<void>;
   /**
    * Replaces the nodes (public keys of 32 bytes, at most 16) that may stay connected for a trust
    * domain; others are dropped after 10 s. What they may make us do is counted for it as a whole, and

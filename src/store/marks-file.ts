@@ -121,10 +121,10 @@ export class MarksFile {
   }
 
   async #writeOnce(): Promise<void> {
-    if (this.#isClosed) throw new Fault("NOT_READY", `The store in ${this.#dataDir} is closed`);
     const changes = this.#changes;
     const { writes, headCounter } = this.#about;
     try {
+      if (this.#isClosed) throw new Fault("NOT_READY", `The store in ${this.#dataDir} is closed`);
       const marks = { storeId: this.#storeId, writes, headCounter, entries: this.#entries };
       await writeMarks(this.#dataDir, marks);
       this.#written = changes;

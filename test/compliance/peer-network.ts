@@ -112,6 +112,8 @@ export class BookPeer implements PeerNetworkEvents {
   readonly synced = new Map<string, readonly SyncEntry[]>();
   /** Replaces the book's verdict on gossip. */
   judge: ((envelope: Uint8Array) => Promise<Verdict>) | undefined;
+  /** Replaces the verdict on heads. */
+  judgeHead: (() => Promise<Verdict>) | undefined;
 
   constructor(wanted: readonly string[]) {
     this.book = new Book(wanted);
@@ -123,6 +125,14 @@ export class BookPeer implements PeerNetworkEvents {
     this.seen.push(`gossip ${peerId} ${record?.text ?? "?"}`);
     if (record === undefined) return "reject";
     return this.book.put(record) ? "accept" : "ignore";
+  }
+
+  /** A head is any text; its first word is the verdict. */
+  async onGossipHead(envelope: Uint8Array, peerId: string): Promise<Verdict> {
+    if (this.judgeHead !== undefined) return await this.judgeHead();
+    const text = Buffer.from(envelope).toString();
+    this.seen.push(`head ${peerId} ${text}`);
+    return text.split(" ")[0] as Verdict;
   }
 
   async onSyncRecords(
@@ -258,6 +268,19 @@ async function joinAll(...peers: readonly RunningPeer[]): Promise<void> {
   );
 }
 
+/** The second admits both others, who do not admit each other. */
+async function joinLine(
+  first: RunningPeer,
+  second: RunningPeer,
+  third: RunningPeer,
+): Promise<void> {
+  for (const end of [first, third]) end.network.admit(PEERS, [second.node]);
+  second.network.admit(PEERS, [first.node, third.node]);
+  second.network.dial(PEERS, [...first.network.addresses(), ...third.network.addresses()]);
+  await eventually(() => [first, third].every(({ peer }) => peer.synced.size > 0));
+  await eventually(() => second.peer.synced.size === 2);
+}
+
 export const TD = "alpha.test";
 /** Who lists the nodes, where it does not matter. */
 export const PEERS = "peers.test";
@@ -293,16 +316,7 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
     test("forwards only what got the verdict accept", async () => {
       const peers = [await start(), await start(), await start()] as const;
       const [alpha, bravo, charlie] = peers;
-      const line = [[bravo], [alpha, charlie], [bravo]];
-      for (const [index, { network }] of peers.entries()) {
-        network.admit(
-          PEERS,
-          (line[index] ?? []).map(({ node }) => node),
-        );
-      }
-      bravo.network.dial(PEERS, [...alpha.network.addresses(), ...charlie.network.addresses()]);
-      await eventually(() => peers.every(({ peer }) => peer.synced.size > 0));
-      await eventually(() => bravo.peer.synced.size === 2);
+      await joinLine(...peers);
       bravo.peer.judge = async (envelope) => {
         const verdict = Buffer.from(envelope).toString().split(" ")[2];
         if (verdict === "throw") throw new Error("a bug of the core");
@@ -313,6 +327,20 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
       }
       await eventually(() => charlie.peer.count(`gossip ${bravo.id} accept`) === 1);
       expect(charlie.peer.seen.filter((each) => each.startsWith("gossip"))).toHaveLength(1);
+      const rejected = bravo.network.connections().map((each) => [each.peerId, each.rejected]);
+      expect(Object.fromEntries(rejected)).toEqual({ [alpha.id]: 1, [charlie.id]: 0 });
+    });
+
+    test("delivers heads beside records, and forwards those that got the verdict accept", async () => {
+      const peers = [await start(), await start(), await start()] as const;
+      const [alpha, bravo, charlie] = peers;
+      await joinLine(...peers);
+      for (const head of ["ignore 1", "reject 2", "accept 3"]) {
+        await alpha.network.publishHead(Buffer.from(head));
+      }
+      await eventually(() => charlie.peer.count(`head ${bravo.id} accept 3`) === 1);
+      expect(bravo.peer.seen.filter((each) => each.startsWith("head"))).toHaveLength(3);
+      expect(charlie.peer.seen.filter((each) => each.startsWith("head"))).toHaveLength(1);
       const rejected = bravo.network.connections().map((each) => [each.peerId, each.rejected]);
       expect(Object.fromEntries(rejected)).toEqual({ [alpha.id]: 1, [charlie.id]: 0 });
     });

@@ -83,12 +83,21 @@ describe("a recovery request", () => {
         expect(request).toMatchObject({ payload, held, recordId: recordId(1, payload) });
         const words = describeRequest(request);
         const dense = words.replaceAll(" ", "");
-        const ids = [...state.nodes, ...held.commitment.keyHashes, request.recordId, said.lineage];
+        const ids = [
+          ...state.nodes,
+          ...state.removed,
+          ...held.commitment.keyHashes,
+          request.recordId,
+          said.lineage,
+        ];
         for (const id of [...ids, ...(state.recovery?.keyHashes ?? [])]) {
           expect(dense).toContain(toHex(id));
         }
         for (const { der } of state.x509Authorities) expect(dense).toContain(sha256Hex(der));
-        for (const { keyId } of state.jwtAuthorities) expect(words).toContain(keyId);
+        for (const { keyId, spki } of state.jwtAuthorities) {
+          expect(words).toContain(keyId);
+          expect(dense).toContain(sha256Hex(spki));
+        }
         expect(words.includes("tainted")).toBe(
           isTainted || keyIds.some((each) => /tainted/.test(each)),
         );

@@ -137,6 +137,7 @@ const OF_STORE = "test/compliance/record-store.ts";
 const OF_METERING = "test/core/mesh/metering.test.ts";
 const TWENTY_AT_ONCE = "may gossip twenty records at once with all its nodes, then two a second";
 const OF_PARKED = "test/core/mesh/parked.test.ts";
+const OF_HEADS = "test/p2p/gossip-heads.test.ts";
 const OF_NETWORK = "test/p2p/libp2p-network.test.ts";
 const OF_QUEUE = "test/runtime/input-queue.test.ts";
 const OF_SPIRE = "test/spire/spire-server.test.ts";
@@ -339,6 +340,8 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
     unreached: "it takes a peer that opens yamux streams and names no protocol on any",
   },
   VALIDATIONS_MAX: { file: OF_NETWORK, test: "waits for at most 256 verdicts at once" },
+  HEAD_BYTES_MAX: { file: OF_HEADS, test: "above 1 KiB is rejected before anybody looks at it" },
+  HEADS_WAITING_MAX: { file: OF_HEADS, test: "wait for at most 256 verdicts at once" },
   RPC_BYTES_MAX: {
     file: "test/p2p/gossip-rpcs.test.ts",
     test: "%s ends the stream, and the pair begins anew",

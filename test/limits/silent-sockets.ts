@@ -18,6 +18,7 @@ export async function startListener(): Promise<number> {
     },
     {
       onGossip: async () => "ignore",
+      onGossipHead: async () => "ignore",
       onSyncRecords: async () => [],
       onSynced: () => {},
       onPeerConnected: () => {},

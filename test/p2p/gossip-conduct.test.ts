@@ -5,6 +5,7 @@ import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { sha256 } from "../../src/core/std/sha256.ts";
 import { Admission } from "../../src/p2p/admission.ts";
+import { HEAD_TOPIC, STATE_TOPIC } from "../../src/p2p/gossip-options.ts";
 import { Gossip } from "../../src/p2p/gossip.ts";
 import { type MeshNode, createMeshNode } from "../../src/p2p/libp2p-node.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
@@ -26,6 +27,7 @@ import { hear } from "./gossip-forwarders.ts";
 import { OPTIONS } from "./libp2p-peers.ts";
 
 const rogueNode = startsRogues();
+const ignore = async () => "ignore" as const;
 const nowMs = (): number => 0;
 const { log } = OPTIONS;
 /** Of one trust domain, see conduct.ts. */
@@ -49,7 +51,8 @@ async function startGossip(): Promise<Started> {
   const privateKey = await nodePrivateKey(randomBytes(32));
   const admission = new Admission(peerIdFromPrivateKey(privateKey), nowMs);
   const turns = new Turns(nowMs);
-  const gossip = new Gossip({ nowMs, log }, admission, turns, async () => "ignore");
+  const judges = { onGossip: ignore, onGossipHead: ignore };
+  const gossip = new Gossip({ nowMs, log }, admission, turns, judges);
   const node = await createMeshNode({
     privateKey,
     listen: OPTIONS.listen,
@@ -127,9 +130,10 @@ test("a PRUNE that says what one before it said is not handled", async () => {
   pubsub.addEventListener("gossipsub:prune", ({ detail }) => {
     if (detail.direction === "inbound") handled += 1;
   });
-  for (let sent = 0; sent < 4; sent += 1) stream.send(prunes(1_000));
+  const topics = [STATE_TOPIC, HEAD_TOPIC, "/other/1"];
+  for (let sent = 0; sent < 4; sent += 1) stream.send(prunes(1_000, topics));
   await untilHandled(stream, ours);
-  expect(handled).toBe(1);
+  expect(handled).toBe(2);
 });
 
 test("an RPC takes of the turn as many frames as its fields take time", async () => {
@@ -142,7 +146,7 @@ test("an RPC takes of the turn as many frames as its fields take time", async ()
   await eventually(() => spend.mock.calls.some(([bytes, frames]) => bytes === 0 && frames === 32));
 });
 
-test("of many GRAFTs in one RPC one is answered", async () => {
+test("of many GRAFTs in one RPC one is answered for each topic", async () => {
   const ours = await startGossip();
   const rogue = await rogueNode();
   ours.admission.admit("first.test", [rogue.node]);
@@ -151,11 +155,12 @@ test("of many GRAFTs in one RPC one is answered", async () => {
     void hear(stream, ({ control }) => (pruned += control?.prune.length ?? 0));
   });
   const stream = await gossipFrom(rogue, ours);
-  stream.send(prunes(1)); // It is not to be grafted now.
-  stream.send(grafts(1_000));
+  const topics = [STATE_TOPIC, HEAD_TOPIC, "/other/1"];
+  stream.send(prunes(3, topics)); // It is not to be grafted now.
+  stream.send(grafts(1_000, topics));
   await eventually(() => pruned > 0);
   await untilHandled(stream, ours);
-  expect(pruned).toBe(1);
+  expect(pruned).toBe(2);
 });
 
 test("the one whose conduct is better now, not when the stream was opened", async () => {

@@ -14,6 +14,7 @@ const source = {
 };
 const events = {
   onGossip: async () => "ignore" as const,
+  onGossipHead: async () => "ignore" as const,
   onSyncRecords: async () => [],
   onSynced: () => met.resolve(),
   onPeerConnected: () => {},

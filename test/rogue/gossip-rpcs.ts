@@ -1,7 +1,7 @@
 /** gossipsub RPCs of any content, with their length in front. */
 import { randomBytes } from "node:crypto";
 import { RPC } from "@libp2p/gossipsub/message";
-import { STATE_TOPIC } from "../../src/p2p/gossip-options.ts";
+import { HEAD_TOPIC, STATE_TOPIC } from "../../src/p2p/gossip-options.ts";
 
 const VARINT_MORE = 0x80;
 
@@ -43,17 +43,28 @@ export const topics = (count: number): Uint8Array => {
 };
 export const message = (...data: readonly Uint8Array[]): Uint8Array =>
   rpc({ messages: data.map((each) => ({ topic: STATE_TOPIC, data: each })) });
-export const ihave = (ids: readonly Uint8Array[] | number): Uint8Array =>
-  control({ ihave: [{ topicID: STATE_TOPIC, messageIDs: given(ids) }] });
+export const head = (...data: readonly Uint8Array[]): Uint8Array =>
+  rpc({ messages: data.map((each) => ({ topic: HEAD_TOPIC, data: each })) });
+export const ihave = (ids: readonly Uint8Array[] | number, topicID = STATE_TOPIC): Uint8Array =>
+  control({ ihave: [{ topicID, messageIDs: given(ids) }] });
 export const iwant = (ids: readonly Uint8Array[] | number): Uint8Array =>
   control({ iwant: [{ messageIDs: given(ids) }] });
 export const idontwant = (ids: readonly Uint8Array[] | number): Uint8Array =>
   control({ idontwant: [{ messageIDs: given(ids) }] });
 export const graft = (): Uint8Array => control({ graft: [{ topicID: STATE_TOPIC }] });
-export const grafts = (count: number): Uint8Array =>
-  control({ graft: Array.from({ length: count }, () => ({ topicID: STATE_TOPIC })) });
-export const prunes = (count: number): Uint8Array =>
-  control({ prune: Array.from({ length: count }, () => ({ topicID: STATE_TOPIC, peers: [] })) });
+/** In turn of each topic. */
+export const grafts = (count: number, topics: readonly string[] = [STATE_TOPIC]): Uint8Array =>
+  control({
+    graft: Array.from({ length: count }, (_, index) => {
+      return { topicID: topics[index % topics.length] ?? STATE_TOPIC };
+    }),
+  });
+export const prunes = (count: number, topics: readonly string[] = [STATE_TOPIC]): Uint8Array =>
+  control({
+    prune: Array.from({ length: count }, (_, index) => {
+      return { topicID: topics[index % topics.length] ?? STATE_TOPIC, peers: [] };
+    }),
+  });
 export const graftAndPrune = (): Uint8Array =>
   control({
     graft: [{ topicID: STATE_TOPIC }],

@@ -1,6 +1,7 @@
 /**
  * A process that opens the store of its first argument and accepts records without end, counting up
- * from its second; says each number when its write is acknowledged, and the code when one failed.
+ * from its second; says each number when its write is acknowledged, "marked" and the number when that
+ * is in the marks, and the code when one failed.
  */
 import { writeSync } from "node:fs";
 import process from "node:process";
@@ -16,12 +17,20 @@ const store = await openRecordStore(dataDir);
 writeSync(STDOUT, "open\n");
 const envelope = crypto.getRandomValues(new Uint8Array(3_000));
 let sequence = BigInt(first);
+let marking: Promise<void> | undefined;
+/** As a daemon: it never waits for the marks before it accepts. */
+async function mark(upTo: bigint): Promise<void> {
+  await store.marked();
+  marking = undefined;
+  writeSync(STDOUT, `marked ${upTo}\n`);
+}
 for (;;) {
   const name = `domain-${sequence % 3n}.test`;
   try {
     const held = stored(sequence, { envelope });
     await store.accept(domainNamed(name, held), pinNamed(name), false);
     writeSync(STDOUT, `${sequence}\n`);
+    marking ??= mark(sequence).catch(() => undefined);
     sequence += 1n;
   } catch (error) {
     writeSync(STDOUT, `${error instanceof Fault ? error.code : String(error)}\n`);

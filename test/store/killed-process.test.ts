@@ -1,30 +1,47 @@
 /** Real processes on one data directory: killed while they write, in each other's way, on a full disk. */
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { rm, stat } from "node:fs/promises";
+import { cp, rm, stat } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, expect, test } from "vitest";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { openRecordStore } from "../../src/store/level-record-store.ts";
+import { domainNamed, pinNamed, stored } from "../compliance/record-store.ts";
 import { type Child, startChild } from "./child-process.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 const KILLS = 16;
+const LOSING_KILLS = 9;
 const ZERO = { epoch: 0, rev: 0, sequence: 0n };
 const DOMAINS = 3n;
 
-/** Reads acknowledged numbers up to `count` of them, or to the end. */
-async function acknowledged(child: Child, count: number): Promise<readonly bigint[]> {
+/** Reads acknowledged numbers up to `count` of them, or to the end; or those that are marked. */
+async function acknowledged(
+  child: Child,
+  count: number,
+  marked: bigint[] = [],
+): Promise<readonly bigint[]> {
   const numbers: bigint[] = [];
   while (numbers.length < count) {
     const line = await child.line();
     if (line === undefined) break;
     if (/^\d+$/.test(line)) numbers.push(BigInt(line));
+    if (line.startsWith("marked ")) marked.push(BigInt(line.slice(7)));
   }
   return numbers;
 }
+
+/** Damages of a store that lose something, by turns. */
+const LOSSES: readonly ((store: string, older: string) => Promise<void>)[] = [
+  async (store) => await rm(store, { recursive: true }),
+  async (store) => await rm(join(store, "CURRENT")),
+  async (store, older) => {
+    await rm(store, { recursive: true });
+    await cp(older, store, { recursive: true });
+  },
+];
 
 describe("a store whose daemon is killed with SIGKILL while it writes", () => {
   test(`loses no acknowledged write in ${KILLS} kills, and holds each write whole`, async () => {
@@ -58,6 +75,51 @@ describe("a store whose daemon is killed with SIGKILL while it writes", () => {
     expect(last).toBeGreaterThan(BigInt(KILLS));
   });
 });
+
+describe("a store that is lost when its daemon is killed", () => {
+  test(`is missed for each version that was said to be marked, in ${LOSING_KILLS} kills`, async () => {
+    const dataDir = await temporaryDirectory();
+    const older = join(await temporaryDirectory(), "store");
+    await acknowledgedOnce(dataDir);
+    await cp(join(dataDir, "store"), older, { recursive: true });
+    let last = DOMAINS;
+    for (let kill = 0; kill < LOSING_KILLS; kill += 1) {
+      const child = startChild("endless-writer.ts", [dataDir, `${last + 1n}`]);
+      const marked: bigint[] = [];
+      await acknowledged(child, 4 + ((kill * 7) % 30), marked);
+      await child.kill();
+      const said = await acknowledged(child, Infinity, marked);
+      await LOSSES[kill % LOSSES.length]?.(join(dataDir, "store"), older);
+
+      const store = await openRecordStore(dataDir);
+      const { domains, missing, quarantined } = await store.load();
+      expect([domains, typeof quarantined]).toEqual([[], "string"]);
+      const missed = new Map(missing.map(({ trustDomain, sequence }) => [trustDomain, sequence]));
+      const newest = marked.at(-1) ?? last;
+      for (let back = 0n; back < DOMAINS; back += 1n) {
+        const name = `domain-${(newest - back) % DOMAINS}.test` as TrustDomain;
+        expect(missed.get(name)).toBeGreaterThanOrEqual(newest - back);
+      }
+      for (const { trustDomain, sequence, pin } of missing) {
+        expect(pin).toEqual(pinNamed(trustDomain));
+        await store.accept(domainNamed(trustDomain, stored(sequence)), pin, true);
+      }
+      await store.close();
+      await rm(join(dataDir, "quarantine"), { recursive: true, force: true });
+      last = [...missed.values(), said.at(-1) ?? last].reduce((a, b) => (a > b ? a : b));
+    }
+  });
+});
+
+/** One record of each trust domain. */
+async function acknowledgedOnce(dataDir: string): Promise<void> {
+  const store = await openRecordStore(dataDir);
+  for (let sequence = 1n; sequence <= DOMAINS; sequence += 1n) {
+    const name = `domain-${sequence % DOMAINS}.test`;
+    await store.accept(domainNamed(name, stored(sequence)), pinNamed(name), true);
+  }
+  await store.close();
+}
 
 describe("a data directory in use by another process", () => {
   test("is refused as ALREADY_RUNNING, and free again when that process is gone", async () => {

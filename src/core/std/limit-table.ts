@@ -127,12 +127,6 @@ export const LIMITS = {
     beyond: "not written: the daemon stops, as such a frame cannot be",
     file: "core/resolver/frame.ts",
   },
-  HEAD_BYTES_MAX: {
-    value: 1_024,
-    why: "a head with the longest name takes 499",
-    beyond: "refused before any parsing: HEAD_MALFORMED",
-    file: "core/record/head.ts",
-  },
   CLOCK_SKEW_S: {
     value: 300,
     why: "clocks of trust domains differ so much without anybody's fault",
@@ -291,6 +285,18 @@ export const LIMITS = {
     value: 256,
     why: "gossiped records waiting for a verdict: a quarter of the core's room, so that sync has its own",
     beyond: "left unseen: another's copy is taken, and the forwarder is asked for a round of sync",
+    file: "p2p/gossip.ts",
+  },
+  HEAD_BYTES_MAX: {
+    value: 1 * KIB,
+    why: "a signed head; with the longest name it takes less than 500 bytes",
+    beyond: "the message is rejected before anybody looks at it",
+    file: "p2p/gossip.ts",
+  },
+  HEADS_WAITING_MAX: {
+    value: 256,
+    why: "gossiped heads waiting for a verdict, besides the records: a second of one forwarder's budget",
+    beyond: "left unseen: another's copy is taken, or the next head says more",
     file: "p2p/gossip.ts",
   },
   RPC_BYTES_MAX: {

@@ -226,10 +226,10 @@ const WRONGS: readonly (readonly [what: string, code: string, wrong: Wrong])[] =
   [
     "a recovery key committed again that it reveals",
     "RECOVERY_REVEALED",
-    (_, parts) => {
+    ({ table }, parts) => {
       const [revealed] = parts.recoveryKeys;
       if (revealed === undefined) return undefined;
-      const keyHashes = [sha256(revealed.publicKey)];
+      const keyHashes = [revealed, table.newNode()].map((key) => sha256(key.publicKey));
       return saying(parts, { recovery: { threshold: 1, keyHashes } });
     },
   ],

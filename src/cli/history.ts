@@ -23,9 +23,9 @@ export async function showHistory(
 export async function showDiff(
   { socketPath, format }: Session,
   trustDomain: string,
-  ids: { readonly from?: string; readonly to?: string },
+  { from, to }: { readonly from?: string; readonly to?: string },
 ): Promise<number> {
-  const request = { trust_domain: trustDomain, ...ids };
+  const request = { trust_domain: trustDomain, from, to };
   printResult(format, await callAdmin(socketPath, "diff", request), renderDiff);
   return DONE;
 }

@@ -15,6 +15,8 @@ import { readRecordFile, readStdin } from "./record-file.ts";
 import type { Session } from "./session.ts";
 
 const DONE = 0;
+/** How it ends when any file is not taken. */
+const CODE = "RECORD_REFUSED";
 /** As a file's name: stdin. */
 const STREAM = "-";
 /** What the daemon says of one file, and not of itself. */
@@ -76,7 +78,7 @@ export async function importRecords(
   const refused = outcomes.filter(({ outcome }) => outcome === "refused");
   if (refused.length === 0) return DONE;
   printRefused(refused);
-  return FAULTS.RECORD_REFUSED.exitCode;
+  return FAULTS[CODE].exitCode;
 }
 
 async function read(file: string): Promise<Buffer> {
@@ -205,16 +207,16 @@ function renderRecord(recordId: string, signedAt: string | null): string {
 function printRefused(refused: readonly FileOutcome[]): void {
   const [first] = refused;
   if (refused.length === 1 && first !== undefined) {
-    const advice = first.next ?? FAULTS.RECORD_REFUSED.advice;
-    printError({ code: "RECORD_REFUSED", message: reasonOf(first), advice });
+    const code = first.trust_domain === null ? (first.code ?? CODE) : CODE;
+    printError({ code, message: reasonOf(first), advice: first.next ?? FAULTS[CODE].advice });
     return;
   }
   printError({
-    code: "RECORD_REFUSED",
+    code: CODE,
     message: "",
     advice: "Mend what is said below of each, and import all of them again.",
     problems: refused.map((each) => {
-      const sentence = `${each.code ?? "REFUSED"}: ${reasonOf(each)}`;
+      const sentence = `${each.code ?? CODE}: ${reasonOf(each)}`;
       return each.next === null ? sentence : withNext(sentence, each.next);
     }),
   });

@@ -82,10 +82,7 @@ export async function diffOf(
   };
 }
 
-function idBefore(
-  history: readonly StepEntry[],
-  recordId: string | undefined,
-): string | undefined {
+function idBefore(history: readonly StepEntry[], recordId: string | undefined): string | undefined {
   const at = history.findIndex((each) => each.recordId === recordId);
   return at === -1 ? history.at(-1)?.recordId : history[at - 1]?.recordId;
 }

@@ -25,7 +25,8 @@ export interface OwnPorts extends AskPorts {
 }
 
 const PEER_ADVICE = {
-  advice: "`spire-mesh status` at the other node shows its addresses, each with /p2p/ and its peer id",
+  advice:
+    "`spire-mesh status` at the other node shows its addresses, each with /p2p/ and its peer id",
 } as const;
 const NODE_ADVICE = {
   advice: "Take both from `spire-mesh status` at that node: its peer id and its fingerprint.",
@@ -63,7 +64,9 @@ export function createOwnOperations(ports: OwnPorts): OwnOperations {
           throw new Fault("DATA_INVALID", message, NODE_ADVICE);
         }
         const { nodes = [] } = state.own.slot?.effective.state ?? {};
-        return has(nodes, node) ? unchanged(state) : await carryOut(ports, { kind: "add-node", node });
+        return has(nodes, node)
+          ? unchanged(state)
+          : await carryOut(ports, { kind: "add-node", node });
       }),
     removeNode: async ({ peer_id, force }) =>
       await logged(log, "Node removed", { peer_id, force }, async () => {

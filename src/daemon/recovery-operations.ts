@@ -149,10 +149,14 @@ interface ReadRecover {
 function readRecover({ payload, held, signatures }: RecoverRequest, proofs: Proofs): ReadRecover {
   const bytes = bytesOf(payload);
   const state = decodeState(bytes);
-  if (!state.ok) throw new Fault("DATA_INVALID", `the request's payload is no state: ${state.reason}`);
+  if (!state.ok)
+    throw new Fault("DATA_INVALID", `the request's payload is no state: ${state.reason}`);
   const id = recordId(STATE, bytes);
   const signed = signatures
-    .map(({ public_key, signature }): RecoverySignature => [fromHex(public_key), fromHex(signature)])
+    .map(({ public_key, signature }): RecoverySignature => [
+      fromHex(public_key),
+      fromHex(signature),
+    ])
     .toSorted(([left], [right]) => compareBytes(left, right));
   const judged = judgeRecovery(id, signed, readCommitment(held), proofs);
   if (!judged.ok) {

@@ -149,9 +149,7 @@ function ownStatus({ own }: MeshState): OwnStatus {
     published_at: timeOrNull(own.publishedAtMs ?? (own.slot && signedAtMs(own.slot.held))),
     x509_authorities: record?.state.x509Authorities.length ?? 0,
     jwt_authorities: record?.state.jwtAuthorities.length ?? 0,
-    recovery: recovery
-      ? { threshold: recovery.threshold, keys: recovery.keyHashes.length }
-      : null,
+    recovery: recovery ? { threshold: recovery.threshold, keys: recovery.keyHashes.length } : null,
   };
 }
 

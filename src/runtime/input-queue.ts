@@ -163,12 +163,14 @@ export class InputQueue {
 
 /** The node that sent an input, as hex; undefined for what the daemon's own rooms say. */
 function forwarderOf(input: Input): string | undefined {
-  if (input.kind === "record-received") return input.from;
+  if (input.kind === "record-received" || input.kind === "head-received") return input.from;
   if (input.kind === "peer-synced") return input.node;
   return undefined;
 }
 
 function bytesOf(input: Input): number {
-  if (input.kind === "record-received") return input.envelope.length;
+  if (input.kind === "record-received" || input.kind === "head-received") {
+    return input.envelope.length;
+  }
   return input.kind === "peer-synced" ? input.entries.length * SYNC_ENTRY_BYTES : 0;
 }

@@ -170,7 +170,9 @@ export class MeshLoop {
       if (input === undefined) return;
       await this.#handle(input);
       // So that sockets and timers get their turn, however many records wait.
-      if (input.kind === "record-received") await this.#seams.giveWay();
+      if (input.kind === "record-received" || input.kind === "head-received") {
+        await this.#seams.giveWay();
+      }
     }
   }
 

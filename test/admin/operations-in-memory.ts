@@ -4,7 +4,8 @@
  */
 import { timestamp } from "../../src/admin-contract/scalars.ts";
 import type { BundleEntry, BundleFormat, PinReply } from "../../src/admin-contract/bundle.ts";
-import type { ForgetReply, ImportOutcome } from "../../src/admin-contract/exchange.ts";
+import type { ExportPage, ForgetReply, ImportOutcome } from "../../src/admin-contract/exchange.ts";
+import type { BundleDiff, HistoryEntry, ReleaseReply } from "../../src/admin-contract/history.ts";
 import type { Peer } from "../../src/admin-contract/peer.ts";
 import type { Health, Status, TrustDomainStatus } from "../../src/admin-contract/status.ts";
 import type {
@@ -21,6 +22,7 @@ import { decodeRecord } from "../../src/core/record/verify.ts";
 import { type TrustDomain, readTrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { toHex } from "../../src/core/std/bytes.ts";
 import { Fault } from "../../src/fault.ts";
+import { OWN_PEER_ID, OwnOperationsInMemory } from "./own-operations-in-memory.ts";
 
 const NOW = timestamp(Date.UTC(2026, 0, 31, 12));
 /** The kind of record there is. */
@@ -79,7 +81,7 @@ export function partner(trustDomain: string, changes: Partial<TrustDomainStatus>
   } satisfies TrustDomainStatus;
 }
 
-export class OperationsInMemory implements Operations {
+export class OperationsInMemory extends OwnOperationsInMemory implements Operations {
   /** What is wrong with the daemon; empty when it is ready. */
   problems: readonly string[] = [];
   spireState: Status["spire"]["state"] = "serving";
@@ -95,6 +97,7 @@ export class OperationsInMemory implements Operations {
   readonly #listeners = new Set<(event: MeshEvent) => void>();
 
   constructor(...partners: readonly TrustDomainStatus[]) {
+    super();
     for (const each of partners) this.partners.set(each.trust_domain, each);
   }
 
@@ -114,7 +117,12 @@ export class OperationsInMemory implements Operations {
       version: "0.1.0",
       started_at: NOW,
       spire: { state: this.spireState, sequence_number: "7", last_read_at: NOW, last_error: null },
-      node: { peer_id: "12D3KooWAlpha", addresses: ["/ip4/127.0.0.1/tcp/7843"], connections: 1 },
+      node: {
+        peer_id: OWN_PEER_ID,
+        fingerprint: "f".repeat(64),
+        addresses: ["/ip4/127.0.0.1/tcp/7843"],
+        connections: 1,
+      },
       own: {
         lineage: PUBLISHED.recordId,
         epoch: 0,
@@ -124,6 +132,10 @@ export class OperationsInMemory implements Operations {
         published_at: NOW,
         x509_authorities: 2,
         jwt_authorities: 1,
+        recovery: this.commitment && {
+          threshold: this.commitment.threshold,
+          keys: this.commitment.key_hashes.length,
+        },
       },
       trust_domains: [...this.partners.values()],
       findings: this.problems.map((message) => ({
@@ -221,6 +233,65 @@ export class OperationsInMemory implements Operations {
     }
     this.partners.set(name, partner(name, { record_id: recordId, sequence_number: sequence }));
     return { ...said, outcome: "accepted", code: null, message: null, next: null };
+  }
+
+  /** One partner a page, so that every caller meets more than one. */
+  exportPage(after: TrustDomain | undefined): ExportPage {
+    const names = [...this.partners.keys()].sort();
+    const [name, next] = names.filter((each) => after === undefined || each > after);
+    const made = name === undefined ? undefined : recordFile(name, 3n);
+    const records = (name === undefined || made === undefined ? [] : [name]).map(
+      (trust_domain) => ({
+        trust_domain,
+        record_id: made?.recordId ?? "",
+        lineage: made?.recordId ?? "",
+        content: Buffer.from(made?.content ?? []).toString("base64"),
+      }),
+    );
+    return {
+      records,
+      next: next === undefined ? null : (name ?? null),
+      private_directories: [...this.privateDirectories],
+    };
+  }
+
+  async history(trustDomain: TrustDomain): Promise<readonly HistoryEntry[]> {
+    const held = this.partners.get(trustDomain);
+    if (held === undefined) return [];
+    return ["2", "3"].map((sequence_number) => ({
+      epoch: 0,
+      rev: 0,
+      sequence_number,
+      record_id: sequence_number.repeat(64),
+      stored_at: NOW,
+      signed_by: [{ peer_id: OWN_PEER_ID, signed_at: NOW }],
+      applied_at: sequence_number === "3" ? NOW : null,
+    }));
+  }
+
+  async diff(
+    trustDomain: TrustDomain,
+    from = "2".repeat(64),
+    to = "3".repeat(64),
+  ): Promise<BundleDiff> {
+    if (!this.partners.has(trustDomain)) throw notFound(trustDomain);
+    const version = { epoch: 0, rev: 0 };
+    return {
+      trust_domain: trustDomain,
+      from: { ...version, sequence_number: "2", record_id: from },
+      to: { ...version, sequence_number: "3", record_id: to },
+      x509_authorities: { added: ["a".repeat(64)], removed: [], tainted: ["b"], untainted: [] },
+      jwt_authorities: { added: [], removed: ["key-1"], tainted: [], untainted: [] },
+      nodes: { added: [OWN_PEER_ID], removed: [] },
+      recovery_keys_changed: true,
+    };
+  }
+
+  async release(trustDomain: TrustDomain, recordId: string, reason: string): Promise<ReleaseReply> {
+    const held = this.partners.get(trustDomain);
+    if (held?.record_id !== recordId) throw notFound(trustDomain);
+    this.orders.push({ kind: "release", reason });
+    return { trust_domain: trustDomain, record_id: recordId };
   }
 
   async forget(trustDomain: TrustDomain): Promise<ForgetReply> {

@@ -43,7 +43,7 @@ class HostileOperations extends OperationsInMemory {
       ...status,
       version: HOSTILE,
       spire: { ...status.spire, state: "away", last_error: HOSTILE + FLOOD },
-      node: { peer_id: HOSTILE, addresses: [HOSTILE, FLOOD], connections: 1 },
+      node: { ...status.node, peer_id: HOSTILE, addresses: [HOSTILE, FLOOD] },
       trust_domains: [partner("bravo.test", { last_dial_error: dialError })],
       findings: [finding],
     };

@@ -13,11 +13,10 @@ import { type CommitmentFile, decodeCommitment } from "../../src/keys/recovery-c
 import { encodeKeyForm } from "../../src/keys/recovery-form.ts";
 import { decodeRequest, encodeRequest } from "../../src/keys/recovery-request.ts";
 import { combine, decodeSignature } from "../../src/keys/recovery-signature.ts";
-import { OperationsInMemory } from "../admin/operations-in-memory.ts";
 import { makePublisher } from "../arbitraries/record.ts";
 import { CHEAP, PASSPHRASE, commitmentOf, keyAt, stateOf } from "../keys/recovery-material.ts";
 import { makeTemporaryDirectory } from "../store/temporary-directory.ts";
-import { MAIN, openRoom, spireMesh } from "./spire-mesh.ts";
+import { MAIN, spireMesh } from "./spire-mesh.ts";
 
 const alpha = makePublisher("alpha.test");
 const bravo = makePublisher("bravo.test");
@@ -484,60 +483,5 @@ describe("recovery sign", () => {
     const bare = wrong.replace(/(?<=-----END.*\n)[^]*/, "");
     const unknown = await end(...sign(await put("paper", bare), "new"));
     expect(unknown.stderr).toMatch(/^RECOVERY_KEY_UNKNOWN: .*typed wrong/m);
-  });
-});
-
-describe("recovery status", () => {
-  test.each([
-    ["none", undefined],
-    ["2 of 3", commitmentOf(2, [keyAt(0), keyAt(1), keyAt(2)])],
-  ])("says which keys the own record commits to: %s", async (_, recovery) => {
-    const own = makePublisher("alpha.test", { recovery });
-    const operations = new OperationsInMemory();
-    const { envelope, idHex } = own.genesis;
-    const content = encodeExportFile({ envelope, addresses: [] });
-    const exported = await operations.export();
-    operations.export = async () => ({ ...exported, recordId: idHex, content });
-    const room = await openRoom(operations);
-    const status = ["status", "-socketPath", room.socketPath];
-    try {
-      const ended = await spireMesh(["recovery", ...status, "-output", "json"]);
-      expect({ ...ended, stdout: JSON.parse(ended.stdout) as unknown }).toEqual({
-        exitCode: 0,
-        stderr: "",
-        stdout: {
-          trust_domain: "alpha.test",
-          lineage: idHex,
-          epoch: 0,
-          rev: 0,
-          record_id: idHex,
-          threshold: recovery?.threshold ?? null,
-          key_hashes: (recovery?.keyHashes ?? []).map((each) => Buffer.from(each).toString("hex")),
-        },
-      });
-      const lines = vi.spyOn(process.stdout, "write").mockReturnValue(true);
-      expect(await runCommandLine(["recovery", ...status])).toBe(0);
-      expect(String(lines.mock.calls[0]?.[0])).toMatch(
-        recovery === undefined ? /commits to no recovery keys/ : /2 of these 3 recovery keys/,
-      );
-    } finally {
-      await room.close();
-    }
-  });
-
-  test("makes no first record by asking", async () => {
-    const operations = new OperationsInMemory();
-    const status = operations.status();
-    operations.status = () => ({ ...status, own: { ...status.own, record_id: null } });
-    const asked = vi.fn(async () => await Promise.reject(new Error("never asked")));
-    operations.export = asked;
-    const room = await openRoom(operations);
-    try {
-      const ended = await end("status", "-socketPath", room.socketPath);
-      expect(ended).toEqual({ exitCode: 1, stderr: expect.stringMatching(/^NOT_FOUND: /) });
-      expect(asked).not.toHaveBeenCalled();
-    } finally {
-      await room.close();
-    }
   });
 });

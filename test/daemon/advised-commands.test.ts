@@ -8,6 +8,7 @@ import { FINDINGS } from "../../src/core/mesh/finding.ts";
 import { REFUSAL_ADVICE } from "../../src/daemon/refusal-advice.ts";
 import { FAULTS } from "../../src/fault.ts";
 
+const PEER_ID = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
 const advice = [
   ...Object.values(FINDINGS).map(({ next }) => next),
   ...Object.values(REFUSAL_ADVICE),
@@ -32,10 +33,15 @@ describe("an advised command is taken by the command line as it is written", () 
   test.each([...commands])("spire-mesh %s", async (words = "") => {
     const file = join(directory, "a.file");
     await writeFile(file, "neither a record nor a configuration");
+    const fingerprint = "a".repeat(64);
     const values: Readonly<Record<string, string>> = {
       FILE: file,
       TD: "alpha.test",
-      F: "a".repeat(64),
+      F: fingerprint,
+      R: "a disk was lost",
+      ADDR: `/ip4/127.0.0.1/tcp/7843/p2p/${PEER_ID}`,
+      ID: words.startsWith("node ") ? PEER_ID : fingerprint,
+      REQUEST: file,
     };
     const argv = words.split(" ").map((word) => values[word] ?? word);
     const elsewhere = ["-socketPath", join(directory, "none.sock")];

@@ -42,7 +42,9 @@ function operationsOf(daemon: TestDaemon, lines: unknown[] = []): Operations {
       addresses: () => [],
       connections: () => [],
       dialFailures: () => [],
+      dial: () => {},
     },
+    store: { history: async () => [], record: async () => undefined },
     spire: {
       listFederationRelationships: async () => [],
       readFederatedBundle: async () => foreign,

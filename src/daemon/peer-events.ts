@@ -60,7 +60,8 @@ export function createPeerEvents(
 /** A full queue, a failed store and a spent budget say nothing about the record. */
 function verdictOf(answer: Answer | undefined): Verdict {
   if (answer === undefined) return "unjudged";
-  if (answer.kind !== "refused") return answer.kind === "taken" ? "accept" : "ignore";
+  if (answer.kind === "taken" || answer.kind === "heard") return "accept";
+  if (answer.kind !== "refused") return "ignore";
   const { code } = answer.refusal;
   return code === "STORE_FAILED" || code === "OVER_BUDGET" ? "unjudged" : REFUSALS[code];
 }

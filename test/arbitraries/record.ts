@@ -151,8 +151,14 @@ export function makeRecord(
 }
 
 /** The commitment to recovery keys, of which `threshold` must sign. */
-export function commitmentTo(keys: readonly NodeKey[], threshold = keys.length): RecoveryCommitment {
-  return { threshold, keyHashes: keys.map(({ publicKey }) => sha256(publicKey)).sort(compareBytes) };
+export function commitmentTo(
+  keys: readonly NodeKey[],
+  threshold = keys.length,
+): RecoveryCommitment {
+  return {
+    threshold,
+    keyHashes: keys.map(({ publicKey }) => sha256(publicKey)).sort(compareBytes),
+  };
 }
 
 export function signRecovery(id: Uint8Array, keys: readonly NodeKey[]): RecoverySignature[] {

@@ -39,7 +39,9 @@ export function placeMutants(world: World): RecordMutant[] {
   const doubter = charlie.publisher.newCa();
   const doubtersSvid = charlie.publisher.mint(doubter);
   const otherKeys = (random: Random): State["recovery"] =>
-    random.pick([undefined, oneKey(1), { ...commitmentTo(foxtrot.keys), threshold: 1 }]);
+    random.oneIn(3)
+      ? undefined
+      : random.pick([oneKey(1), { ...commitmentTo(foxtrot.keys), threshold: 1 }]);
   const bravoRows: readonly Row[] = [
     [
       "a lower sequence number",
@@ -179,7 +181,7 @@ export function placeMutants(world: World): RecordMutant[] {
       (random) =>
         recovered(foxtrot, {
           version: { epoch: 0, rev: 1, sequence: 5n },
-          recovery: random.pick([undefined, oneKey(1)]),
+          recovery: random.oneIn(2) ? undefined : oneKey(1),
         }).envelope,
     ],
     ["the next epoch", "taken", () => recovered(foxtrot).envelope],

@@ -252,7 +252,12 @@ export function sceneOf({ self = "", ...domains }: Setting): Scene {
     const [frame = "", ...records] = text.split(" ");
     const [held, sibling] = records.map(readWritten);
     if (held === undefined) throw new RangeError(`nothing is held of ${name}`);
-    const slot = restoreSlot(held, sibling, Uint8Array.from(Buffer.from(frame, "base64")), x509Proofs);
+    const slot = restoreSlot(
+      held,
+      sibling,
+      Uint8Array.from(Buffer.from(frame, "base64")),
+      x509Proofs,
+    );
     if (!slot.ok) throw new RangeError(`a setting does not read: ${slot.reason}`);
     return { trustDomain: name as TrustDomain, slot: slot.value };
   });

@@ -10,7 +10,6 @@ import { Meter } from "../../src/core/mesh/meter.ts";
 import { encodeEnvelope } from "../../src/core/record/envelope.ts";
 import type { RecoverySignature } from "../../src/core/record/preimages.ts";
 import type { State } from "../../src/core/record/state.ts";
-import { decodeHead } from "../../src/core/record/head.ts";
 import { standingOf } from "../../src/core/record/standing.ts";
 import { readRecord } from "../../src/core/record/verify.ts";
 import { restoreSlot } from "../../src/core/resolver/frame.ts";
@@ -254,13 +253,6 @@ const PROVOKED: Readonly<Record<LimitName, Provocation>> = {
       return !read.ok && read.reason.includes("items") ? read.reason : "passes";
     },
     beyond: "frame: more items than it may hold",
-  },
-  HEAD_BYTES_MAX: {
-    said: (bytes) => {
-      const decoded = decodeHead(new Uint8Array(bytes));
-      return !decoded.ok && decoded.reason.detail.includes("KiB") ? "HEAD_MALFORMED" : "passes";
-    },
-    beyond: "HEAD_MALFORMED",
   },
   CLOCK_SKEW_S: { said: (seconds) => judgedAt(NOW_S + seconds), beyond: "SIGNED_IN_FUTURE" },
   SIGNED_AT_SLACK_S: { said: (seconds) => judgedAt(NOW_S - seconds), beyond: "SIGNED_TOO_EARLY" },

@@ -12,6 +12,8 @@ import type { SlotToStore } from "./partner.ts";
 export type Answer =
   /** The record was new and stands in the store. */
   | { readonly kind: "taken"; readonly trustDomain: TrustDomain; readonly recordId: string }
+  /** A head is its node's newest: worth passing on. Nothing is stored of it. */
+  | { readonly kind: "heard" }
   /** It was held already. */
   | { readonly kind: "unchanged"; readonly trustDomain: TrustDomain; readonly recordId: string }
   | {

@@ -60,12 +60,11 @@ export function onHeadReceived(
   });
   const partner = state.partners.get(trustDomain);
   if (partner !== undefined) partner.lastHeardAtMs = nowMs;
-  const recordId = toHex(head.recordId);
   const isNews =
     partner === undefined &&
     compareVersions(head.version, place.slot.held.record.state.version) > 0;
   return [
-    ...answer(ticket, { kind: "taken", trustDomain, recordId }),
+    ...answer(ticket, { kind: "heard" }),
     // A replica published: its record is asked for at once, so that both stand on the same.
     ...(isNews ? [{ kind: "sync-soon" } as const] : []),
   ];

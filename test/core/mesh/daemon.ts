@@ -148,6 +148,12 @@ export class TestDaemon {
     );
   }
 
+  /** A head comes in by gossip. Returns as {@link receive} does. */
+  hear(envelope: Uint8Array): string {
+    const from = FORWARDER;
+    return said(this.ask((ticket) => ({ kind: "head-received", envelope, from, ticket })));
+  }
+
   /** An operator imports a file, by default with the fingerprint that it has. */
   import(record: TestRecord, change: Partial<ImportAsked> = {}): string {
     return said(
@@ -254,14 +260,16 @@ export class TestDaemon {
   }
 
   /**
-   * All that the core remembers but of what ails it, and of what is followed beside the held record,
-   * as values that later steps do not change.
+   * All that the core remembers but of what ails it, of others' clocks, and of what is followed beside
+   * the held record, as values that later steps do not change.
    */
   snapshot(): unknown {
-    const partners = [...this.state.partners.values()];
+    const { own, partners } = this.state;
+    const rest = { clocks: undefined, ladder: undefined };
     return structuredClone({
       ...this.state,
-      partners: partners.map((partner) => ({ ...partner, ladder: undefined })),
+      own: { ...own, clocks: undefined },
+      partners: [...partners.values()].map((partner) => ({ ...partner, ...rest })),
       findings: undefined,
       storeFailedAtMs: undefined,
     });
@@ -307,7 +315,9 @@ export class TestDaemon {
         this.signing.push(effect.order);
         return undefined;
       case "announce-head":
-        expect(effect.counter, "a counter that does not rise").toBeGreaterThan(this.disk.headCounter);
+        expect(effect.counter, "a counter that does not rise").toBeGreaterThan(
+          this.disk.headCounter,
+        );
         this.disk.headCounter = effect.counter;
         return undefined;
       case "answer":

@@ -72,10 +72,7 @@ describe("a refused step says", () => {
           [1, 2].map(() => ({ node, svids: [svid] })),
         ),
     ],
-    [
-      "EPOCH_JUMP: epoch 0 to 7",
-      () => step({ version: { epoch: 7, rev: 0, sequence: 2n } }),
-    ],
+    ["EPOCH_JUMP: epoch 0 to 7", () => step({ version: { epoch: 7, rev: 0, sequence: 2n } })],
     ["REV_JUMP: rev 0 to 1025", () => step({ version: { epoch: 0, rev: 1_025, sequence: 2n } })],
     [
       "AUTHORITY_MALFORMED: JWT key kid-1: expected identifier octet 0x30, found nothing",

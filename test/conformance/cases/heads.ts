@@ -72,7 +72,7 @@ add("a head of another lineage", "a head names the lineage that is held", [
 add("a head 300 s ahead", "clocks may differ by 300 s", [
   taken(genesis),
   head(
-    "taken",
+    "heard",
     makeHead(genesis, { issuedAtMs: NOW_MS + 300_000, counter: BigInt(NOW_MS + 300_000) }),
   ),
 ]);

@@ -57,6 +57,9 @@ export function nodeOrderWaitsFor(
   if (lowest === undefined || !equalBytes(lowest, self.nodePublicKey)) {
     return `the lowest node that stays does it: run it at ${lowest === undefined ? "none" : toHex(lowest)}`;
   }
+  if (isMutual(slot, order) && order.kind === "remove-node" && !order.force) {
+    return `of two nodes the lower one removes the other: run it at ${toHex(order.node)}, or with -force when that one is gone for good`;
+  }
   if (uptimeMs - own.readSinceUptimeMs < STEADY_READ_MS) return "SPIRE's bundle has just changed";
   const held = slot.held.record.idHex;
   for (const node of staying.slice(1).map(toHex)) {
@@ -67,6 +70,12 @@ export function nodeOrderWaitsFor(
     if (head?.recordId !== held) return `node ${node} does not announce the own record yet`;
   }
   return undefined;
+}
+
+/** Of two nodes each could remove the other at once, and no node would be left that both list. */
+function isMutual(slot: Slot, order: NodeOrder): boolean {
+  const [lower, ...others] = slot.effective.state.nodes.toSorted(compareBytes);
+  return others.length === 1 && lower !== undefined && equalBytes(lower, order.node);
 }
 
 /** Nodes that are listed before and after, ascending. */

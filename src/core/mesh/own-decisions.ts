@@ -85,6 +85,8 @@ export function nextOwnStep(state: MeshState): OwnStep | undefined {
   const order = ordered?.order;
   if (order?.kind === "new-lineage" || order?.kind === "recovery-signed") return order;
   if (slot === undefined) return undefined;
+  // What an operator confirms ends a fork too; a heal would wait for SPIRE to count up for good.
+  if (order?.kind === "confirm-restore") return order;
   if (slot.sibling !== undefined) return mayHeal(state) ? { kind: "heal" } : undefined;
   if (order?.kind === "add-node" || order?.kind === "remove-node") {
     return nodeOrderWaitsFor(state, slot, order) === undefined ? order : undefined;

@@ -274,5 +274,6 @@ export function signOrder(
   const older = order.heldAuthorities.length === 0 ? newer : under(order.heldAuthorities);
   if (older === undefined) return { kind: "no-old-chain" };
   const svids = older === newer ? [newer] : [older, newer];
-  return { kind: "signed", block: signBlock(order.recordId, { node, svids, signedAtS }) };
+  const block = signBlock(order.recordId, { node, svids, signedAtS }, order.recovery);
+  return { kind: "signed", block };
 }

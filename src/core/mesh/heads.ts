@@ -17,7 +17,7 @@ import { ok } from "../std/result.ts";
 import type { Slot } from "../resolver/slot.ts";
 import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { Effect } from "./effect.ts";
-import type { HeardClocks, HeardHeads } from "./heard.ts";
+import { type HeardClocks, type HeardHeads, lowerThan } from "./heard.ts";
 import type { Input } from "./input.ts";
 import { type MeshState, raise, tell } from "./mesh-state.ts";
 import type { Meter } from "./meter.ts";
@@ -57,6 +57,7 @@ export function onHeadReceived(
     counter: head.counter,
     issuedAtMs: head.issuedAtMs,
     heardUptimeMs: state.uptimeMs,
+    lower: lowerThan(head.version, place.heads.get(node), place.slot.held.record.state.version),
   });
   const partner = state.partners.get(trustDomain);
   if (partner !== undefined) partner.lastHeardAtMs = nowMs;

@@ -16,6 +16,11 @@ export interface HeardHead {
   readonly issuedAtMs: number;
   /** By the receiver's clock that nobody sets. */
   readonly heardUptimeMs: number;
+  /**
+   * The newest before it that named less, and not more than was held: whoever has the node key may say
+   * that it stands higher, and that takes nothing back.
+   */
+  readonly lower: Pick<HeardHead, "version" | "issuedAtMs"> | undefined;
 }
 
 /** How far a node's clock was ahead of ours, what its head took on its way included. */
@@ -50,6 +55,21 @@ export function newClocks(): HeardClocks {
  */
 export function notBeforeS(heads: HeardHeads, node: Uint8Array, version: Version): number {
   const heard = heads.get(toHex(node));
-  if (heard === undefined || compareVersions(heard.version, version) >= 0) return 0;
-  return Math.floor(heard.issuedAtMs / 1_000) - CLOCK_SKEW_S;
+  const lower = [heard, heard?.lower].find(
+    (each) => each !== undefined && compareVersions(each.version, version) < 0,
+  );
+  return lower === undefined ? 0 : Math.floor(lower.issuedAtMs / 1_000) - CLOCK_SKEW_S;
+}
+
+/** What a node said before a head, and what still counts when that one turns out to be a lie. */
+export function lowerThan(
+  version: Version,
+  last: HeardHead | undefined,
+  held: Version,
+): HeardHead["lower"] {
+  const isAhead = compareVersions(version, held) > 0;
+  const isLower = (each: HeardHead["lower"]): boolean =>
+    each !== undefined && compareVersions(each.version, isAhead ? held : version) < Number(isAhead);
+  const found = [last, last?.lower].find(isLower);
+  return found && { version: found.version, issuedAtMs: found.issuedAtMs };
 }

@@ -114,7 +114,7 @@ export function headOf(
   return encodeHead(payload, node.publicKey, signature);
 }
 
-/** Gives a head to the daemon. Returns `taken`, `done` or the code of the refusal. */
+/** Gives a head to the daemon. Returns `heard`, `done` or the code of the refusal. */
 export function hear({ daemon }: Pick<Stage, "daemon">, envelope: Uint8Array): string {
   const answer = daemon.ask((ticket) => ({
     kind: "head-received",

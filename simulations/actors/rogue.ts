@@ -28,7 +28,7 @@ export class Rogue {
     this.victim = victim;
     this.#world = world;
     this.#hasNode = world.timeline.happens(50);
-    const { disk } = self;
+    const { disk } = self.first;
     const stepsAbove = disk.stepsAbove.bind(disk);
     disk.stepsAbove = async (...asked) => {
       const slipped = { epoch: 0, rev: 0, sequence: 0n, recordId: "", envelope: this.#make() };
@@ -39,7 +39,7 @@ export class Rogue {
   /** Gossips something to a peer. Something else slips into whatever it answers to a sync. */
   act(): void {
     const { network, timeline } = this.#world;
-    const { site } = this.self;
+    const { site } = this.self.first;
     const peer = timeline.oneOf(network.peersOf(site));
     if (peer === undefined) return;
     network.push(site, peer, this.#make());
@@ -49,7 +49,7 @@ export class Rogue {
   /** A record that it once held, as it was or with a byte changed, or a new one of somebody. */
   #make(): Uint8Array {
     const { timeline, proofs } = this.#world;
-    const { site, disk } = this.self;
+    const { site, disk } = this.self.first;
     const { steps, domains } = disk;
     const old = timeline.oneOf([...steps.values()].flat())?.envelope ?? JUNK;
     if (timeline.happens(30)) return old;
@@ -59,8 +59,8 @@ export class Rogue {
     const held = decodeEnvelope(timeline.oneOf([...domains.values()])?.held.envelope ?? JUNK);
     const state = held.ok ? decodeState(held.value.payload) : held;
     if (!held.ok || !state.ok) return JUNK;
-    const nodes = this.#hasNode ? [site.node, this.victim.site.node] : [site.node];
-    const stolen = this.#hasNode ? [] : this.victim.site.svids.validAt(timeline.nowS());
+    const nodes = this.#hasNode ? [site.node, this.victim.first.site.node] : [site.node];
+    const stolen = this.#hasNode ? [] : this.victim.first.site.svids.validAt(timeline.nowS());
     // The certificate under a record is public; its key is not.
     const seen = proofs.readCertificate(held.value.blocks[0]?.chains[0]?.[0] ?? JUNK);
     return this.#forge(state.value, timeline.between(0, 2), nodes, (ca) => {
@@ -79,10 +79,10 @@ export class Rogue {
   #underTainted({ daemon }: Site): Uint8Array {
     const held = daemon?.state.partners.get(this.victim.trustDomain)?.slot?.held;
     const old = held?.authorities.find(({ tainted }) => tainted)?.facts.der ?? JUNK;
-    const ca = this.victim.spire.tainted.find(({ facts: { der } }) => equalBytes(der, old));
+    const ca = this.victim.datastore.tainted.find(({ facts: { der } }) => equalBytes(der, old));
     if (!this.#hasNode || held === undefined || ca === undefined) return JUNK;
     const chains = (forged: Certified) => [this.#mint(ca), this.#mint(forged)];
-    return this.#forge(held.record.state, 1, [this.victim.site.node], chains);
+    return this.#forge(held.record.state, 1, [this.victim.first.site.node], chains);
   }
 
   /** What follows a state, with an authority of its own. */
@@ -95,8 +95,9 @@ export class Rogue {
     const { timeline, proofs } = this.#world;
     const { trustDomain, version, x509Authorities } = state;
     const ca = proofs.issue(trustDomain, timeline.nowS(), LIFE_S);
-    if (trustDomain === this.self.trustDomain) this.self.spire.published.add(toHex(ca.facts.der));
-    const nodeKey = timeline.oneOf(nodes) ?? this.self.site.node;
+    if (trustDomain === this.self.trustDomain)
+      this.self.datastore.published.add(toHex(ca.facts.der));
+    const nodeKey = timeline.oneOf(nodes) ?? this.self.first.site.node;
     const forged = { der: ca.facts.der, tainted: false };
     const payload = encodeState({
       ...state,

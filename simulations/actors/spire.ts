@@ -1,80 +1,79 @@
 /**
- * One trust domain's SPIRE Server: its bundle with a sequence, CAs that are prepared, activated,
- * tainted and revoked, the rows of other trust domains, and all that makes it a bad neighbour.
+ * One SPIRE Server on a datastore: CAs of its own that are prepared, activated, tainted and revoked, a
+ * cache of what the datastore says, and all that makes it a bad neighbour.
  */
 import type { ListedRow } from "../../src/core/mesh/row-order.ts";
 import { type TrustBundle, authoritiesDigest } from "../../src/core/spiffe/trust-bundle.ts";
-import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
-import { toHex } from "../../src/core/std/bytes.ts";
 import { Fault } from "../../src/fault.ts";
 import type { WriteOutcome, SpireServer } from "../../src/ports/spire-server.ts";
 import type { Certified, TableProofs } from "../world/table-proofs.ts";
 import type { Timeline } from "../world/timeline.ts";
+import type { Datastore } from "./datastore.ts";
 
 const CA_LIFE_S = 86_400;
 const SVID_LIFE_S = 3_600;
 /** The daemon's own deadline for a call. */
 const DEADLINE_MS = 5_000;
-/**
- * A server beside others on one datastore may show a change so late. Measured is 1 s; more, as here
- * the bundle is read once a second.
- */
-const CACHE_MS = 3_000;
+/** A server shows so late what another one changed (measured). */
+const CACHE_MS = 1_000;
+/** One that is stale shows so late what changed at all. */
+const STALE_MS = 3_000;
 
 export const WELL = { isDown: false, latencyMs: 5, isStale: false, lostReplies: 0, refusals: 0 };
 
 type Calls = Omit<SpireServer, "mintX509Svid" | "close">;
 
+/** Which CAs one server has: the one that signs, and the one that will. */
+export interface Slots {
+  readonly active: Certified;
+  readonly prepared: Certified | undefined;
+}
+
 export class Spire {
-  readonly rows = new Map<TrustDomain, TrustBundle>();
-  /** Every authority that the bundle ever listed: DER, or SubjectPublicKeyInfo, in hex. */
-  readonly published = new Set<string>();
-  /** CAs that were ever tainted: their keys are anybody's. */
-  readonly tainted: Certified[] = [];
-  bundle: TrustBundle;
+  readonly datastore: Datastore;
   /** What ails it; lost replies and refused writes in percent. */
   ills = WELL;
-  /** Those in the bundle, oldest first. */
-  #cas: readonly Certified[] = [];
-  #active: Certified;
-  #prepared: Certified | undefined;
-  #changedAtMs = 0;
-  #before: TrustBundle;
+  slots: Slots;
   readonly #timeline: Timeline;
   readonly #proofs: TableProofs;
 
-  constructor(trustDomain: TrustDomain, timeline: Timeline, proofs: TableProofs) {
+  constructor(datastore: Datastore, timeline: Timeline, proofs: TableProofs) {
+    this.datastore = datastore;
     this.#timeline = timeline;
     this.#proofs = proofs;
-    this.bundle = { trustDomain, sequenceNumber: 0n, x509Authorities: [], jwtAuthorities: [] };
-    this.#active = this.#addCa();
-    this.#before = this.bundle;
+    this.slots = { active: this.#addCa(), prepared: undefined };
   }
 
-  /** The next step of a rotation: prepare, activate, taint, revoke. */
-  rotate(): void {
-    const old = this.#cas.find((ca) => ca !== this.#active && ca !== this.#prepared);
-    if (this.#prepared !== undefined) {
-      this.#active = this.#prepared;
-      this.#prepared = undefined;
-    } else if (old === undefined) {
-      this.#prepared = this.#addCa();
-    } else if (this.tainted.includes(old)) {
-      this.#change(this.#cas.filter((ca) => ca !== old));
-    } else {
-      this.tainted.push(old);
-      this.#change(this.#cas);
-    }
+  /**
+   * The next step of a rotation: prepare, activate, taint, revoke.
+   *
+   * @param others On the same datastore.
+   */
+  rotate(others: readonly Spire[] = []): void {
+    const { datastore } = this;
+    const { active, prepared } = this.slots;
+    const inUse = [this, ...others].flatMap(({ slots }) => [slots.active, slots.prepared]);
+    const old = datastore.cas.find((ca) => !inUse.includes(ca));
+    if (prepared !== undefined) this.slots = { active: prepared, prepared: undefined };
+    else if (old === undefined) this.slots = { active, prepared: this.#addCa() };
+    else if (datastore.isTainted(old)) datastore.revoke(old, this);
+    else datastore.taint(old, this);
   }
 
   /** A restart with a volatile key manager: it signs with a CA that nobody has seen, at once. */
   restart(): void {
-    this.#prepared = undefined;
-    this.#active = this.#addCa();
+    this.slots = { active: this.#addCa(), prepared: undefined };
+  }
+
+  /** A restart on a datastore that was restored, with the CAs that it had then and still has the keys of. */
+  restartWith(slots: Slots | undefined): void {
+    if (slots === undefined || !this.datastore.cas.includes(slots.active)) this.restart();
+    else this.slots = slots;
   }
 
   /** The API as one daemon sees it while it lives. */
   connect(isAlive: () => boolean): Calls & { readonly mint: () => Promise<Certified> } {
+    const { rows } = this.datastore;
     const call = async <Value>(answer: () => Value): Promise<Value> => {
       const { latencyMs, lostReplies } = this.ills;
       await this.#timeline.sleep(this.#timeline.between(0, latencyMs));
@@ -93,53 +92,34 @@ export class Spire {
       });
     return {
       readBundle: async () => await call(() => this.#read()),
-      listFederatedBundles: async () => await call(() => listed(this.rows.values())),
-      readFederatedBundle: async (trustDomain) => await call(() => this.rows.get(trustDomain)),
+      listFederatedBundles: async () => await call(() => listed(rows.values())),
+      readFederatedBundle: async (trustDomain) => await call(() => rows.get(trustDomain)),
       setFederatedBundle: async (bundle) =>
-        await write(13, () => this.rows.set(bundle.trustDomain, withoutTaint(bundle))),
-      deleteFederatedBundle: async (trustDomain) =>
-        await write(9, () => this.rows.delete(trustDomain)),
+        await write(13, () => rows.set(bundle.trustDomain, withoutTaint(bundle))),
+      deleteFederatedBundle: async (trustDomain) => await write(9, () => rows.delete(trustDomain)),
       listFederationRelationships: async () => await call(() => []),
-      mint: async () => await call(() => this.#issue(SVID_LIFE_S, this.#active)),
+      mint: async () => await call(() => this.#issue(SVID_LIFE_S, this.slots.active)),
     };
   }
 
   #read(): TrustBundle {
-    const mayBeOld = this.ills.isStale && this.#timeline.nowMs() < this.#changedAtMs + CACHE_MS;
-    return mayBeOld && this.#timeline.happens(50) ? this.#before : this.bundle;
+    const { bundle, before, changedAtMs, changedBy } = this.datastore;
+    const { isStale } = this.ills;
+    const lateMs = isStale ? STALE_MS : CACHE_MS;
+    const mayBeOld = isStale || changedBy !== this;
+    const isRecent = this.#timeline.nowMs() < changedAtMs + lateMs;
+    return mayBeOld && isRecent && this.#timeline.happens(50) ? before : bundle;
   }
 
   #issue(lifeS: number, issuer?: Certified): Certified {
-    return this.#proofs.issue(this.bundle.trustDomain, this.#timeline.nowS() - 10, lifeS, issuer);
+    const { trustDomain } = this.datastore.bundle;
+    return this.#proofs.issue(trustDomain, this.#timeline.nowS() - 10, lifeS, issuer);
   }
 
   #addCa(): Certified {
     const ca = this.#issue(CA_LIFE_S);
-    this.#change([...this.#cas, ca]);
+    this.datastore.add(ca, this);
     return ca;
-  }
-
-  /** Each CA has a JWT key beside it, the same in this world. */
-  #change(cas: readonly Certified[]): void {
-    this.#cas = cas;
-    this.#before = this.bundle;
-    this.#changedAtMs = this.#timeline.nowMs();
-    const listed = cas.map((ca) => ({ ...ca, tainted: this.tainted.includes(ca) }));
-    this.bundle = {
-      trustDomain: this.bundle.trustDomain,
-      sequenceNumber: this.bundle.sequenceNumber + 1n,
-      x509Authorities: listed.map(({ facts: { der }, tainted }) => ({ der, tainted })),
-      jwtAuthorities: listed.map(({ key: { publicKey: spki }, tainted }) => ({
-        keyId: toHex(spki),
-        spki,
-        expiresAtS: 0,
-        tainted,
-      })),
-    };
-    for (const { facts, key } of cas) {
-      this.published.add(toHex(facts.der));
-      this.published.add(toHex(key.publicKey));
-    }
   }
 }
 

@@ -4,7 +4,7 @@
  * has the steps between. Whoever relays must not be able to delay them.
  */
 import assert from "node:assert/strict";
-import { holdsNewest } from "../checkers/invariants.ts";
+import { holdsNewest } from "../checkers/wellness.ts";
 import { way } from "../world/network.ts";
 import type { Mesh } from "./mesh.ts";
 
@@ -21,19 +21,21 @@ const CAUGHT_UP_WITHIN_MS = 3_000;
 
 /** Returns whether who was away caught up in time. */
 export async function relay({ world, members }: Mesh): Promise<boolean> {
-  const [partner, away, relay] = members;
+  const [partner, ...others] = members;
+  const [away, relay] = others.map(({ first }) => first);
   assert(partner !== undefined && away !== undefined && relay !== undefined);
-  const ways = [way(partner.site, away.site), way(away.site, partner.site)];
+  const { site } = partner.first;
+  const ways = [way(site, away.site), way(away.site, site)];
   const { disk } = relay;
   disk.stepsAbove = async () => disk.steps.get(partner.trustDomain)?.slice(-1) ?? [];
   await world.pass(SETTLED_MS);
-  if (away.daemon !== undefined) away.daemon.crashIn = 0;
+  away.die();
   for (let step = 0; step < STEPS; step += 1) {
-    partner.spire.rotate();
+    partner.first.spire.rotate();
     await world.pass(STEP_MS);
   }
   for (const each of ways) world.network.blocked.add(each);
-  void world.boot(away.site);
+  away.boot();
   world.timeline.every(REPEAT_MS, () => {
     const newest = disk.domains.get(partner.trustDomain)?.held.envelope ?? new Uint8Array();
     const copies = Array.from({ length: COPIES }, () => newest);

@@ -3,7 +3,12 @@
  * between any two effects. Whoever makes it brings its store and SPIRE Server's side.
  */
 import type { Effect } from "../../src/core/mesh/effect.ts";
-import { type MeshState, type Self, type Stored, newMeshState } from "../../src/core/mesh/mesh-state.ts";
+import {
+  type MeshState,
+  type Self,
+  type Stored,
+  newMeshState,
+} from "../../src/core/mesh/mesh-state.ts";
 import type { RowOrder } from "../../src/core/mesh/row-order.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { fromHex } from "../../src/core/std/bytes.ts";
@@ -26,13 +31,15 @@ export interface SpireSide {
   stop(): void;
 }
 
-/** What of a trust domain stands when its daemon dies. */
+/** What stands when a daemon dies. */
 export interface Site {
   readonly trustDomain: TrustDomain;
+  /** In the log: its trust domain, and which of its daemons it is. */
+  readonly label: string;
   readonly node: SigningKey;
   readonly nodeHex: string;
   readonly disk: Disk;
-  readonly svids: SvidCache;
+  svids: SvidCache;
   readonly connect: (daemon: Daemon) => SpireSide;
   /** The host's clock, which its SPIRE Server has too; by how much it is behind the world's. */
   readonly nowMs: () => number;
@@ -49,6 +56,8 @@ export class Daemon {
   readonly peers: PeerNetworkEvents;
   readonly source: SyncSource;
   readonly keyring: Keyring;
+  /** The host's clock. */
+  readonly nowMs: () => number;
   /** Effects and steps until it dies. */
   crashIn = Number.POSITIVE_INFINITY;
   readonly #spire: SpireSide;
@@ -56,6 +65,7 @@ export class Daemon {
   constructor(site: Site, stored: Stored, world: World) {
     const { trustDomain, node: nodeKey, svids: cache, disk: store, nowMs } = site;
     const { timeline, proofs } = world;
+    this.nowMs = nowMs;
     const startedAtMs = timeline.nowMs();
     const self: Self = {
       trustDomain,

@@ -44,6 +44,7 @@ export class Network {
   portOf(site: Site): LoopNetwork {
     return {
       publish: async (envelope) => this.#gossip(site, envelope),
+      publishHead: async (envelope) => this.#gossipHead(site, envelope),
       admit: (trustDomain, nodes) => {
         const admitted = this.#admitted.get(site) ?? new Map<string, readonly string[]>();
         this.#admitted.set(site, admitted.set(trustDomain, nodes.map(toHex)));
@@ -73,6 +74,20 @@ export class Network {
 
   #gossip(from: Site, envelope: Uint8Array): void {
     for (const peer of this.peersOf(from)) this.push(from, peer, envelope);
+  }
+
+  #gossipHead(from: Site, envelope: Uint8Array): void {
+    for (const peer of this.peersOf(from)) {
+      this.#send(from, peer, async ({ loop }) => {
+        const answer = await loop.ask((ticket) => ({
+          kind: "head-received",
+          envelope,
+          from: from.nodeHex,
+          ticket,
+        }));
+        if (answer?.kind === "taken") this.#gossipHead(peer, envelope);
+      });
+    }
   }
 
   /** One round: what do you hold of what I want, then the records that are missing. */
@@ -118,13 +133,18 @@ export class Network {
       this.#part(from, to);
     } else if (!this.#connected.has(way(from, to))) {
       this.#connected.add(way(from, to));
+      from.daemon?.peers.onPeerConnected(to.nodeHex);
       void this.#sync(from, to);
     }
   }
 
   #part(left: Site, right: Site): void {
-    this.#connected.delete(way(left, right));
-    this.#connected.delete(way(right, left));
+    for (const [from, to] of [
+      [left, right],
+      [right, left],
+    ] as const) {
+      if (this.#connected.delete(way(from, to))) from.daemon?.peers.onPeerLost(to.nodeHex);
+    }
   }
 
   #admits(site: Site, { nodeHex }: Site): boolean {
@@ -134,5 +154,5 @@ export class Network {
 }
 
 export function way(from: Site, to: Site): string {
-  return `${from.trustDomain} ${to.trustDomain}`;
+  return `${from.nodeHex} ${to.nodeHex}`;
 }

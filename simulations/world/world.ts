@@ -42,19 +42,19 @@ export class World {
     this.#step = step;
   }
 
-  /** Adds a trust domain, whose daemon is not started yet. */
-  add(name: string, connect: Site["connect"], disk = new Disk()): Site {
+  /** Adds a daemon of a trust domain, which is not started yet. */
+  add(name: string, connect: Site["connect"], disk = new Disk(), label = name): Site {
     const trustDomain = name as TrustDomain;
     const node = this.proofs.newKey("ed25519");
     const nodeHex = toHex(node.publicKey);
     const nowMs = (): number => this.timeline.nowMs() - site.behindMs;
-    const svids = new SvidCache(undefined, nowMs);
     const site: Site = {
       trustDomain,
+      label,
       node,
       nodeHex,
       disk,
-      svids,
+      svids: new SvidCache(undefined, this.timeline.nowMs),
       connect,
       nowMs,
       behindMs: 0,
@@ -80,12 +80,18 @@ export class World {
 
   /** A step of a core, under the laws. */
   step(site: Site, ...given: Parameters<CoreStep>): readonly Effect[] {
-    const [, input, nowMs] = given;
+    const [, input] = given;
     const check = this.laws?.onStep(site, input);
     const effects = this.#step(...given);
-    this.log.push(`${nowMs} ${site.trustDomain} ${input.kind}: ${effects.map(inWords).join(" ")}`);
+    this.log.push(
+      `${this.timeline.nowMs()} ${site.label} ${input.kind}: ${effects.map(inWords).join(" ")}`,
+    );
     check?.(effects);
     return effects;
+  }
+
+  kill(site: Site): void {
+    if (site.daemon !== undefined) this.onEnd(site, new Crash());
   }
 
   /** A daemon died, or broke one of its own rules. */

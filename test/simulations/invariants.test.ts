@@ -1,7 +1,7 @@
 /** The laws notice a core that breaks them: each storm here has one whose steps are wrong on purpose. */
 import { describe, expect, test } from "vitest";
 import { Mesh } from "../../simulations/scenarios/mesh.ts";
-import { sizeOf, storm } from "../../simulations/scenarios/storm.ts";
+import { sizesOf, storm } from "../../simulations/scenarios/storm.ts";
 import type { CoreStep } from "../../simulations/world/world.ts";
 import type { Effect } from "../../src/core/mesh/effect.ts";
 import { type MeshState, raise } from "../../src/core/mesh/mesh-state.ts";
@@ -168,7 +168,7 @@ describe("the laws", () => {
       let found = "";
       for (let seed = 1; found === "" && seed <= SEEDS_MAX; seed += 1) {
         try {
-          const { unwell } = await storm(new Mesh(seed, sizeOf(seed), broken), seed);
+          const { unwell } = await storm(new Mesh(seed, sizesOf(seed), broken), seed);
           found = unwell ?? "";
         } catch (error) {
           found = String(error);

@@ -7,7 +7,7 @@ import process from "node:process";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { Mesh } from "../../simulations/scenarios/mesh.ts";
-import { type Outcome, sizeOf, storm } from "../../simulations/scenarios/storm.ts";
+import { type Outcome, sizesOf, storm } from "../../simulations/scenarios/storm.ts";
 
 const SEEDS = 250;
 const LONG_FACTOR = 20;
@@ -22,7 +22,7 @@ const seeds =
     : [Number(SPIRE_MESH_SEED)];
 
 async function run(seed: number): Promise<Outcome> {
-  const mesh = new Mesh(seed, sizeOf(seed));
+  const mesh = new Mesh(seed, sizesOf(seed));
   try {
     return await storm(mesh, seed);
   } catch (error) {

@@ -16,7 +16,12 @@ import { Effort } from "../record/effort.ts";
 import type { Proofs } from "../record/proofs.ts";
 import type { Refusal } from "../record/refusal.ts";
 import { judgeStep } from "../record/step.ts";
-import { type SignedRecord, type VerifiedRecord, readRecord } from "../record/verify.ts";
+import {
+  type SignedRecord,
+  type VerifiedRecord,
+  hasExpired,
+  readRecord,
+} from "../record/verify.ts";
 import {
   type Relation,
   type Slot,
@@ -123,7 +128,9 @@ function takePartnersRecord(
     if (relation === "newer" && park(state, record, reason, judging)) {
       return judging.carrier === "parked" ? [] : refused(reason, record, ticket);
     }
-    const climbed = reason.code === "HELD_EXPIRED" ? climb(state, partner, record, judging) : [];
+    // A later step is signed under what an earlier one lists, not under what has expired.
+    const isExpired = relation === "newer" && hasExpired(slot.effective, toSeconds(nowMs));
+    const climbed = isExpired ? climb(state, partner, record, judging) : [];
     return [
       ...refused(reason, record, ticket),
       ...climbed,

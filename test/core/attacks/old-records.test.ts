@@ -148,12 +148,11 @@ describe("another line of the same name", () => {
   });
 });
 
-describe("junk blocks", () => {
-  const junk = (node = makeNodeKey()): BlockParts => {
-    const stranger = makePublisher("stranger.test");
-    return { node, svids: [stranger.svid] };
-  };
+function junk(): BlockParts {
+  return { node: makeNodeKey(), svids: [makePublisher("stranger.test").svid] };
+}
 
+describe("junk blocks", () => {
   test("around a good one are left out: what is held keeps its room", async () => {
     const stage = await setStage();
     const { victim, daemon } = stage;

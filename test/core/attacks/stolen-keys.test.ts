@@ -74,26 +74,6 @@ describe("with the node key alone a thief", () => {
     const envelope = encodeEnvelope({ kind: 1, payload, blocks, recovery: [] });
     refusedUnharmed(stage, { envelope }, "NODE_SIGNATURE_INVALID");
   });
-
-  test("cannot get an X509-SVID for the node key itself: LEAF_KEY_IS_NODE_KEY or no leaf at all", async () => {
-    const stage = await setStage();
-    const { node, ca, mint } = stage.victim;
-    const keyPair = { publicKey: node.privateKey, privateKey: node.privateKey };
-    // An Ed25519 leaf: refused by its key before it is refused by its kind.
-    let svid;
-    try {
-      svid = mint(ca, { keyPair: keyPair as never });
-    } catch {
-      return; // No such leaf is to be made with these tools; verify.test.ts has one by hand.
-    }
-    const svids = [svid];
-    expect(["LEAF_KEY_IS_NODE_KEY", "LEAF_NOT_PUBLISHER", "CHAIN_MALFORMED"]).toContain(
-      deliver(
-        stage,
-        evil(stage, () => ({ node, svids })),
-      ),
-    );
-  });
 });
 
 describe("with an X509-SVID of the publisher alone a thief", () => {
@@ -304,11 +284,12 @@ describe("with both live factors a thief", () => {
   });
 });
 
+function blocksOf({ victim: { node, svid } }: Stage): readonly BlockParts[] {
+  return [{ node, svids: [svid] }];
+}
+
 describe("recovery keys", () => {
   const keys = [makeNodeKey(), makeNodeKey()];
-  const blocksOf = (stage: Stage): readonly BlockParts[] => [
-    { node: stage.victim.node, svids: [stage.victim.svid] },
-  ];
 
   test("of which none need sign are none: m = 0 does not decode", async () => {
     const stage = await setStage();

@@ -61,8 +61,12 @@ export function nodeOrderWaitsFor(
     return `of two nodes the lower one removes the other: run it at ${toHex(order.node)}, or with -force when that one is gone for good`;
   }
   if (uptimeMs - own.readSinceUptimeMs < STEADY_READ_MS) return "SPIRE's bundle has just changed";
+  if (own.unspoken !== undefined) return "the nodes that stay do not all hold the last change yet";
   const held = slot.held.record.idHex;
-  for (const node of staying.slice(1).map(toHex)) {
+  // Who would be left alone asks the one that goes: nobody else could tell of another change.
+  const asked =
+    staying.length === 1 && order.kind === "remove-node" ? [order.node] : staying.slice(1);
+  for (const node of asked.map(toHex)) {
     const head = own.heads.get(node);
     const unheardMs = uptimeMs - (head?.heardUptimeMs ?? 0);
     if (order.kind === "remove-node" && order.force && unheardMs >= UNHEARD_MS) continue;

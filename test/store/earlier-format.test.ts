@@ -2,7 +2,7 @@
 import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
-import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { concatBytes, fromHex, toUtf8 } from "../../src/core/std/bytes.ts";
 import { type CborValue, encodeCbor } from "../../src/core/std/cbor.ts";
 import { sha256, sha256Hex } from "../../src/core/std/sha256.ts";
@@ -14,6 +14,7 @@ import { type TestRecord, makePublisher, untainted } from "../arbitraries/record
 import { domainNamed, pinNamed, stored } from "../compliance/record-store.ts";
 import { IMPOSTORS, STRANGE_CONTENTS } from "../private-files/impostors.ts";
 import { ZERO } from "./filled-store.ts";
+import { roomForBatches } from "./room-for-batches.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 const DAMAGED = expect.objectContaining({ code: "STORE_DAMAGED" });
@@ -177,23 +178,13 @@ describe("a data directory with FORMAT and without marks", () => {
   test.each(Array.from({ length: RENEWING_BATCHES }, (_, batch) => batch))(
     "is gone on with when it is cut off at batch %i: FORMAT or marks are there, never neither",
     async (batches) => {
-      const prototype: { batch(operations: []): Promise<void> } = Level.prototype;
-      const { batch } = prototype;
-      const spy = vi.spyOn(prototype, "batch");
-      onTestFinished(() => {
-        spy.mockRestore();
-      });
-      let left = batches;
-      spy.mockImplementation(async function (this: typeof prototype, operations) {
+      const makeRoom = roomForBatches(batches, async () => {
         const names = await readdir(dataDir);
         expect(names.includes("FORMAT") || names.includes("marks")).toBe(true);
-        if (left === 0) throw new Error("IO error: No space left on device");
-        left -= 1;
-        await batch.call(this, operations);
       });
       expect(await told()).toMatchObject({ code: "STORE_FULL" });
       expect(await readdir(dataDir)).toEqual(["FORMAT", "node.key", "store"]);
-      spy.mockRestore();
+      makeRoom();
       expect(await told()).toEqual(WHOLE);
     },
   );

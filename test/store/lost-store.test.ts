@@ -3,13 +3,14 @@ import { cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { Level } from "level";
-import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import type { StoredContents, StoredDomain } from "../../src/ports/record-store.ts";
 import { openRecordStore } from "../../src/store/level-record-store.ts";
 import { readMarks, writeMarks } from "../../src/store/marks-file.ts";
 import { domainNamed, pinNamed, stored } from "../compliance/record-store.ts";
 import { ALPHA, OWN } from "./filled-store.ts";
+import { roomForBatches } from "./room-for-batches.ts";
 import { makeTemporaryDirectory, temporaryDirectory } from "./temporary-directory.ts";
 
 const BRAVO = "bravo.test" as TrustDomain;
@@ -125,15 +126,15 @@ describe("a store that was lost", () => {
   });
 });
 
+async function newId(): Promise<void> {
+  const found = await readMarks(dataDir);
+  if (found.kind !== "good") throw new Error("marks are good");
+  const storeId = new Uint8Array(16).fill(1);
+  await writeMarks(dataDir, { ...found.marks, storeId, writes: 0n });
+}
+
 describe("a start that replaces a lost store and is cut off", () => {
   const restored = { domains: [own], missing: [MISSING_ALPHA], headCounter: 1_790_000_000_123n };
-  const newId = async (): Promise<void> => {
-    const found = await readMarks(dataDir);
-    if (found.kind !== "good") throw new Error("marks are good");
-    const storeId = new Uint8Array(16).fill(1);
-    await writeMarks(dataDir, { ...found.marks, storeId, writes: 0n });
-  };
-
   test.each<[string, () => Promise<void>]>([
     ["when the old one is put away", async () => {}],
     ["when the marks name the new one", newId],
@@ -165,22 +166,11 @@ describe("a start that replaces a lost store and is cut off", () => {
 
   test("by a full disk before the own trust domain is restored, ends as if it was not", async () => {
     await rm(store(), { recursive: true });
-    const prototype: { batch(operations: []): Promise<void> } = Level.prototype;
-    const { batch } = prototype;
-    const spy = vi.spyOn(prototype, "batch");
-    onTestFinished(() => {
-      spy.mockRestore();
-    });
-    for (const room of [0, 1]) {
-      let left = room;
-      spy.mockImplementation(async function (this: typeof prototype, operations) {
-        if (left === 0) throw new Error("IO error: No space left on device");
-        left -= 1;
-        await batch.call(this, operations);
-      });
+    for (const batches of [0, 1]) {
+      const makeRoom = roomForBatches(batches);
       await expect(opened()).rejects.toMatchObject({ code: "STORE_FULL" });
+      makeRoom();
     }
-    spy.mockRestore();
     expect(await opened()).toMatchObject(restored);
   });
 });

@@ -1,5 +1,5 @@
 /** A store that was lost: what a start restores, what it says is missing, and that it ends well wherever it is cut off. */
-import { cp, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { Level } from "level";
@@ -123,6 +123,71 @@ describe("a store that was lost", () => {
     expect(await readdir(store())).toContain("LOG");
     await rm(join(dataDir, "quarantine"), { recursive: true });
     expect(await opened()).toMatchObject({ missing: [MISSING_ALPHA] });
+  });
+});
+
+describe("the marks of a store", () => {
+  const missingAfterLoss = async (): Promise<unknown> => {
+    await rm(store(), { recursive: true });
+    return (await opened()).missing.map(({ sequence }) => sequence);
+  };
+
+  test("are brought up at the start when a kill left them behind", async () => {
+    const marks = await readFile(join(dataDir, "marks"));
+    const before = await openRecordStore(dataDir);
+    await before.accept(domainNamed(ALPHA, stored(5n)), undefined, false);
+    await before.close();
+    await writeFile(join(dataDir, "marks"), marks);
+    const again = await openRecordStore(dataDir);
+    expect((await again.load()).missing).toEqual([]);
+    await again.marked();
+    await again.close();
+    expect(await missingAfterLoss()).toEqual([5n]);
+  });
+
+  test("are not written at a start that finds them right", async () => {
+    const { ino } = await stat(join(dataDir, "marks"));
+    await opened();
+    expect((await stat(join(dataDir, "marks"))).ino).toBe(ino);
+  });
+
+  test("lose a trust domain before the store does: a kill in between forgets nothing else", async () => {
+    const again = await openRecordStore(dataDir);
+    const copies: string[] = [];
+    const makeRoom = roomForBatches(1, async () => {
+      const copy = await temporaryDirectory();
+      await cp(dataDir, copy, { recursive: true });
+      copies.push(copy);
+    });
+    await again.remove(ALPHA);
+    makeRoom();
+    const [copy = ""] = copies;
+    const { domains, missing, quarantined } = await opened(copy);
+    expect(domains.map(({ trustDomain }) => trustDomain)).toContain(ALPHA);
+    expect([missing, quarantined]).toEqual([[], undefined]);
+    await again.close();
+    expect(await missingAfterLoss()).toEqual([]);
+  });
+
+  test("name it again when it could not be removed", async () => {
+    const again = await openRecordStore(dataDir);
+    const makeRoom = roomForBatches(0);
+    await expect(again.remove(ALPHA)).rejects.toMatchObject({ code: "STORE_FULL" });
+    makeRoom();
+    await again.marked();
+    await again.close();
+    expect(await missingAfterLoss()).toEqual([4n]);
+  });
+
+  test("keep what a refused write found", async () => {
+    const again = await openRecordStore(dataDir);
+    const makeRoom = roomForBatches(0);
+    const write = again.accept(domainNamed(ALPHA, stored(5n)), undefined, false);
+    await expect(write).rejects.toMatchObject({ code: "STORE_FULL" });
+    makeRoom();
+    await again.marked();
+    await again.close();
+    expect(await missingAfterLoss()).toEqual([4n]);
   });
 });
 

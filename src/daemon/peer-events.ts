@@ -33,6 +33,7 @@ export function createPeerEvents(
   return {
     onGossip: async (envelope, peerId) => verdictOf(await ask(envelope, "gossip", peerId)),
     onGossipHead: async () => "ignore", // The core judges no heads yet.
+    onDoor: async () => false, // The core takes no recovery yet.
     onSyncRecords: async (envelopes, peerId) => {
       const verdicts: Verdict[] = [];
       // One after the other: each is judged against the one before it.

@@ -19,6 +19,7 @@ import {
   UPGRADE_TIMEOUT_MS,
 } from "../core/std/limits.ts";
 import { Fault } from "../fault.ts";
+import type { PeerAddress } from "./address.ts";
 import type { DialOptions } from "./dialer.ts";
 import { STREAM_WINDOW_BYTES_MAX } from "./wire.ts";
 import type { Wires } from "./wires.ts";
@@ -133,6 +134,15 @@ export async function dialFrom(
     if (isReset(error)) onReached();
     throw error;
   }
+}
+
+/** The newest connection with a node, or a new one at this address. */
+export async function connectTo(
+  node: MeshNode,
+  { peerId, address }: PeerAddress,
+  signal: AbortSignal,
+): Promise<Connection> {
+  return node.getConnections(peerId).at(-1) ?? (await node.dial(address, { signal }));
 }
 
 /** Somebody took the connection and reset it: sooner than we saw it open, most times (measured). */

@@ -1,5 +1,5 @@
 /** A data directory of before the marks: with FORMAT, and with values that held the base as a record. */
-import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Level } from "level";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -94,6 +94,17 @@ beforeEach(async () => {
   await writeFormat(5n);
   await writeFile(join(dataDir, "node.key"), "", { mode: 0o600 });
 });
+
+/** LevelDB itself, past all checks. */
+async function tamper<Value>(
+  change: (database: Level<Uint8Array, Uint8Array>) => Promise<Value>,
+): Promise<Value> {
+  const options = { keyEncoding: "view", valueEncoding: "view" } as const;
+  const database = new Level<Uint8Array, Uint8Array>(join(dataDir, "store"), options);
+  const value = await change(database);
+  await database.close();
+  return value;
+}
 
 async function told(): Promise<unknown> {
   try {
@@ -199,15 +210,28 @@ describe("a data directory with FORMAT and without marks", () => {
     expect(await readdir(dataDir)).toEqual(["marks", "node.key", "store"]);
   });
 
-  test("is refused when a record of it does not read, or a step record is gone", async () => {
-    const database = new Level<Uint8Array, Uint8Array>(join(dataDir, "store"), {
-      keyEncoding: "view",
-      valueEncoding: "view",
+  test("keeps FORMAT until the marks are on disk", async () => {
+    await mkdir(join(dataDir, "marks.new"));
+    expect(await told()).toBeInstanceOf(Error);
+    expect(await readdir(dataDir)).toContain("FORMAT");
+    await rmdir(join(dataDir, "marks.new"));
+    expect(await told()).toEqual(WHOLE);
+  });
+
+  test.each([
+    ["a pin", pinKey(alpha.trustDomain)],
+    ["a trust domain", domainKey(alpha.trustDomain)],
+    ["a step record", stepKey(alpha.trustDomain, first)],
+  ])("is refused and stays as it is when it lacks %s", async (_, key) => {
+    const value = await tamper(async (database) => {
+      const before = await database.get(key);
+      await database.del(key);
+      return before;
     });
-    await database.del(stepKey(alpha.trustDomain, first));
-    await database.close();
     expect(await told()).toEqual(DAMAGED);
     expect(await readdir(dataDir)).toEqual(["FORMAT", "node.key", "store"]);
+    await tamper(async (database) => await database.put(key, value ?? new Uint8Array()));
+    expect(await told()).toEqual(WHOLE);
   });
 });
 

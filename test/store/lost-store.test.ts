@@ -137,11 +137,13 @@ describe("the marks of a store", () => {
     const before = await openRecordStore(dataDir);
     await before.accept(domainNamed(ALPHA, stored(5n)), undefined, false);
     await before.close();
+    const newest = await readMarks(dataDir);
     await writeFile(join(dataDir, "marks"), marks);
     const again = await openRecordStore(dataDir);
     expect((await again.load()).missing).toEqual([]);
     await again.marked();
     await again.close();
+    expect(await readMarks(dataDir)).toEqual(newest);
     expect(await missingAfterLoss()).toEqual([5n]);
   });
 
@@ -162,6 +164,8 @@ describe("the marks of a store", () => {
     await again.remove(ALPHA);
     makeRoom();
     const [copy = ""] = copies;
+    const found = await readMarks(copy);
+    expect(found.kind === "good" && [...found.marks.entries.keys()]).toEqual([OWN]);
     const { domains, missing, quarantined } = await opened(copy);
     expect(domains.map(({ trustDomain }) => trustDomain)).toContain(ALPHA);
     expect([missing, quarantined]).toEqual([[], undefined]);
@@ -237,6 +241,7 @@ describe("a start that replaces a lost store and is cut off", () => {
       makeRoom();
     }
     expect(await opened()).toMatchObject(restored);
+    expect(await readdir(dataDir)).toEqual(["marks", "store"]); // None of them was put away.
   });
 });
 

@@ -157,7 +157,8 @@ export class Libp2pNetwork implements PeerNetwork {
       {
         wants: (peerId) => this.#running && admission.admits(peerId) && !this.#presence.has(peerId),
         listedBy: (peerId) => [...(admission.member(peerId)?.accounts.keys() ?? [])],
-        hasRoom: () => hasRoomToDial(node.getConnections()),
+        hasRoom: (peerId) =>
+          hasRoomToDial(node.getConnections(), this.#presence.wouldBeFirst(peerId)),
         mayHurry: (trustDomains) => admission.take("dial", trustDomains),
         dial: async (addresses, options) => await dialFrom(node, addresses, options),
       },

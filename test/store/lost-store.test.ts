@@ -126,12 +126,12 @@ describe("a store that was lost", () => {
   });
 });
 
-describe("the marks of a store", () => {
-  const missingAfterLoss = async (): Promise<unknown> => {
-    await rm(store(), { recursive: true });
-    return (await opened()).missing.map(({ sequence }) => sequence);
-  };
+async function missingAfterLoss(): Promise<unknown> {
+  await rm(store(), { recursive: true });
+  return (await opened()).missing.map(({ sequence }) => sequence);
+}
 
+describe("the marks of a store", () => {
   test("are brought up at the start when a kill left them behind", async () => {
     const marks = await readFile(join(dataDir, "marks"));
     const before = await openRecordStore(dataDir);

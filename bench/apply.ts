@@ -110,7 +110,7 @@ function startLoop(store: RecordStore): MeshLoop {
     },
     nowMs: () => nowMs,
   });
-  loop.start({ network, orderRow: () => {}, onEvent: () => {} });
+  loop.start({ network, orderRow: () => {}, knock: () => {}, onEvent: () => {} });
   return loop;
 }
 

@@ -4,7 +4,17 @@ import { medianOf, spreadOf } from "./spread.ts";
 
 export interface Figure {
   readonly what: string;
-  readonly unit: "ms" | "MB" | "%" | "a second" | "calls" | "MiB/h" | "open" | "s" | "peers";
+  readonly unit:
+    | "ms"
+    | "MB"
+    | "%"
+    | "a second"
+    | "calls"
+    | "MiB/h"
+    | "open"
+    | "s"
+    | "peers"
+    | "bytes";
   /** In the order in which they were measured. */
   readonly values: readonly number[];
   /** Measured in the same run; the medians' ratio is shown. */

@@ -18,6 +18,7 @@ import { measureIdle } from "./idle.ts";
 import { measureRotation } from "./rotation.ts";
 import { measureSoak } from "./soak.ts";
 import { measureStart } from "./start.ts";
+import { measureSync } from "./sync.ts";
 import { measureVerify } from "./verify.ts";
 import { measureWrites } from "./writes.ts";
 
@@ -37,6 +38,7 @@ const PARTS: Readonly<Record<string, (options: Options) => Promise<Part>>> = {
   verify: async (options) => measureVerify(options),
   apply: measureApply,
   start: measureStart,
+  sync: measureSync,
   writes: measureWrites,
   idle: measureIdle,
   rotation: measureRotation,

@@ -103,6 +103,7 @@ export class Daemon {
     this.loop.start({
       network: world.network.portOf(site),
       orderRow: (order) => this.#spire.orderRow(order),
+      knock: () => undefined,
       onEvent: () => undefined,
     });
   }

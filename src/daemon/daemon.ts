@@ -29,6 +29,7 @@ import { openRecordStore } from "../store/level-record-store.ts";
 import { type Logger, createLogger } from "../telemetry/log.ts";
 import { x509Proofs } from "../x509/proofs.ts";
 import { logEvent, watchEvent } from "./event-log.ts";
+import { createKnocker } from "./knocking.ts";
 import { createMonitoring } from "./monitoring.ts";
 import { createOperations } from "./operations.ts";
 import { createPeerEvents } from "./peer-events.ts";
@@ -150,11 +151,12 @@ class Daemon {
   }
 
   async start(): Promise<void> {
-    const { admin, monitoring, loop, spireSide, network, onEvent, log, config, mintAhead } =
+    const { admin, monitoring, loop, spireSide, network, knock, onEvent, log, config, mintAhead } =
       this.#parts;
     await admin.start();
     await monitoring.start();
-    loop.start({ network, orderRow: spireSide.orderRow, onEvent });
+    const { orderRow } = spireSide;
+    loop.start({ network, orderRow, knock, onEvent });
     spireSide.start();
     await network.start();
     this.#mintTimer = setInterval(mintAhead, MINT_CHECK_MS);
@@ -164,6 +166,7 @@ class Daemon {
 
   /** Addresses of the configuration, in place of those before. */
   configurePeers(addresses: readonly string[]): void {
+    this.#parts.configuredPeers.addresses = addresses;
     this.#parts.network.configurePeers(addresses);
   }
 
@@ -286,7 +289,9 @@ async function buildParts(config: Config, log: Logger, store: RecordStore) {
     { operations, onDefect: (error) => log.error({ error }, "Operation failed") },
   );
   const rooms = { admin, monitoring, loop, spireSide, network, store };
-  return { ...rooms, config, log, mintAhead, onEvent, fatal, stopping };
+  const configuredPeers = { addresses: config.peers };
+  const knock = createKnocker({ state, network, peers: () => configuredPeers.addresses });
+  return { ...rooms, knock, configuredPeers, config, log, mintAhead, onEvent, fatal, stopping };
 }
 
 function peerIdOf(node: string): string {

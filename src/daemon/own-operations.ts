@@ -106,7 +106,7 @@ function withPeerIds(fault: Fault, { own, self }: MeshState, order: OwnOrder): F
     [...listed, self.nodePublicKey, ...named].map((node) => [toHex(node), peerIdOf(node)]),
   );
   const message = fault.message.replaceAll(NODE_HEX, (hex) => known.get(hex) ?? hex);
-  return new Fault(fault.code, message, { advice: fault.advice, cause: fault });
+  return new Fault(fault.code, message, { advice: fault.advice, cause: fault.cause });
 }
 
 async function adopt(ports: OwnPorts, { fingerprint, peers }: AdoptRequest): Promise<AdoptReply> {

@@ -40,6 +40,10 @@ export function createPeerEvents(
         await loop.ask((ticket) => ({ kind: "head-received", envelope, from, ticket })),
       );
     },
+    onDoor: async (envelope) => {
+      const answer = await loop.ask((ticket) => ({ kind: "door-knocked", envelope, ticket }));
+      return answer?.kind === "taken";
+    },
     onSyncRecords: async (envelopes, peerId) => {
       const verdicts: Verdict[] = [];
       // One after the other: each is judged against the one before it.

@@ -3,7 +3,6 @@ import type { OrderReply } from "../admin-contract/own.ts";
 import type {
   CommitRequest,
   Commitment,
-  HeldRecovery,
   PrepareReply,
   PrepareRequest,
   RecoverRequest,
@@ -16,7 +15,12 @@ import { decodeExportFile } from "../core/record/export-file.ts";
 import { type RecoverySignature, recordId } from "../core/record/preimages.ts";
 import type { Proofs } from "../core/record/proofs.ts";
 import { judgeRecovery } from "../core/record/recovery.ts";
-import { type RecoveryCommitment, type State, decodeState } from "../core/record/state.ts";
+import {
+  type RecoveryCommitment,
+  type State,
+  compareVersions,
+  decodeState,
+} from "../core/record/state.ts";
 import { has, sameRecovery } from "../core/record/step.ts";
 import { readRecord } from "../core/record/verify.ts";
 import { compareBytes, equalBytes, fromHex, toHex } from "../core/std/bytes.ts";
@@ -58,10 +62,10 @@ export function createRecoveryOperations(
       const read = readRecover(order, ports.proofs);
       const fields = { epoch: read.state.version.epoch, record_id: read.idHex };
       return await logged(log, "Recovery published", fields, async () => {
-        checkRequest(state, read);
         if (state.own.slot?.held.record.idHex === read.idHex) {
           return published(state, read.idHex, "unchanged");
         }
+        checkRequest(state, read);
         const { state: next, signatures } = read;
         return await carryOut({ kind: "recovery-signed", state: next, signatures });
       });
@@ -141,7 +145,6 @@ function readLost(record: string, { self }: MeshState, proofs: Proofs): State {
 interface ReadRecover {
   readonly state: State;
   readonly idHex: string;
-  readonly held: HeldRecovery;
   readonly signatures: readonly RecoverySignature[];
 }
 
@@ -163,11 +166,11 @@ function readRecover({ payload, held, signatures }: RecoverRequest, proofs: Proo
     const { code, detail } = judged.reason;
     throw new Fault("DATA_INVALID", `${code}: ${detail}`, { advice: REFUSAL_ADVICE[code] });
   }
-  return { state: state.value, idHex: toHex(id), held, signatures: signed };
+  return { state: state.value, idHex: toHex(id), signatures: signed };
 }
 
 /** A request is for what is held now, and for the daemon that made it: its key signs the record too. */
-function checkRequest({ self, own }: MeshState, { state, held }: ReadRecover): void {
+function checkRequest({ self, own }: MeshState, { state }: ReadRecover): void {
   if (state.trustDomain !== self.trustDomain) throw otherTrustDomain(state.trustDomain, self);
   if (!has(state.nodes, self.nodePublicKey)) {
     const listed = state.nodes.map((node) => peerIdOfNode(node).toString()).join(", ");
@@ -178,9 +181,10 @@ function checkRequest({ self, own }: MeshState, { state, held }: ReadRecover): v
   }
   const standing = own.slot?.effective.state;
   const isSameLineage = standing && equalBytes(standing.lineage, state.lineage);
-  if (standing === undefined || !isSameLineage || standing.version.epoch <= held.epoch) return;
-  if (standing.version.epoch === state.version.epoch) return; // Carried out already, or a fork.
-  const message = `the request goes on from epoch ${held.epoch}, and ${standing.version.epoch} stands`;
+  if (standing === undefined || !isSameLineage) return;
+  if (compareVersions(state.version, standing.version) > 0) return;
+  const { epoch, rev } = standing.version;
+  const message = `the request leads to epoch ${state.version.epoch}, rev ${state.version.rev}, and epoch ${epoch}, rev ${rev} stands already`;
   throw new Fault("RECOVERY_OTHER_EPOCH", message);
 }
 

@@ -80,7 +80,7 @@ export class Publisher implements Keyring {
   /** The last order's, which tell how much a kept SVID is worth. */
   #held: Anchors = [];
   #new: Anchors = [];
-  /** Whether the next look mints whatever the newest SVID's age: at start, and after signing. */
+  /** Whether the next look mints whatever the newest SVID's age: at start, after signing, and for want of one. */
   #isDue = true;
   /** One mint or signature at a time: who signs waits for the SVID that is being minted ahead. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -122,7 +122,10 @@ export class Publisher implements Keyring {
     const [both] = isFirst ? fresh : fresh.filter((svid) => old.includes(svid));
     if (both !== undefined) return this.#signed(order, [both], signedAtS);
     const [forOld] = old;
-    if (forOld === undefined && !isFirst) return { kind: "no-old-chain" };
+    if (forOld === undefined && !isFirst) {
+      this.#isDue = true; // SPIRE may sign with an authority that is held by now.
+      return { kind: "no-old-chain" };
+    }
     const forNew = fresh[0] ?? (await this.#mintNow());
     const problem = this.#anchorProblem(forNew, newAuthorities, signedAtS);
     if (problem !== undefined) return { kind: "no-new-chain", problem: problem.detail };

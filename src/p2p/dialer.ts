@@ -49,8 +49,8 @@ export interface DialerPorts {
   wants(peerId: PeerId): boolean;
   /** The trust domains that list the peer. */
   listedBy(peerId: PeerId): readonly string[];
-  /** Whether one more connection of our own making is within bounds. */
-  hasRoom(): boolean;
+  /** Whether one more connection of our own making, with this peer, is within bounds. */
+  hasRoom(peerId: PeerId): boolean;
   /** Whether one of the trust domains has an attempt left that does not wait; takes it. */
   mayHurry(trustDomains: readonly string[]): boolean;
   /** Resolves when connected. */
@@ -225,7 +225,7 @@ export class Dialer {
     target.hungUp = false;
     let reached = false;
     try {
-      if (this.#ports.hasRoom()) {
+      if (this.#ports.hasRoom(target.peerId)) {
         const deadline = AbortSignal.timeout(DIAL_DEADLINE_MS);
         await this.#ports.dial(addresses, {
           signal: AbortSignal.any([this.#stopping.signal, deadline]),

@@ -26,6 +26,8 @@ export interface GaterPorts {
   readonly wires: Wires;
   /** A clock that never goes backwards. */
   readonly nowMs: () => number;
+  /** Whether we knock at the peer's door now. */
+  knocksAt(peerId: PeerId): boolean;
   /** How many connections there are with the peer. */
   connectionsWith(peerId: PeerId): number;
 }
@@ -47,7 +49,8 @@ export function createGater(ports: GaterPorts): ConnectionGater {
     );
   };
   return {
-    denyDialPeer: (peerId) => admission.member(peerId)?.conduct.barred(nowMs()) ?? true,
+    denyDialPeer: (peerId) =>
+      admission.member(peerId)?.conduct.barred(nowMs()) ?? !ports.knocksAt(peerId),
     denyInboundConnection: (connection) => {
       if (!gate.begin(connection)) return true;
       resetOnceClosed(connection);

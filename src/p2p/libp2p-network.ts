@@ -12,15 +12,18 @@ import type {
   PeerNetworkEvents,
   SyncSource,
 } from "../ports/peer-network.ts";
+import { ENVELOPE_BYTES_MAX } from "../core/std/limits.ts";
 import { Admission } from "./admission.ts";
-import { checkConfigured } from "./address.ts";
+import { checkConfigured, readPeerAddress } from "./address.ts";
 import { Dialer } from "./dialer.ts";
+import { DOOR_PROTOCOL, Door } from "./door.ts";
 import { createGater } from "./gater.ts";
 import { Gossip, type GossipCounts } from "./gossip.ts";
 import { InboundGate } from "./inbound.ts";
 import {
   type MeshNode,
   createMeshNode,
+  connectTo,
   dialFrom,
   hasRoomToDial,
   startMeshNode,
@@ -49,6 +52,8 @@ export interface PeerNetworkOptions {
   readonly syncIntervalMs?: number;
   /** Longest silence within a sync round, in milliseconds. */
   readonly syncFrameDeadlineMs?: number;
+  /** For a record to come by the recovery door, and the answer to go, in milliseconds. */
+  readonly doorDeadlineMs?: number;
   /** For a whole RPC of gossip, in milliseconds. */
   readonly gossipRpcDeadlineMs?: number;
   /** From 0 up to 1: jitter and the choice of a peer. */
@@ -64,6 +69,8 @@ const STRANGER_MS = 10_000;
 const SYNC_INTERVAL_MS = 10_000;
 /** How often a gossip stream that broke is opened again, and a first sync that failed is repeated. */
 const TEND_INTERVAL_MS = 5_000;
+/** A stranger needs one at a time. Above: the stream is reset. */
+const INBOUND_DOOR_STREAMS_MAX = 1;
 /** A connection that is not closed by then is cut, so that `stop` keeps its 2 s. */
 const CLOSE_DEADLINE_MS = 1_000;
 
@@ -94,12 +101,19 @@ export async function createPeerNetwork(
       gate,
       wires,
       nowMs,
+      knocksAt: (peerId) => door.knocksAt(peerId),
       connectionsWith: (peerId) => node.getConnections(peerId).length,
     }),
     wires,
     gossip: (components) => gossip.create(components),
   });
-  const parts = { node, admission, strangers, gossip, gate, wires };
+  const doorOptions = { nowMs, log, deadlineMs: options.doorDeadlineMs };
+  const door = new Door(doorOptions, {
+    admits: (peerId) => admission.admits(peerId),
+    events,
+    connect: async (address, signal) => await connectTo(node, address, signal),
+  });
+  const parts = { node, admission, strangers, gossip, gate, wires, door };
   return new Libp2pNetwork({ ...options, nowMs }, parts, events, source);
 }
 
@@ -110,6 +124,7 @@ interface Parts {
   readonly gossip: Gossip;
   readonly gate: InboundGate;
   readonly wires: Wires;
+  readonly door: Door;
 }
 
 export class Libp2pNetwork implements PeerNetwork {
@@ -142,7 +157,8 @@ export class Libp2pNetwork implements PeerNetwork {
       {
         wants: (peerId) => this.#running && admission.admits(peerId) && !this.#presence.has(peerId),
         listedBy: (peerId) => [...(admission.member(peerId)?.accounts.keys() ?? [])],
-        hasRoom: () => hasRoomToDial(node.getConnections()),
+        hasRoom: (peerId) =>
+          hasRoomToDial(node.getConnections(), this.#presence.wouldBeFirst(peerId)),
         mayHurry: (trustDomains) => admission.take("dial", trustDomains),
         dial: async (addresses, options) => await dialFrom(node, addresses, options),
       },
@@ -179,7 +195,7 @@ export class Libp2pNetwork implements PeerNetwork {
 
   /** Throws `CANNOT_CREATE` when an address cannot be listened on. */
   async start(): Promise<void> {
-    const { node, admission, gossip, strangers } = this.#parts;
+    const { node, admission, gossip, strangers, door } = this.#parts;
     node.addEventListener("connection:open", ({ detail }) => {
       if (admission.admits(detail.remotePeer)) return;
       strangers.watch(detail);
@@ -195,6 +211,9 @@ export class Libp2pNetwork implements PeerNetwork {
     node.addEventListener("peer:disconnect", ({ detail }) => this.#onDisconnect(detail));
     await node.handle(SYNC_PROTOCOL, this.#sync.onStream.bind(this.#sync), {
       maxInboundStreams: INBOUND_SYNC_STREAMS_MAX,
+    });
+    await node.handle(DOOR_PROTOCOL, door.onStream.bind(door), {
+      maxInboundStreams: INBOUND_DOOR_STREAMS_MAX,
     });
     await startMeshNode(node, this.#listen);
     this.#running = true;
@@ -214,8 +233,9 @@ export class Libp2pNetwork implements PeerNetwork {
   }
 
   async stop(): Promise<void> {
-    const { node, strangers } = this.#parts;
+    const { node, strangers, door } = this.#parts;
     this.#running = false;
+    door.stop();
     this.#dialer.stop();
     this.#sync.stop();
     strangers.stop();
@@ -267,6 +287,13 @@ export class Libp2pNetwork implements PeerNetwork {
 
   dialFailures(): readonly DialFailure[] {
     return this.#dialer.failures();
+  }
+
+  async knock(address: string, envelope: Uint8Array): Promise<boolean> {
+    const read = readPeerAddress(address);
+    if (!read.ok) this.#log("info", "door: no address", { reason: read.reason });
+    if (!read.ok || !this.#running || envelope.length > ENVELOPE_BYTES_MAX) return false;
+    return await this.#parts.door.knock(read.value, envelope);
   }
 
   /** Resolves at once when the peer is not connected or not admitted. */

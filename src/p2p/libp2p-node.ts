@@ -19,6 +19,7 @@ import {
   UPGRADE_TIMEOUT_MS,
 } from "../core/std/limits.ts";
 import { Fault } from "../fault.ts";
+import type { PeerAddress } from "./address.ts";
 import type { DialOptions } from "./dialer.ts";
 import { STREAM_WINDOW_BYTES_MAX } from "./wire.ts";
 import type { Wires } from "./wires.ts";
@@ -28,6 +29,11 @@ import type { Wires } from "./wires.ts";
  * next attempt waits.
  */
 const PEERS_DIALED_MAX = 256;
+/**
+ * Of these, as long as they are nodes of trust domains that have one connected already: the other half
+ * is for whom nobody else may speak. Above: the next attempt waits.
+ */
+const MORE_NODES_DIALED_MAX = 128;
 /** Inbound connections of one address in a second: a cluster may be behind one. Above: refused. */
 const INBOUND_A_SECOND_MAX = 100;
 /** One round trip, beside other work. After that the stream ends. */
@@ -95,10 +101,18 @@ export async function createMeshNode(options: MeshNodeOptions): Promise<MeshNode
   });
 }
 
-/** Whether one more connection of our own making is within bounds; those on their way do not count. */
-export function hasRoomToDial(connections: readonly Pick<Connection, "direction">[]): boolean {
+/**
+ * Whether one more connection of our own making is within bounds; those on their way do not count.
+ *
+ * @param isFirst It is with a trust domain of which no node is connected.
+ */
+export function hasRoomToDial(
+  connections: readonly Pick<Connection, "direction">[],
+  isFirst: boolean,
+): boolean {
   const dialed = connections.filter(({ direction }) => direction === "outbound");
-  return connections.length < CONNECTIONS_MAX && dialed.length < PEERS_DIALED_MAX;
+  const dialedMax = isFirst ? PEERS_DIALED_MAX : MORE_NODES_DIALED_MAX;
+  return connections.length < CONNECTIONS_MAX && dialed.length < dialedMax;
 }
 
 /** Starts the node. Throws `CANNOT_CREATE` when an address cannot be listened on. */
@@ -133,6 +147,15 @@ export async function dialFrom(
     if (isReset(error)) onReached();
     throw error;
   }
+}
+
+/** The newest connection with a node, or a new one at this address. */
+export async function connectTo(
+  node: MeshNode,
+  { peerId, address }: PeerAddress,
+  signal: AbortSignal,
+): Promise<Connection> {
+  return node.getConnections(peerId).at(-1) ?? (await node.dial(address, { signal }));
 }
 
 /** Somebody took the connection and reset it: sooner than we saw it open, most times (measured). */

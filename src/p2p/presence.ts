@@ -41,6 +41,15 @@ export class Presence {
     return this.#present.get(id)?.peerId;
   }
 
+  /**
+   * Whether a trust domain that lists the peer has no node present. Nobody else need want that trust
+   * domain, so nobody else may have what it publishes.
+   */
+  wouldBeFirst(peerId: PeerId): boolean {
+    const accounts = [...(this.#ports.admission.member(peerId)?.accounts.values() ?? [])];
+    return accounts.some(({ nodes }) => ![...nodes.values()].some((node) => this.has(node)));
+  }
+
   peers(): readonly PeerId[] {
     return [...this.#present.values()].map(({ peerId }) => peerId);
   }

@@ -1,6 +1,6 @@
 /**
- * One stream of `/spire-mesh/sync/1.0.0`: frames with a length in front, each of bounded size and
- * with a deadline.
+ * One stream of `/spire-mesh/sync/1.0.0`, or of the door: frames with a length in front, each of
+ * bounded size and with a deadline.
  */
 import { once } from "node:events";
 import type { Stream, StreamCloseEvent } from "@libp2p/interface";

@@ -15,6 +15,7 @@ import {
   StreamMessageEvent,
   type StreamMuxer,
 } from "@libp2p/interface";
+import { ENVELOPE_BYTES_MAX } from "../core/std/limits.ts";
 import type { Admission, Member } from "./admission.ts";
 import type { PeerNetworkLog } from "./log.ts";
 import { NEGOTIATION_BYTES_MAX, watchNegotiation } from "./negotiation.ts";
@@ -33,10 +34,10 @@ export const STREAM_WINDOW_BYTES_MAX = 1024 * 1024;
  */
 const HANDSHAKE_BYTES_MAX = 4 * 1024;
 /**
- * What a stranger may send in its ten seconds: 30 times what an honest one does (measured). Above:
- * cut.
+ * What a stranger may send in its ten seconds: the largest frame for the door, and 30 times what else an
+ * honest one does (measured). Above: cut.
  */
-const STRANGER_BYTES_MAX = 64 * 1024;
+const STRANGER_BYTES_MAX = ENVELOPE_BYTES_MAX + 64 * 1024;
 /** Frames of a stranger, a stream or a ping counting ten: about thirty streams. Above: cut. */
 const STRANGER_FRAMES_MAX = 400;
 /**

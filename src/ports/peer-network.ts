@@ -44,6 +44,11 @@ export interface PeerNetworkEvents {
   onGossipHead(envelope: Uint8Array, peerId: string): Promise<Verdict>;
   /** Records from a sync round, in the order the peer sent them. Resolves with a verdict for each. */
   onSyncRecords(envelopes: readonly Uint8Array[], peerId: string): Promise<readonly Verdict[]>;
+  /**
+   * Somebody whom nobody admits gave us this record, of at most 128 KiB, at the recovery door, which is
+   * open once a second. Resolves with whether it was taken; never rejects.
+   */
+  onDoor(envelope: Uint8Array): Promise<boolean>;
   /** A peer answered a sync round with what it holds of the domains that both want, in no order. */
   onSynced(peerId: string, entries: readonly SyncEntry[]): void;
   onPeerConnected(peerId: string): void;
@@ -90,6 +95,12 @@ export interface PeerNetwork {
   connections(): readonly PeerConnection[];
   /** The last attempt for each admitted peer that is not connected, where it failed. */
   dialFailures(): readonly DialFailure[];
+  /**
+   * Gives a record, of at most 128 KiB, at the recovery door of a peer that may not admit us, at a
+   * multiaddr that ends in `/p2p/…`. Resolves within 15 s with whether it was taken: false, too, when the
+   * peer was not reached, or admits us and has no door for us. Never rejects.
+   */
+  knock(address: string, envelope: Uint8Array): Promise<boolean>;
   /** One sync round with this peer now, besides those on connect and every 10 s. */
   syncNow(peerId: string): Promise<void>;
 }

@@ -61,6 +61,7 @@ export interface MeshLoopPorts {
 export interface LoopListeners {
   readonly network: LoopNetwork;
   readonly orderRow: (order: RowOrder) => void;
+  readonly knock: (envelope: Uint8Array) => void;
   readonly onEvent: (event: MeshEvent) => void;
 }
 
@@ -195,7 +196,7 @@ export class MeshLoop {
   async #perform(effect: Effect): Promise<Input | undefined> {
     const { store, keyring, nowMs } = this.#ports;
     assert(this.#listeners !== undefined, "nothing is carried out before the start");
-    const { network, onEvent } = this.#listeners;
+    const { network, knock, onEvent } = this.#listeners;
     switch (effect.kind) {
       case "store-domain": {
         const { domain } = effect;
@@ -216,6 +217,9 @@ export class MeshLoop {
         return undefined;
       case "announce-head":
         void this.#tryOut("Announcing the own record", this.#announce(effect));
+        return undefined;
+      case "knock":
+        knock(effect.envelope);
         return undefined;
       case "order-row":
         void this.#orderMarked(effect.order);

@@ -61,12 +61,9 @@ const KNOWN_AT_FIRST_START = new Set([STORE_DIRECTORY, "run", "marks.new", "lost
 export async function openStore(dataDir: string, nowMs: number): Promise<OpenedStore> {
   await checkFiles(dataDir);
   const found = await readMarks(dataDir);
-  const opened =
-    found.kind === "good"
-      ? await openOrReplace(dataDir, found.marks, nowMs)
-      : await openUnmarked(dataDir, found);
+  if (found.kind !== "good") return await openUnmarked(dataDir, found);
   await removeMarker(dataDir);
-  return opened;
+  return await openOrReplace(dataDir, found.marks, nowMs);
 }
 
 async function openOrReplace(dataDir: string, marks: Marks, nowMs: number): Promise<OpenedStore> {
@@ -105,15 +102,15 @@ async function openUnmarked(
   const floor = await readMarker(dataDir);
   const look = await lookAtDatabase(dataDir);
   if (look === "there") {
-    const opened = await openDatabase(dataDir, async (database) => {
+    return await openDatabase(dataDir, async (database) => {
       await renewStore(dataDir, database, floor);
-      return await readAll(dataDir, database, floor);
+      const opened = await readAll(dataDir, database, floor);
+      const marks = { ...opened.meta, entries: opened.newer };
+      await writeMarks(dataDir, marks);
+      await removeMarker(dataDir);
+      const marksLost = found.kind === "damaged" || floor === undefined;
+      return { ...opened, marks, newer: new Map(), marksLost };
     });
-    const { meta, newer: entries } = opened;
-    const marks = { ...meta, entries };
-    await writeMarks(dataDir, marks);
-    const marksLost = found.kind === "damaged" || floor === undefined;
-    return { ...opened, marks, newer: new Map(), marksLost };
   }
   if (found.kind === "damaged") {
     throw new Fault("STORE_DAMAGED", `${dataDir} lost its store and its marks: ${found.problem}`);

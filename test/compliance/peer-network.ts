@@ -135,6 +135,13 @@ export class BookPeer implements PeerNetworkEvents {
     return text.split(" ")[0] as Verdict;
   }
 
+  /** What begins with the word is taken. */
+  async onDoor(envelope: Uint8Array): Promise<boolean> {
+    const text = Buffer.from(envelope).toString();
+    this.seen.push(`door ${text.length > 100 ? text.length : text}`);
+    return text.startsWith("take");
+  }
+
   async onSyncRecords(
     envelopes: readonly Uint8Array[],
     peerId: string,
@@ -343,6 +350,29 @@ export function describePeerNetwork(name: string, make: MakeNetwork): void {
       expect(charlie.peer.seen.filter((each) => each.startsWith("head"))).toHaveLength(1);
       const rejected = bravo.network.connections().map((each) => [each.peerId, each.rejected]);
       expect(Object.fromEntries(rejected)).toEqual({ [alpha.id]: 1, [charlie.id]: 0 });
+    });
+
+    test("who is not admitted may knock, and is told whether it was taken", async () => {
+      const [alpha, bravo, charlie] = [await start(), await start(), await start()];
+      const [address = ""] = alpha.network.addresses();
+      expect(await bravo.network.knock(address, Buffer.from("take this"))).toBe(true);
+      await alpha.stop();
+      const [other = ""] = charlie.network.addresses();
+      expect(await bravo.network.knock(other, Buffer.from("leave this"))).toBe(false);
+      expect(charlie.peer.seen).toEqual(["door leave this"]);
+      expect(alpha.peer.seen).toEqual(["door take this"]);
+      expect(await bravo.network.knock(address, Buffer.from("take this"))).toBe(false);
+      expect(await bravo.network.knock("nowhere", Buffer.from("take this"))).toBe(false);
+      expect(bravo.peer.seen).toEqual([]);
+    });
+
+    test("who is admitted needs no door", async () => {
+      const [alpha, bravo] = [await start(), await start()];
+      await joinAll(alpha, bravo);
+      const [address = ""] = alpha.network.addresses();
+      expect(await bravo.network.knock(address, Buffer.from("take this"))).toBe(false);
+      expect(alpha.peer.seen.some((each) => each.startsWith("door"))).toBe(false);
+      expect(bravo.network.connections()).toHaveLength(1);
     });
 
     test("repairs by sync on reconnect what was missed while disconnected", async () => {

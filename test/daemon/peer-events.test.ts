@@ -39,7 +39,7 @@ async function holding() {
     connections: () => [],
     syncNow: async () => {},
   };
-  loop.start({ network, orderRow: () => {}, onEvent: () => {} });
+  loop.start({ network, orderRow: () => {}, knock: () => {}, onEvent: () => {} });
   onTestFinished(async () => await loop.stop());
   await loop.ask((ticket) => ({
     kind: "import-asked",

@@ -19,6 +19,7 @@ export async function startListener(): Promise<number> {
     {
       onGossip: async () => "ignore",
       onGossipHead: async () => "ignore",
+      onDoor: async () => false,
       onSyncRecords: async () => [],
       onSynced: () => {},
       onPeerConnected: () => {},

@@ -21,6 +21,8 @@ class Peers {
     throw new Error("refused");
   };
   room = true;
+  /** Who has room also when nobody else has. */
+  roomFor: string | undefined;
   /** Whether an attempt reaches somebody before its answer. */
   reaches = false;
   /** Attempts that do not wait, by the trust domain that pays. */
@@ -41,7 +43,7 @@ class Peers {
       {
         wants: (peerId) => this.wanted.has(peerId.toString()),
         listedBy: (peerId) => this.listedBy.get(peerId.toString()) ?? [PEERS],
-        hasRoom: () => this.room,
+        hasRoom: (peerId) => this.room || this.roomFor === peerId.toString(),
         mayHurry: (trustDomains) => {
           const payer = trustDomains.find((each) => (this.paid.get(each) ?? 0) < this.hurries);
           if (payer !== undefined) this.paid.set(payer, (this.paid.get(payer) ?? 0) + 1);
@@ -207,6 +209,22 @@ describe("dialer", () => {
     await vi.advanceTimersByTimeAsync(15_000);
     expect(peers.attempts.length).toBeGreaterThan(0);
     dialer.stop();
+  });
+
+  test("room that there is for one peer alone is for nobody else", async () => {
+    const peers = new Peers();
+    const charlie = newPeerId();
+    peers.room = false;
+    peers.roomFor = charlie.toString();
+    const dialer = peers.dialer([addressOf(bravo, 1), addressOf(charlie, 2)]);
+    for (const peerId of [bravo, charlie]) {
+      peers.wanted.add(peerId.toString());
+      dialer.admitted(peerId);
+    }
+    await vi.advanceTimersByTimeAsync(30_000);
+    dialer.stop();
+    const tried = new Set(peers.attempts.flatMap(({ addresses }) => addresses));
+    expect(tried).toEqual(new Set([addressOf(charlie, 2)]));
   });
 
   test("hints of one trust domain push out none of another's, and each gets its turns", async () => {

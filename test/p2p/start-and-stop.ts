@@ -15,6 +15,7 @@ const source = {
 const events = {
   onGossip: async () => "ignore" as const,
   onGossipHead: async () => "ignore" as const,
+  onDoor: async () => false,
   onSyncRecords: async () => [],
   onSynced: () => met.resolve(),
   onPeerConnected: () => {},

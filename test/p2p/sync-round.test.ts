@@ -23,6 +23,7 @@ import { type Agreement, askPeer } from "../../src/p2p/sync-round.ts";
 import type { SyncFrames } from "../../src/p2p/sync-stream.ts";
 import type { SyncSource, Verdict } from "../../src/ports/peer-network.ts";
 import { compareRequest } from "../rogue/sync-answers.ts";
+import { endOf, makeChannel, weightOf } from "./frame-pair.ts";
 
 /** Of one trust domain: what the peer holds above what we hold, and whether we take it. */
 interface Held {
@@ -59,37 +60,6 @@ const unlimited = {
   maySend: () => true,
   withPlace: async <Value>(answer: () => Promise<Value>) => await answer(),
 };
-
-interface Channel {
-  put(frame: Uint8Array | undefined): void;
-  take(): Promise<Uint8Array | undefined>;
-}
-
-function makeChannel(): Channel {
-  const frames: (Uint8Array | undefined)[] = [];
-  const waiting: ((frame: Uint8Array | undefined) => void)[] = [];
-  return {
-    put: (frame) => {
-      const next = waiting.shift();
-      if (next === undefined) frames.push(frame);
-      else next(frame);
-    },
-    take: async () => {
-      if (frames.length > 0) return frames.shift();
-      const { promise, resolve } = Promise.withResolvers<Uint8Array | undefined>();
-      waiting.push(resolve);
-      return await promise;
-    },
-  };
-}
-
-function endOf(out: Channel, into: Channel): SyncFrames {
-  return {
-    send: async (frame) => out.put(frame),
-    receive: async () => await into.take(),
-    finish: async () => out.put(undefined),
-  };
-}
 
 const entriesOf = (wanted: readonly string[], sequenceOf: (index: number) => number): SyncEntry[] =>
   wanted.map((name) => ({
@@ -174,13 +144,7 @@ function roundsWith(given: Holdings): Rounds {
   const [index, peerIndex] = [new HeldIndex(ours), new HeldIndex(counted)];
   let agreement: Agreement = { shared: undefined };
   let wants: PeerWants = { shared: undefined, saying: undefined };
-  const weighed = (frames: SyncFrames): SyncFrames => ({
-    ...frames,
-    send: async (frame) => {
-      if (frame[1] !== RECORDS) bytes += frame.length + (frame.length < 128 ? 1 : 2);
-      await frames.send(frame);
-    },
-  });
+  const weigh = (frame: Uint8Array): void => void (bytes += weightOf(frame));
   return {
     held,
     get fetches() {
@@ -203,21 +167,18 @@ function roundsWith(given: Holdings): Rounds {
     round: async (requests = Infinity, useless = Infinity) => {
       const [there, back] = [makeChannel(), makeChannel()];
       const answering = { source: counted, index: peerIndex, peer: wants, budget: unlimited };
-      const answered = weighed(endOf(back, there));
-      void answerPeer(answered, answering).catch(() => back.put(undefined));
+      const theirEnd = endOf(back, there, weigh);
+      void answerPeer(theirEnd, answering).catch(() => back.put(undefined));
       let [asked, wasted] = [0, 0];
       const budget = {
         mayGoOn: () => (asked += 1) <= requests,
         mayWaste: (records: number) => (wasted += records) <= useless,
       };
       const asking = { source: ours, index, agreement, onRecords: take, budget, progress };
-      return await askPeer(weighed(endOf(there, back)), asking);
+      return await askPeer(endOf(there, back, weigh), asking);
     },
   };
 }
-
-/** The kind of the frame that is not weighed. */
-const RECORDS = 10;
 
 const SIZES = [1_500, 40_000, 98_304, ENVELOPE_BYTES_MAX] as const;
 const holding = fc.record({

@@ -99,6 +99,7 @@ function started({
   loop.start({
     network,
     orderRow: (order) => orders.push(order),
+    knock: () => undefined,
     onEvent: ({ kind }) => events.push(kind),
   });
   onTestFinished(async () => await loop.stop());

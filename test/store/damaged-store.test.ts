@@ -46,7 +46,7 @@ beforeAll(async () => {
   await fill(template);
   await cp(template, older, { recursive: true });
   await fill(template, 5n);
-  await fill(other);
+  for (const from of [1n, 5n, 9n]) await fill(other, from); // It has more batches.
   await writeFile(join(template, "node.key"), "", { mode: 0o600 }); // No first start any more.
   return async () => void (await Promise.all(made.map(async ({ remove }) => await remove())));
 });

@@ -1,11 +1,14 @@
 /** Which step records stay: within their bounds, and who may choose. */
+import { join } from "node:path";
 import * as fc from "fast-check";
+import { Level } from "level";
 import { describe, expect, test } from "vitest";
 import { compareVersions } from "../../src/core/record/state.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import type { StepEntry, StoredRecord, ThinSteps } from "../../src/ports/record-store.ts";
 import { thinned } from "../../src/store/known-domain.ts";
 import { openRecordStore } from "../../src/store/level-record-store.ts";
+import { stepRange } from "../../src/store/store-key.ts";
 import { domainNamed, stored } from "../compliance/record-store.ts";
 import { ALPHA, ZERO } from "./filled-store.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
@@ -130,6 +133,25 @@ describe("a store", () => {
     await store.close();
   });
 
+  test("deletes what went", async () => {
+    const dataDir = await temporaryDirectory();
+    const store = await openRecordStore(dataDir);
+    for (let sequence = 1n; sequence <= 70n; sequence += 1n) {
+      await store.accept(domainNamed(ALPHA, stored(sequence)), undefined, sequence === 1n);
+    }
+    const { length } = await store.history(ALPHA);
+    await store.accept(domainNamed("alpha", stored(1n)), undefined, true);
+    await store.accept(domainNamed("alpha", stored(9n)), undefined, true);
+    await store.close();
+    const database = new Level<Uint8Array, Uint8Array>(join(dataDir, "store"), {
+      keyEncoding: "view",
+      valueEncoding: "view",
+    });
+    expect(await database.keys(stepRange(ALPHA)).all()).toHaveLength(length);
+    expect(await database.keys(stepRange("alpha" as TrustDomain)).all()).toHaveLength(1);
+    await database.close();
+  });
+
   test("tells when each version was stored first, whatever blocks came later", async () => {
     let nowMs = 1_000;
     const dataDir = await temporaryDirectory();
@@ -162,7 +184,7 @@ describe("a store", () => {
       }
       const below = (await counts()).reduce((total, count) => total + count - 1, 0);
       expect(below * envelope.length).toBeLessThanOrEqual(102 * KIB); // One may be above.
-      if (sequence === 10n) {
+      if (sequence === 20n) {
         await store.close();
         store = await openRecordStore(dataDir, options); // What there is it counts anew.
       }

@@ -91,6 +91,8 @@ export type Input =
       readonly from: string;
       readonly ticket: Ticket;
     }
+  /** Somebody whom nobody admits gave a record. */
+  | { readonly kind: "door-knocked"; readonly envelope: Uint8Array; readonly ticket: Ticket }
   | { readonly kind: "own-order-asked"; readonly ticket: Ticket; readonly order: OwnOrder }
   | {
       readonly kind: "adopt-asked";

@@ -41,6 +41,14 @@ export interface Unspoken {
   readonly sinceUptimeMs: number;
 }
 
+/** What is given at the recovery doors of partners. */
+export interface Knocking {
+  readonly recordId: string;
+  readonly envelope: Uint8Array;
+  dueUptimeMs: number;
+  knocks: number;
+}
+
 /** What SPIRE said at one sequence number, for judging records that claim to be ours. */
 export interface OwnRead {
   readonly digest: string;
@@ -100,6 +108,8 @@ export interface Own {
   readSinceUptimeMs: number;
   /** A change of nodes that is not gossiped before all that stay hold it. */
   unspoken: Unspoken | undefined;
+  /** The record that began this epoch, while partners may not have it. */
+  knocking: Knocking | undefined;
   /** Who waits for the first record. */
   readonly exports: Ticket[];
 }
@@ -200,6 +210,7 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
       forkedUptimeMs: undefined,
       readSinceUptimeMs: 0,
       unspoken: undefined,
+      knocking: undefined,
       exports: [],
     },
     partners: new Map(

@@ -22,6 +22,7 @@ import {
   onPinAsked,
   onRowDeleted,
 } from "./operator.ts";
+import { knockWhenDue, onDoorKnocked } from "./door.ts";
 import { watchPartners } from "./freshness.ts";
 import { onHeadReceived } from "./heads.ts";
 import { speakWhenHeld } from "./node-change.ts";
@@ -142,6 +143,8 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
       return [tell({ kind: input.kind, node: input.node })];
     case "head-received":
       return [...onHeadReceived(state, input, nowMs, proofs), ...speakWhenHeld(state)];
+    case "door-knocked":
+      return onDoorKnocked(state, input, nowMs, proofs);
     case "own-order-asked":
       return onOwnOrder(state, input, nowMs, proofs);
     case "adopt-asked":
@@ -224,6 +227,7 @@ function onTick(state: MeshState, nowMs: number, proofs: Proofs): Effect[] {
     ...giveUpOrder(state),
     ...speakWhenHeld(state),
     ...announceWhenDue(state, nowMs),
+    ...knockWhenDue(state),
     ...watchPartners(state, nowMs),
     ...tryStore(state, nowMs),
   ];

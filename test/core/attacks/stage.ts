@@ -21,7 +21,7 @@ import {
   type TestRecord,
   makePublisher,
 } from "../../arbitraries/record.ts";
-import { TestDaemon, listed } from "../mesh/daemon.ts";
+import { TestDaemon } from "../mesh/daemon.ts";
 
 export interface Stage {
   readonly daemon: TestDaemon;
@@ -97,7 +97,7 @@ export function derOf(...authorities: readonly { readonly der: Uint8Array }[]): 
 /** What a node says that it stands on. */
 export function headOf(
   node: NodeKey,
-  { state, lineage, id }: TestRecord,
+  { state, lineage, id }: Pick<TestRecord, "state" | "lineage" | "id">,
   nowMs: number,
   change: Partial<Head> = {},
 ): Uint8Array {
@@ -123,13 +123,4 @@ export function hear({ daemon }: Pick<Stage, "daemon">, envelope: Uint8Array): s
     ticket,
   }));
   return answer?.kind === "refused" ? answer.refusal.code : (answer?.kind ?? "no answer");
-}
-
-/** The rows of all partners as SPIRE lists them when they are right. */
-export function rightRows({ daemon }: Stage): ReturnType<typeof listed> {
-  const nowS = Math.floor(daemon.nowMs / 1_000);
-  const rows = [...daemon.state.partners.values()].flatMap(({ slot }) =>
-    slot === undefined ? [] : (desiredRow(slot, nowS) ?? []),
-  );
-  return listed(rows);
 }

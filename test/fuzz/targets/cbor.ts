@@ -25,7 +25,7 @@ const anyValue = (random: Random): CborValue => value(random, CBOR_DEPTH_MAX);
 
 export const cborTarget: TargetSource = {
   name: "cbor",
-  inputs: 30_000,
+  inputs: 28_000,
   open: () => ({
     setting: {},
     valid: [

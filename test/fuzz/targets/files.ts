@@ -1,6 +1,6 @@
 /**
  * The files that an operator or the daemon itself wrote and something else may have touched:
- * configuration, node key, kept X509-SVIDs, the mark beside the store. Each is read from a real file.
+ * configuration, node key, kept X509-SVIDs, the marks beside the store and FORMAT before them. Each is read from a real file.
  */
 import { createPublicKey, generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
@@ -10,13 +10,16 @@ import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { loadConfig } from "../../../src/config/config.ts";
 import { type TrustDomain, publisherId } from "../../../src/core/spiffe/trust-domain.ts";
-import { equalBytes, toUtf8 } from "../../../src/core/std/bytes.ts";
-import { sha256Hex } from "../../../src/core/std/sha256.ts";
+import { concatBytes, equalBytes, toUtf8 } from "../../../src/core/std/bytes.ts";
+import { type CborValue, encodeCbor } from "../../../src/core/std/cbor.ts";
+import { sha256, sha256Hex } from "../../../src/core/std/sha256.ts";
 import { Fault, type FaultCode } from "../../../src/fault.ts";
 import { NodeKey, openNodeKey } from "../../../src/keys/node-key.ts";
 import { readPublisherSvid, signAsSvid } from "../../../src/keys/publisher-svid.ts";
 import { SvidFiles } from "../../../src/keys/svid-files.ts";
 import { MARKER_NAME, readMarker } from "../../../src/store/format-marker.ts";
+import { MARKS_NAME, readMarks } from "../../../src/store/marks-file.ts";
+import { MARKS_FORMAT, encodeMark, encodeMarks } from "../../../src/store/marks.ts";
 import { x509Proofs } from "../../../src/x509/proofs.ts";
 import { makeAuthority } from "../../arbitraries/authority.ts";
 import { makePublisher, nodeKeyFromSeed } from "../../arbitraries/record.ts";
@@ -531,9 +534,97 @@ const markerTarget = fileTarget("marker", 2_000, async () => {
   };
 });
 
+const withHash = (value: CborValue): Uint8Array => {
+  const bytes = encodeCbor(value);
+  return concatBytes(bytes, sha256(bytes));
+};
+
+const marksTarget = fileTarget("marks", 2_000, async () => {
+  const directory = makeDirectory();
+  const storeId = new Uint8Array(16).fill(7);
+  const entries = ["alpha.test", "bravo.test", "own.test"].map((name) => {
+    const trustDomain = name as TrustDomain;
+    const recordId = "ab".repeat(32);
+    const held = { epoch: 0, rev: 1, sequence: 2n, recordId, envelope: Uint8Array.of(1, 2) };
+    const frame = new Uint8Array(9);
+    const nodes = [new Uint8Array(32)];
+    const domain = { trustDomain, lineage: recordId, nodes, held, sibling: undefined, frame };
+    const pin = {
+      trustDomain,
+      approvedRecordId: recordId,
+      approvedAtMs: 7,
+      addressHints: ["/ip4"],
+    };
+    const pinned = name === "own.test" ? undefined : { ...pin, awaitedRecordId: undefined };
+    return encodeMark(domain, [], pinned);
+  });
+  const [entry = new Uint8Array()] = entries;
+  const right = withHash([MARKS_FORMAT, storeId, 7, 9, entries]);
+  const wrong = (name: string, ...values: readonly CborValue[]): Maker => ({
+    name,
+    expected: ["damaged"],
+    make: (random) => withHash(random.pick(values)),
+  });
+  return {
+    directory,
+    path: join(directory, MARKS_NAME),
+    valid: [right],
+    makers: [
+      {
+        name: "right",
+        expected: ["taken"],
+        make: (random) =>
+          withHash([
+            MARKS_FORMAT,
+            random.bytes(16),
+            random.below(2 ** 32),
+            random.below(2 ** 32),
+            entries.slice(random.below(entries.length)),
+          ]),
+      },
+      {
+        name: "of another format",
+        expected: ["STORE_DAMAGED"],
+        make: (random) => withHash([2 + random.below(9), storeId, 7, 9, entries]),
+      },
+      {
+        name: "with another hash",
+        expected: ["damaged"],
+        make: (random) => concatBytes(right.subarray(0, -32), random.bytes(32)),
+      },
+      wrong("with one trust domain twice", [MARKS_FORMAT, storeId, 7, 9, [entry, entry]]),
+      wrong(
+        "with an entry that is none",
+        [MARKS_FORMAT, storeId, 7, 9, [entry.subarray(1)]],
+        [MARKS_FORMAT, storeId, 7, 9, [encodeCbor(["alpha.test"])]],
+        [MARKS_FORMAT, storeId, 7, 9, [7]],
+      ),
+      wrong(
+        "of another shape",
+        [MARKS_FORMAT],
+        [MARKS_FORMAT, storeId.subarray(1), 7, 9, entries],
+        [MARKS_FORMAT, storeId, 7, 9, entries, []],
+        [],
+      ),
+    ],
+    judge: async () => {
+      try {
+        const found = await readMarks(directory);
+        if (found.kind !== "good") return found.kind;
+        const file = readFileSync(join(directory, MARKS_NAME));
+        hold(equalBytes(encodeMarks(found.marks), file), "what is read is what was written");
+        return "taken";
+      } catch (error) {
+        return faultCode(error, "STORE_DAMAGED");
+      }
+    },
+  };
+});
+
 export const fileTargets: readonly TargetSource[] = [
   configTarget,
   nodeKeyTarget,
   svidFileTarget,
   markerTarget,
+  marksTarget,
 ];

@@ -266,16 +266,19 @@ export class ReplicaWorld {
   }
 
   /**
-   * Everybody reaches everybody, operators look at what ails, and SPIRE rotates once more: replicas that
-   * confirmed a restore at the same time may say the same under two versions until then.
+   * Everybody reaches everybody, operators look at what ails, and SPIRE rotates twice more: replicas that
+   * confirmed a restore at the same time may say the same under two versions until then, and a fork that
+   * only partners see is left by the next version.
    */
   settle(): void {
     this.#parted.clear();
     for (const each of this.#members()) this.#connect(each);
     for (const each of this.replicas) if (each.state.spireAway !== undefined) this.#unplug(each);
     this.#untilStill();
-    this.#says(new Map([...this.#spire.authorities, [this.table.newCa(), false]]));
-    this.#untilStill();
+    for (const ca of [this.table.newCa(), this.table.newCa()]) {
+      this.#says(new Map([...this.#spire.authorities, [ca, false]]));
+      this.#untilStill();
+    }
   }
 
   #untilStill(): void {

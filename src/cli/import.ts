@@ -222,11 +222,11 @@ function printRefused(refused: readonly FileOutcome[]): void {
   });
 }
 
-/** A record id in it is grouped, as the fingerprint is that people compare it with. */
+/** A record id in it is grouped, as the fingerprint is that people compare it with; a file's name is not. */
 function reasonOf({ file, record_id, code, message }: FileOutcome): string {
   const reason = message ?? code ?? "no reason given";
-  const sentence = reason.startsWith(`${file} `) ? reason : `${file}: ${reason}`;
-  return record_id === null
-    ? sentence
-    : sentence.replaceAll(record_id, groupFingerprint(record_id));
+  if (record_id !== null) {
+    return `${file}: ${reason.replaceAll(record_id, groupFingerprint(record_id))}`;
+  }
+  return reason.startsWith(`${file} `) ? reason : `${file}: ${reason}`;
 }

@@ -124,9 +124,8 @@ describe("recovery request", () => {
 
 describe("recover", () => {
   test("publishes what the keys signed, in whatever order their files are named", async () => {
-    const ended = await run(
-      ...["recover", at("request"), "-signature", at("signature-2"), at("signature-0")],
-    );
+    const signatures = [at("signature-2"), at("signature-0")];
+    const ended = await run("recover", at("request"), "-signature", ...signatures);
     expect(ended).toMatchObject({ exitCode: 0, stderr: "" });
     expect(ended.stdout).toContain("partners take it by themselves");
     const keys = [keyAt(0), keyAt(2)].map(({ publicKey }) => toHex(publicKey)).sort();

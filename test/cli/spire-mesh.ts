@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { AdminServer } from "../../src/admin/admin-server.ts";
-import type { OperationsInMemory } from "../admin/operations-in-memory.ts";
+import type { Operations } from "../../src/admin/operations.ts";
 
 export const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
@@ -62,7 +62,7 @@ export interface Room {
   close(): Promise<void>;
 }
 
-export async function openRoom(operations: OperationsInMemory): Promise<Room> {
+export async function openRoom(operations: Operations): Promise<Room> {
   const directory = await mkdtemp(join(tmpdir(), "spire-mesh-cli-"));
   const socketPath = join(directory, "admin.sock");
   const server = new AdminServer({ socketPath }, { operations, onDefect: () => undefined });

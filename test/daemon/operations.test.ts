@@ -1,11 +1,9 @@
 /** What an operator is told of an order, by the daemon's core and a SPIRE Server that answers at once. */
 import { describe, expect, test } from "vitest";
-import { createOperations } from "../../src/daemon/operations.ts";
 import type { Operations } from "../../src/admin/operations.ts";
 import { FINDINGS } from "../../src/core/mesh/finding.ts";
 import { encodeExportFile } from "../../src/core/record/export-file.ts";
 import { FAULTS } from "../../src/fault.ts";
-import { x509Proofs } from "../../src/x509/proofs.ts";
 import {
   type BlockParts,
   NOW_S,
@@ -17,6 +15,7 @@ import {
   untainted,
 } from "../arbitraries/record.ts";
 import { TestDaemon } from "../core/mesh/daemon.ts";
+import { operationsBy } from "./operations-by.ts";
 
 const alpha = makePublisher("alpha.test");
 const bravo = makePublisher("bravo.test");
@@ -26,41 +25,9 @@ const foreign = { ...row, x509Authorities: [untainted(newCa())] };
 const orderOf = { file: "alpha.record", fingerprint: genesis.idHex, peers: [], replace: false };
 const content = encodeExportFile({ envelope: genesis.envelope, addresses: [] });
 
-/** What operators ask of this daemon. SPIRE holds `foreign` for whoever is new. */
+/** SPIRE holds `foreign` for whoever is new. */
 function operationsOf(daemon: TestDaemon, lines: unknown[] = []): Operations {
-  return createOperations({
-    state: daemon.state,
-    loop: {
-      ask: async (makeInput) => {
-        daemon.ask(makeInput);
-        while (daemon.orders.length > 0) daemon.endRow();
-        return daemon.answerOf(daemon.lastTicket);
-      },
-    },
-    network: {
-      peerId: "12D3KooWBravo",
-      addresses: () => [],
-      connections: () => [],
-      dialFailures: () => [],
-      dial: () => {},
-    },
-    store: { history: async () => [], record: async () => undefined },
-    spire: {
-      listFederationRelationships: async () => [],
-      readFederatedBundle: async () => foreign,
-    },
-    readRows: async () => {},
-    proofs: x509Proofs,
-    nodeOf: () => undefined,
-    isStopping: () => false,
-    privateDirectories: [],
-    watch: () => () => {},
-    log: {
-      info: (fields, message) => lines.push(["info", fields, message]),
-      warn: (fields, message) => lines.push(["warn", fields, message]),
-    },
-    nowMs: () => daemon.nowMs,
-  });
+  return operationsBy(daemon, { lines, row: foreign });
 }
 
 describe("forget says what became of the row", () => {

@@ -15,8 +15,9 @@ for (let seed = first; seed <= (last ?? first); seed += 1) {
   }
   const { forks } = mesh.laws;
   const pins = mesh.members.reduce((all, each) => all + each.pins, 0);
+  const adoptions = mesh.members.reduce((all, each) => all + each.adoptions, 0);
   const log = last === undefined ? mesh.world.log : [];
   process.stdout.write(
-    `${[...log, `${seed}: ${ending}, ${forks} forks, ${pins} pins`].join("\n")}\n`,
+    `${[...log, `${seed}: ${ending}, ${forks} forks, ${pins} pins, ${adoptions} adoptions`].join("\n")}\n`,
   );
 }

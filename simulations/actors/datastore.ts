@@ -30,6 +30,7 @@ export class Datastore {
   /** What it was until the last change, when that was, and which server made it. */
   before: TrustBundle;
   changedAtMs = 0;
+  restores = 0;
   changedBy: unknown;
   #listed: readonly Listed[] = [];
   readonly #timeline: Timeline;
@@ -73,6 +74,7 @@ export class Datastore {
 
   /** Rows that came or went since are as they are now: whoever restores sees to them. */
   restore({ listed, sequence, rows }: Backup): void {
+    this.restores += 1;
     this.#change(listed, undefined, sequence);
     for (const [trustDomain, row] of rows) {
       if (this.rows.has(trustDomain)) this.rows.set(trustDomain, row);

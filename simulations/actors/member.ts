@@ -59,6 +59,10 @@ export class Member {
   readonly first: Replica;
   /** How often the operator had to name a partner's record. */
   pins = 0;
+  /** How often a replica that stood on a record had to be given another. */
+  adoptions = 0;
+  /** Since when a replica does not stand on what the newest of them does. */
+  readonly apartSinceMs = new Map<Replica, number>();
   readonly #world: World;
 
   constructor(name: string, world: World, replicas = 1) {

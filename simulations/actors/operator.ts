@@ -7,6 +7,7 @@ import type { Answer } from "../../src/core/mesh/effect.ts";
 import type { FindingCode } from "../../src/core/mesh/finding.ts";
 import type { OwnOrder } from "../../src/core/mesh/own-order.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { type Version, compareVersions } from "../../src/core/record/state.ts";
 import { has } from "../../src/core/record/step.ts";
 import type { Timeline } from "../world/timeline.ts";
 import { type Member, type Replica, isListed } from "./member.ts";
@@ -79,7 +80,7 @@ async function approve(at: Member, replica: Replica, partner: Member): Promise<v
     envelope: exported.envelope,
     fingerprint: exported.recordId,
     addressHints: [],
-    replace: at.replicas.length > 1, // The row may be another replica's work.
+    replace: true, // The row may be another replica's work, or this one's before its disk went back.
     spireAsked: true,
     row,
     hasRelationship: false,
@@ -111,37 +112,53 @@ function decide(at: Member, { daemon }: Replica, partners: readonly Member[]): v
 /** Those that are there shall be listed, and those that are gone shall not. */
 function keepReplicas(at: Member, timeline: Timeline): void {
   const { staying, publishers, replicas } = at;
-  const newest = publishers.find(({ slot }) => slot?.sibling === undefined);
+  const [newest] = publishers.toSorted(
+    (one, other) => -compareVersions(versionOf(one), versionOf(other)),
+  );
   if (newest?.slot === undefined) return;
   const { held, effective } = newest.slot;
   const { nodes } = effective.state;
+  const gone = replicas.find(({ isGone, site }) => isGone && has(nodes, site.node.publicKey));
+  if (gone !== undefined) {
+    const node = gone.site.node.publicKey;
+    askSomebody(at, { kind: "remove-node", node, force: true }, timeline);
+  }
   for (const replica of staying) {
     const { daemon, site, isLeaving } = replica;
     const node = site.node.publicKey;
-    if (isLeaving) {
-      if (isListed(newest.slot, site)) {
-        askSomebody(at, { kind: "remove-node", node, force: false }, timeline);
-        continue;
-      }
+    const isIn = isListed(newest.slot, site);
+    if (isLeaving && isIn) askSomebody(at, { kind: "remove-node", node, force: false }, timeline);
+    if (isLeaving && !isIn) {
       replica.die();
       replica.isGone = true;
     }
-    if (daemon === undefined || isLeaving) continue;
-    const isOfAnother = daemon.state.own.slot === undefined;
-    if (isOfAnother && isListed(newest.slot, site)) {
+    if (daemon === undefined || replica.isGone) continue;
+    if (isIn && needsStart(at, replica, newest, timeline.nowMs())) {
       const fingerprint = held.record.idHex;
       void daemon.loop.ask((ticket) => ({ kind: "adopt-asked", ticket, fingerprint, nodes }));
     }
-    if (!isListed(newest.slot, site)) {
+    if (!isIn && gone === undefined) {
       askSomebody(at, { kind: "add-node", node }, timeline);
     }
   }
-  for (const { site, isGone } of replicas) {
-    const node = site.node.publicKey;
-    if (isGone && has(nodes, node)) {
-      askSomebody(at, { kind: "remove-node", node, force: true }, timeline);
-    }
+}
+
+function versionOf({ slot }: Replica): Version {
+  return slot?.held.record.state.version ?? { epoch: 0, rev: 0, sequence: -1n };
+}
+
+/** It stands on nothing, or on what leads nowhere: for so long it does not follow its replica. */
+function needsStart(at: Member, replica: Replica, newest: Replica, nowMs: number): boolean {
+  if (replica.slot === undefined) return true;
+  if (compareVersions(versionOf(replica), versionOf(newest)) === 0) {
+    at.apartSinceMs.delete(replica);
+    return false;
   }
+  const sinceMs = at.apartSinceMs.get(replica) ?? nowMs;
+  at.apartSinceMs.set(replica, sinceMs);
+  if (nowMs - sinceMs < PATIENCE_MS) return false;
+  at.adoptions += 1;
+  return true;
 }
 
 /** The lowest node that stays does it; some operators do not know that yet. */

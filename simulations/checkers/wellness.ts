@@ -18,7 +18,7 @@ export function unwell(
   for (const member of members) {
     const { approved, datastore } = member;
     for (const replica of member.staying) {
-      const ills = illsOfOwn(member, replica) ?? illsOfFindings(replica, doubtful);
+      const ills = illsOfOwn(member, replica) ?? illsOfFindings(member, replica, doubtful);
       if (ills !== undefined) return `${replica.site.label} ${ills}`;
       const rows = [...datastore.rows.keys()].filter((row) => !approved.has(row));
       if (rows.length > 0) return `${replica.site.label} has rows of ${rows.join(" ")}`;
@@ -48,10 +48,16 @@ function illsOfOwn({ datastore, replicas, first }: Member, { slot, daemon, site 
   return theirs === slot.held.record.idHex ? undefined : "holds another record than its replica";
 }
 
-function illsOfFindings({ daemon }: Replica, doubtful: ReadonlySet<TrustDomain>) {
+function illsOfFindings(
+  { datastore }: Member,
+  { daemon }: Replica,
+  doubtful: ReadonlySet<TrustDomain>,
+) {
   for (const { trustDomain: about, code, message } of daemon?.state.findings.values() ?? []) {
     const isDoubtful = about !== undefined && doubtful.has(about);
-    if (!isDoubtful) return `says ${code}: ${message}`;
+    // Who starts after its datastore was restored never read what the others published before.
+    const isRestored = code === "FORGED_OWN" && datastore.restores > 0;
+    if (!isDoubtful && !isRestored) return `says ${code}: ${message}`;
   }
   return undefined;
 }

@@ -10,7 +10,7 @@ import type { Mesh } from "./mesh.ts";
 const STORM_MS = 60_000;
 const FAULT_EVERY_MS = 1_000;
 const LOOK_EVERY_MS = 1_000;
-const WELL_WITHIN_MS = 180_000;
+const WELL_WITHIN_MS = 420_000;
 
 export interface Outcome {
   /** From the last fault until all was well. */

@@ -104,11 +104,16 @@ export class World {
 }
 
 function inWords(effect: Effect): string {
-  if (effect.kind === "tell") return effect.event.kind;
+  if (effect.kind === "tell") {
+    const { event } = effect;
+    return "finding" in event ? `${event.kind} ${event.finding.code}` : event.kind;
+  }
   if (effect.kind === "store-domain") {
     const { state, idHex } = effect.domain.slot.held.record;
-    return `${effect.kind} ${state.trustDomain}@${state.version.sequence} ${idHex.slice(0, 8)}`;
+    const { epoch, rev, sequence } = state.version;
+    return `${effect.kind} ${state.trustDomain}@${epoch}.${rev}.${sequence} ${idHex.slice(0, 8)}`;
   }
   if (effect.kind !== "answer") return effect.kind;
+  if (effect.answer.kind === "failed") return `failed (${effect.answer.message})`;
   return effect.answer.kind === "refused" ? effect.answer.refusal.code : effect.answer.kind;
 }

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { ExportContent } from "./exchange.ts";
 import { PublicKeyHex, Sha256Hex, SignatureHex, TrustDomainName, Uint32 } from "./scalars.ts";
 
-/** As docs/protocol.md 1 has it. */
+/** As docs/protocol.md 1 has it. Above: refused. */
 const KEYS_MAX = 5;
 /** A record's payload of 96 KiB, in base64. Above: refused, USAGE. */
 const PAYLOAD_LENGTH_MAX = (96 * 1024 * 4) / 3;

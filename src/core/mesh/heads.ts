@@ -23,6 +23,7 @@ import { type MeshState, raise, tell } from "./mesh-state.ts";
 import type { Meter } from "./meter.ts";
 import { answer } from "./slot-store.ts";
 
+/** As heads count it, in milliseconds. */
 const CLOCK_SKEW_MS = CLOCK_SKEW_S * 1_000;
 
 export function onHeadReceived(
@@ -136,6 +137,6 @@ function judgeTime({ counter, issuedAtMs }: Head, nowMs: number): Judged<undefin
 /** Somebody signs heads with our key: a copy of this disk runs, or a thief has the key. */
 function sayClone(state: MeshState, head: Head, nowMs: number): Effect[] {
   if (head.counter <= state.own.headCounter) return [];
-  const message = `another daemon signs heads with this node key, at ${new Date(head.issuedAtMs).toISOString()} of record ${toHex(head.recordId)}`;
+  const message = `another daemon signs heads with this node key: its counter is ${head.counter}, and ${state.own.headCounter} was sent last; it stands on record ${toHex(head.recordId)}`;
   return raise(state, "CLONE", undefined, message, nowMs);
 }

@@ -9,6 +9,7 @@ import { has } from "../record/step.ts";
 import type { Effect } from "./effect.ts";
 import { type MeshState, clear, isRaised, raise } from "./mesh-state.ts";
 
+/** A partner is stale when five did not come (freshness.ts). */
 const HEAD_EVERY_MS = 60_000;
 /** So that heads do not come in step. The core throws no dice: the counter's hash does. */
 const JITTER = 0.2;

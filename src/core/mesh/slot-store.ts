@@ -40,6 +40,8 @@ export function storeSlot(
       const before = state.partners.get(trustDomain);
       const admitted = admitNodes(slot, before?.slot);
       const partner = before ?? newPartner(pin, slot);
+      // Somebody more who may not know of a recovery: not after a minute.
+      if (before === undefined && state.own.knocking) state.own.knocking.dueUptimeMs = 0;
       state.partners.set(trustDomain, partner);
       partner.pin = pin;
       partner.slot = slot;

@@ -137,7 +137,7 @@ export const LIMITS = {
     value: 600,
     why: "twice the skew: two replicas may differ by it in both directions",
     beyond: "signed earlier than this before the held blocks: SIGNED_TOO_EARLY",
-    file: "core/record/verify.ts",
+    file: "core/resolver/slot.ts",
   },
 
   // What a peer may make us keep and verify.

@@ -43,7 +43,7 @@ type SpireReads = Pick<SpireServer, "listFederationRelationships" | "readFederat
 const PEER_ADVICE = {
   advice: "`spire-mesh status` at the partner shows its addresses, each with /p2p/ and its peer id",
 } as const;
-/** Of one page of all exports: envelopes that a connection carries in a moment, and one domain's more. */
+/** Of one page of all exports: envelopes that a connection carries in a moment, and one domain's more. Above: the rest goes on the next. */
 const PAGE_BYTES_MAX = 4 * 1024 * 1024;
 
 export interface OperationsPorts extends OwnPorts {

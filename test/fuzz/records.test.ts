@@ -6,7 +6,8 @@ import { fuzzes } from "./fuzzes.ts";
 
 const met = fuzzes("records", [recordTarget, receivedTarget, importTarget]);
 
-test("every refusal code of a record was met", () => {
+/** But for those of heads: test/core/mesh/heads.test.ts. */
+test("every refusal code was met", () => {
   const ofRecords = Object.keys(REFUSALS).filter((code) => !code.startsWith("HEAD_"));
   expect(ofRecords.filter((code) => !met.has(code))).toEqual([]);
 });

@@ -24,6 +24,7 @@ import { takeRecord } from "./intake.ts";
 import type { MeshState } from "./mesh-state.ts";
 import { refused } from "./slot-store.ts";
 
+/** As often as heads are sent: the door lets one in a second, from whomever. */
 const KNOCK_EVERY_MS = 60_000;
 /** A day: who was not reached by then gets the record as a file. Above: nothing more is sent. */
 const KNOCKS_MAX = 24 * 60;

@@ -9,6 +9,8 @@ test("only what every honest node refuses without context costs the forwarder", 
     "BLOCK_COUNT",
     "SIGNATURE_ENCODING",
     "NODE_SIGNATURE_INVALID",
+    "HEAD_MALFORMED",
+    "HEAD_SIGNATURE_INVALID",
   ]);
   const ignored = Object.entries(REFUSALS).filter(([, verdict]) => verdict === "ignore");
   expect(rejected.length + ignored.length).toBe(Object.keys(REFUSALS).length);

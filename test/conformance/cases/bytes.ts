@@ -96,7 +96,17 @@ noEnvelope(
   withBlock(4, new Uint8Array(63)),
 );
 noEnvelope("no chain", "a block has one or two chains", withBlock(2, []));
-noEnvelope("three chains", "a block has one or two chains", withBlock(2, repeat(3, chainOf())));
+noEnvelope(
+  "three chains",
+  "a block has one or two chains",
+  replaced(envelope, {
+    2: [
+      block.map((each, index) =>
+        index === 2 ? repeat(3, chainOf()) : index === 3 ? repeat(3, fill(64, 1)) : each,
+      ),
+    ],
+  }),
+);
 noEnvelope(
   "a chain of five",
   "a chain has at most four certificates",
@@ -166,6 +176,7 @@ noPayload(
 noPayload("a name that is not UTF-8", "text is UTF-8", flipName(payload));
 noPayload("a lineage of 31 bytes", "a lineage has 32 bytes", withPosition(2, fill(31, 1)));
 noPayload("an epoch of 2 to the 32nd", "epoch and rev are u32", withPosition(3, 2n ** 32n));
+noPayload("a rev of 2 to the 32nd", "epoch and rev are u32", withPosition(4, 2n ** 32n));
 noPayload("nodes out of order", "nodes ascend bytewise", withPosition(6, nodeItems.toReversed()));
 noPayload("a node twice", "no node stands twice", withPosition(6, [one.publicKey, one.publicKey]));
 noPayload("no node", "a record has a node at the least", withPosition(6, []));

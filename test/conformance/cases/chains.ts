@@ -129,6 +129,31 @@ add("a block of another record", "block signatures name the record", [
   refused("NODE_SIGNATURE_INVALID", next({}, [{ ...byOne, of: genesis.id }])),
 ]);
 
+add("a leaf that does not sign", "the leaf has digitalSignature", [
+  taken(genesis),
+  refused(
+    "LEAF_NOT_PUBLISHER",
+    under(
+      svid("leaf for keys", ca, {
+        parts: {
+          extensions: [
+            extensions.keyUsage(2),
+            extensions.basicConstraints(false),
+            extensions.uriSans(PUBLISHER),
+          ],
+        },
+      }),
+    ),
+  ),
+]);
+add("another issuer name", "the issuer's name is the subject of what issued it, byte for byte", [
+  taken(genesis),
+  refused(
+    "OLD_AUTHORITY_MISSING",
+    under(svid("leaf 20", ca, { parts: { issuer: authority("another").subject } })),
+  ),
+]);
+
 const server = authority("server", {}, ca);
 const nested = authority("nested", {}, server);
 const deepest = authority("deepest", {}, nested);
@@ -169,6 +194,17 @@ add("an intermediate that is no CA", "each issuer is a CA", [
     under(
       svid("leaf 7", ca, {
         sent: [authority("no CA", { parts: { extensions: [extensions.keyUsage(0)] } }, ca)],
+      }),
+    ),
+  ),
+]);
+add("an intermediate without extensions of a CA", "each issuer is a CA", [
+  taken(genesis),
+  refused(
+    "CHAIN_BROKEN",
+    under(
+      svid("leaf 21", ca, {
+        sent: [authority("no CA at all", { parts: { extensions: [extensions.uriSans(ID)] } }, ca)],
       }),
     ),
   ),
@@ -274,6 +310,11 @@ constraint(
   "a constraint that permits the trust domain",
   "the host of a SPIFFE ID is its trust domain",
   constrained("permits alpha.test", true, permitted(0x86, "alpha.test")),
+);
+constraint(
+  "a constraint in capitals",
+  "hosts are compared in any case of letters",
+  constrained("permits Alpha.Test", true, permitted(0x86, "Alpha.Test")),
 );
 constraint(
   "a constraint that permits what is below test",

@@ -3,6 +3,9 @@ import { NOW_S, authority, svid } from "../fixed-certificates.ts";
 import { casesIn, refused, taken, unchanged } from "../conformance-case.ts";
 import {
   FIRST_STATE,
+  type FixedRecord,
+  ca,
+  positionsOf,
   after,
   at,
   byOne,
@@ -145,7 +148,13 @@ add("a block signed later", "of one node and new anchor the block that was signe
   taken(next({}, [byOne])),
   taken(next({}, [{ ...byOne, signedAtS: NOW_S + 9 }])),
 ]);
-add("a block signed earlier", "an earlier block of the same node and new anchor changes nothing", [
+add(
+  "two blocks of one second",
+  "of two blocks that were signed at once the one with the smaller signature stays",
+  [taken(genesis), taken(second), ...tie()],
+);
+add(
+  "a block signed earlier", "an earlier block of the same node and new anchor changes nothing", [
   taken(genesis),
   taken(next({}, [byOne])),
   unchanged(next({}, [{ ...byOne, signedAtS: NOW_S - 9 }])),
@@ -167,6 +176,23 @@ add(
   "of the blocks that add up the smallest eight stay, by node and new anchor",
   [taken(genesis), ...manyBlocks()],
 );
+
+/** The node signature of the first block, in hex. */
+function signature({ envelope }: FixedRecord): string {
+  const [, , blocks] = positionsOf(envelope) as readonly [unknown, unknown, unknown[][]];
+  return Buffer.from(blocks[0]?.[4] as Uint8Array).toString("hex");
+}
+
+/** The block of another SVID at the same time, and the first one again. */
+function tie() {
+  const others = Array.from({ length: 8 }, (_, index) =>
+    next({}, [{ ...byOne, svids: [svid(`svid of one second ${index}`, ca)] }]),
+  );
+  const smaller = others.find((each) => signature(each) < signature(second));
+  const larger = others.find((each) => signature(each) > signature(second));
+  if (smaller === undefined || larger === undefined) throw new Error("no signature of either kind");
+  return [unchanged(larger), taken(smaller), unchanged(second)];
+}
 
 function manyBlocks() {
   const many = Array.from({ length: 5 }, (_, index) => authority(`ca of many ${index}`));

@@ -29,6 +29,7 @@ const fourthCa = authority("ca 4");
 const a = next({ x509Authorities: untainted(ca, otherCa, thirdCa) });
 const b = next({ x509Authorities: untainted(ca, otherCa, fourthCa) }, [byTwo]);
 const c = next({ x509Authorities: [...untainted(ca), ...tainted(otherCa)] }, [byTwo]);
+const svidFourth = svid("svid 4", fourthCa);
 const both = [a, b];
 
 add("two records of one version", "what stands is what both say, and the smaller id is held", [
@@ -65,6 +66,15 @@ add(
   "a fork of the first record",
   "without a state before, a sibling is judged against what is held",
   [taken(a), taken(b)],
+  { pinned: a.idHex },
+);
+add(
+  "a fork of the first record by a stranger",
+  "a sibling of a first record is signed under what that one lists",
+  [
+    taken(a),
+    refused("OLD_AUTHORITY_MISSING", makeRecord(b.state, [{ node: two, svids: [svidFourth] }])),
+  ],
   { pinned: a.idHex },
 );
 add(
@@ -132,6 +142,44 @@ add(
     ),
   ],
 );
+add(
+  "a sibling by a node that was added meanwhile",
+  "a node of what stands may sign a sibling too",
+  [
+    taken(genesis),
+    taken(next({ ...at(0, 1, 1n), nodes: [one.publicKey, two.publicKey, three.publicKey] })),
+    taken(
+      next(
+        {
+          ...at(0, 1, 1n),
+          nodes: [two.publicKey, three.publicKey],
+          x509Authorities: untainted(ca),
+        },
+        [{ ...byTwo, node: three }],
+      ),
+    ),
+  ],
+);
+add(
+  "a sibling after one more block of the held one",
+  "what the held record is signed under is that of its smallest block, whichever came first",
+  [
+    taken(genesis),
+    taken(makeRecord(a.state, [{ node: two, svids: [svidOther] }])),
+    taken(makeRecord(a.state, [byOne])),
+    taken(next({ x509Authorities: untainted(ca, thirdCa) }, [byTwo])),
+  ],
+);
+add(
+  "a third record that does not trust the second",
+  "it trusts what every record that counts is signed under",
+  [
+    taken(genesis),
+    taken(a),
+    taken(makeRecord(b.state, [{ node: two, svids: [svidOther] }])),
+    refused("FORK", next({ x509Authorities: untainted(ca) }, [byTwo])),
+  ],
+);
 add("a fork ended", "any higher version that follows what both say ends it", [
   taken(genesis),
   ...both.map(taken),
@@ -165,6 +213,8 @@ function jwts(key: string, expiresAtS: number) {
   return [
     jwtAuthority("key-1", { expiresAtS, tainted: key === "two" }),
     jwtAuthority("key-2", { spki: p256Key(`jwt of ${key}`).spki }),
+    jwtAuthority("key-3", { expiresAtS: NOW_S + (key === "two" ? 100 : 200) }),
+    jwtAuthority("key-4", { expiresAtS: NOW_S + (key === "two" ? 200 : 100) }),
     jwtAuthority(`key-${key}`),
   ];
 }

@@ -1,7 +1,9 @@
 /** Steps 6, 9, 10 and 11: who may sign the next record, under what, and when. */
 import { NOW_S, authority, svid } from "../fixed-certificates.ts";
 import { casesIn, head, refused, taken } from "../conformance-case.ts";
+import type { NodeKey } from "../../arbitraries/record.ts";
 import {
+  type BlockDraft,
   FIRST_STATE,
   after,
   at,
@@ -254,6 +256,59 @@ add("a rev jump of 1025", "a rev may not be driven to its end", [
   taken(genesis),
   refused("REV_JUMP", next(at(0, 1_025, 0n))),
 ]);
+
+add(
+  "a node rotated that is not the last removed",
+  "the key that goes is the last removed one",
+  [
+    taken(genesis),
+    refused(
+      "NODE_NOT_LISTED",
+      next({ ...rotated, removed: [one.publicKey, four.publicKey] }, [byOne, byThree]),
+    ),
+  ],
+);
+add(
+  "a node rotated to one that is removed by it",
+  "the key that comes is not removed",
+  [
+    taken(genesis),
+    refused(
+      "NODE_REMOVED",
+      next({ ...rotated, removed: [three.publicKey, one.publicKey] }, [byOne, byThree]),
+    ),
+  ],
+);
+add("a node rotated to one that was removed", "the key that comes was not removed", [
+  taken(withRemoved(three)),
+  refused("NODE_REMOVED", afterRemoved(three, [byOne, byThree])),
+]);
+add("a node rotated that had been removed", "the key that goes was not removed", [
+  taken(withRemoved(one)),
+  refused("NODE_NOT_LISTED", afterRemoved(one, [byOne, byThree])),
+]);
+add("after a head of the same version", "a head counts against higher versions alone", [
+  taken(genesis),
+  head("heard", makeHead(next())),
+  taken(next({}, [{ ...byOne, signedAtS: NOW_S - 301 }])),
+]);
+add("a held authority that ends now", "validity includes its end", endsNow());
+
+/** A first record whose node is among its removed ones, signed by another. */
+function withRemoved(node: NodeKey) {
+  return makeRecord(after(genesis, { removed: [node.publicKey] }), [byTwo]);
+}
+
+function afterRemoved(node: NodeKey, blocks: readonly BlockDraft[]) {
+  return makeRecord(after(withRemoved(node), { ...rotated, ...at(0, 1, 1n) }), blocks);
+}
+
+function endsNow() {
+  const brief = authority("ca that ends now", { notAfterS: NOW_S });
+  const by = { node: one, svids: [svid("svid of its last hour", brief)] };
+  const first = makeRecord({ ...FIRST_STATE, x509Authorities: untainted(brief) }, [by]);
+  return [taken(first), taken(makeRecord(after(first), [by]))];
+}
 
 function added() {
   const wider = next({ ...at(0, 1, 1n), nodes: [one.publicKey, two.publicKey, three.publicKey] });

@@ -62,7 +62,12 @@ describe("what the store kept", () => {
   test("and the marks name no more: a lost partner starts with exactly the record that stood last", async () => {
     const recordId = "ab".repeat(32);
     const mark: Mark = {
-      ...{ epoch: 0, rev: 0, sequence: 2n, recordId, trustDomain, pin },
+      epoch: 0,
+      rev: 0,
+      sequence: 2n,
+      recordId,
+      trustDomain,
+      pin,
       lineage: genesis.idHex,
       baseId: undefined,
       nodes: genesis.state.nodes,

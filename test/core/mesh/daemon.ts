@@ -269,7 +269,7 @@ export class TestDaemon {
     return structuredClone({
       ...this.state,
       own: { ...own, clocks: undefined },
-      partners: [...partners.values()].map((partner) => ({ ...partner, ...rest })),
+      partners: [...partners.values()].map((partner) => Object.assign({}, partner, rest)),
       findings: undefined,
       storeFailedAtMs: undefined,
     });

@@ -1,5 +1,6 @@
 /** What a trust domain stood on before, from the store, and what changed. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { BundleDiff } from "../../src/admin-contract/history.ts";
 import type { Operations } from "../../src/admin/operations.ts";
 import type { State } from "../../src/core/record/state.ts";
 import { sha256Hex } from "../../src/core/std/sha256.ts";
@@ -45,6 +46,9 @@ async function take(record: TestRecord, isFirst = false): Promise<void> {
   const stored = daemon.stored(trustDomain);
   if (stored !== undefined) await store.accept(stored, daemon.partner(trustDomain).pin, isFirst);
 }
+
+const lastDiff = async (to?: string): Promise<BundleDiff> =>
+  await operations.diff(trustDomain, undefined, to);
 
 const second = (change: Partial<State>): TestRecord => alpha.next(alpha.genesis, change);
 
@@ -116,12 +120,10 @@ describe("bundle diff", () => {
   });
 
   test("of one version, of nothing, and of a record that is not kept says so", async () => {
-    const diff = async (to?: string): Promise<unknown> =>
-      await operations.diff(trustDomain, undefined, to);
-    await expect(diff()).rejects.toMatchObject({ code: "NOT_FOUND" });
+    await expect(lastDiff()).rejects.toMatchObject({ code: "NOT_FOUND" });
     await take(alpha.genesis, true);
-    await expect(diff()).rejects.toMatchObject({ code: "NOT_FOUND", exitCode: 1 });
-    await expect(diff("ab".repeat(32))).rejects.toMatchObject({
+    await expect(lastDiff()).rejects.toMatchObject({ code: "NOT_FOUND", exitCode: 1 });
+    await expect(lastDiff("ab".repeat(32))).rejects.toMatchObject({
       message: expect.stringContaining("is not kept here"),
     });
   });

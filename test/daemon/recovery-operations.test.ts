@@ -111,8 +111,10 @@ describe("recovery commit", () => {
 describe("recovery status", () => {
   test("before there is a record names what makes one, and makes none", async () => {
     const daemon = await TestDaemon.start(makePublisher("alpha.test"));
-    const { recoveryStatus } = operationsBy(daemon);
-    expect(recoveryStatus).toThrow(expect.objectContaining({ code: "NOT_FOUND" }));
+    const operations = operationsBy(daemon);
+    expect(() => operations.recoveryStatus()).toThrow(
+      expect.objectContaining({ code: "NOT_FOUND" }),
+    );
     expect(daemon.signing).toEqual([]);
   });
 });
@@ -244,7 +246,8 @@ function fileOf(name: string): string {
 
 function unsignedFile(): string {
   const { genesis, node, svid } = makePublisher("alpha.test");
-  const nodeSignature = (signature: Uint8Array): Uint8Array => signature.toReversed();
-  const { envelope } = makeRecord(genesis.state, [{ node, svids: [svid], nodeSignature }]);
+  const { envelope } = makeRecord(genesis.state, [
+    { node, svids: [svid], nodeSignature: (signature) => signature.toReversed() },
+  ]);
   return Buffer.from(encodeExportFile({ envelope, addresses: [] })).toString("base64");
 }

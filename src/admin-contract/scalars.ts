@@ -35,7 +35,9 @@ export const Sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, "write 64 lower-case
 export const Hex = z.string().regex(/^(?:[0-9a-f]{2})*$/, "write lower-case hex");
 
 /** An Ed25519 public key, in hex. */
-export const PublicKeyHex = Sha256Hex;
+export const PublicKeyHex = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/, "write a public key as 64 lower-case hex digits");
 
 /** An Ed25519 signature, in hex. */
 export const SignatureHex = z.string().regex(/^[0-9a-f]{128}$/, "write 128 lower-case hex digits");

@@ -108,21 +108,21 @@ describe("a head", () => {
   });
 });
 
+async function published(): Promise<{ readonly daemon: TestDaemon; readonly own: Publisher }> {
+  const own = makePublisher("bravo.test");
+  const daemon = await TestDaemon.start(own);
+  daemon.sync();
+  daemon.exportOwn(bundleOf(own.genesis.state));
+  return { daemon, own };
+}
+
+function ownHead(daemon: TestDaemon, own: Publisher, counter: bigint): Uint8Array {
+  const record = daemon.state.own.slot?.held.record;
+  if (record === undefined) throw new Error("it has published");
+  return headOf(own.node, { ...own.genesis, ...record }, daemon.nowMs, { counter });
+}
+
 describe("the own node key heard elsewhere", () => {
-  async function published(): Promise<{ readonly daemon: TestDaemon; readonly own: Publisher }> {
-    const own = makePublisher("bravo.test");
-    const daemon = await TestDaemon.start(own);
-    daemon.sync();
-    daemon.exportOwn(bundleOf(own.genesis.state));
-    return { daemon, own };
-  }
-
-  const ownHead = (daemon: TestDaemon, own: Publisher, counter: bigint): Uint8Array => {
-    const record = daemon.state.own.slot?.held.record;
-    if (record === undefined) throw new Error("it has published");
-    return headOf(own.node, { ...own.genesis, ...record }, daemon.nowMs, { counter });
-  };
-
   test("with a higher counter is CLONE: nothing more is published, and partners' records come in", async () => {
     const { daemon, own } = await published();
     const partner = makePublisher("partner.test");
@@ -181,18 +181,18 @@ describe("clocks", () => {
   });
 });
 
-describe("silence", () => {
-  /** Time passes, and the bystander is heard each minute; the victim while it speaks. */
-  function pass(stage: Stage, minutes: number, speaks: boolean): void {
-    const { daemon, bystander } = stage;
-    for (let minute = 0; minute < minutes; minute += 1) {
-      daemon.nowMs += MINUTE;
-      daemon.tick(MINUTE);
-      hear(stage, headOf(bystander.node, bystander.genesis, daemon.nowMs));
-      if (speaks) say(stage);
-    }
+/** Time passes, and the bystander is heard each minute; the victim while it speaks. */
+function pass(stage: Stage, minutes: number, speaks: boolean): void {
+  const { daemon, bystander } = stage;
+  for (let minute = 0; minute < minutes; minute += 1) {
+    daemon.nowMs += MINUTE;
+    daemon.tick(MINUTE);
+    hear(stage, headOf(bystander.node, bystander.genesis, daemon.nowMs));
+    if (speaks) say(stage);
   }
+}
 
+describe("silence", () => {
   test("of one for 15 min while another is heard is FROZEN, until it speaks", async () => {
     const stage = await setStage();
     pass(stage, 2, true);

@@ -1,4 +1,4 @@
-/** Gives a record at the recovery door of every partner that may be found and is not connected. */
+/** Gives a record at the recovery door of every partner that may not have it. */
 import type { MeshState } from "../core/mesh/mesh-state.ts";
 import type { PeerNetwork } from "../ports/peer-network.ts";
 
@@ -6,8 +6,8 @@ import type { PeerNetwork } from "../ports/peer-network.ts";
 const KNOCKS_AT_ONCE = 8;
 
 export interface KnockingPorts {
-  readonly state: Pick<MeshState, "partners">;
-  readonly network: Pick<PeerNetwork, "knock" | "connections">;
+  readonly state: Pick<MeshState, "own" | "partners">;
+  readonly network: Pick<PeerNetwork, "knock">;
   /** Multiaddrs of the configuration. */
   readonly peers: () => readonly string[];
 }
@@ -16,7 +16,7 @@ export interface KnockingPorts {
 export function createKnocker(ports: KnockingPorts): (envelope: Uint8Array) => void {
   let isUnderWay = false;
   const pass = async (envelope: Uint8Array): Promise<void> => {
-    const addresses = unconnected(ports);
+    const addresses = toBeTold(ports);
     const knocker = async (): Promise<void> => {
       for (let next = addresses.pop(); next !== undefined; next = addresses.pop()) {
         await ports.network.knock(next, envelope);
@@ -31,10 +31,14 @@ export function createKnocker(ports: KnockingPorts): (envelope: Uint8Array) => v
   };
 }
 
-function unconnected({ state, network, peers }: KnockingPorts): string[] {
-  const hints = [...state.partners.values()].flatMap(({ pin }) => pin.addressHints);
-  const connected = network.connections().map(({ peerId }) => `/p2p/${peerId}`);
-  return [...new Set([...peers(), ...hints])].filter(
-    (address) => !connected.some((peer) => address.endsWith(peer)),
-  );
+/**
+ * Whoever has not said that it holds the own record. A connection says nothing: whom a partner does not
+ * admit is connected all the same, for 10 s.
+ */
+function toBeTold({ state, peers }: KnockingPorts): string[] {
+  const ours = state.own.slot?.held.record.idHex;
+  const hints = [...state.partners.values()]
+    .filter(({ holdsOurs }) => holdsOurs === undefined || holdsOurs.recordId !== ours)
+    .flatMap(({ pin }) => pin.addressHints);
+  return [...new Set([...peers(), ...hints])];
 }

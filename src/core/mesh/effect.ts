@@ -95,7 +95,7 @@ export type Effect =
   | { readonly kind: "publish-record"; readonly envelope: Uint8Array }
   /** The counter is stored before the head is signed and gossiped. Not answered. */
   | { readonly kind: "announce-head"; readonly payload: Uint8Array; readonly counter: bigint }
-  /** Given at the recovery door of every address that is known and not connected. Not answered. */
+  /** Given at the recovery door of every partner that may not have it. Not answered. */
   | { readonly kind: "knock"; readonly envelope: Uint8Array }
   /** Answered by `row-ended`, in any order and as late as SPIRE likes. */
   | { readonly kind: "order-row"; readonly order: RowOrder }

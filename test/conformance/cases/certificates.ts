@@ -82,6 +82,14 @@ bad(
   both(sequence(oid("1.2.840.113549.1.1.11"))),
 );
 
+bad("version 4", "the certificate is v3", { version: tlv(0xa0, integer(3)) });
+bad("a signature with unused bits", "signatures are whole bytes", {
+  signature: bitString(Buffer.of(0xf0), 4),
+});
+bad("a length that is too long", "lengths are in their shortest form at every depth", {
+  serialNumber: Buffer.of(TAG.integer, 0x81, 1, 5),
+});
+
 // Fields.
 bad("a negative serial number", "serial numbers are positive", {
   serialNumber: tlv(TAG.integer, Buffer.of(0xff)),
@@ -141,6 +149,14 @@ bad("a name of two values out of order", "the values of an RDN ascend", {
   ),
 });
 
+bad("an empty issuer", "an issuer has a name", { issuer: sequence() });
+bad("an IA5String with an umlaut", "IA5String is ASCII", withName(TAG.ia5String, Buffer.of(0xe4)));
+bad("a padded object identifier", "arcs are in their shortest form", {
+  subject: sequence(
+    set(sequence(tlv(TAG.oid, Buffer.of(0x55, 0x80, 0x04, 0x03)), tlv(TAG.utf8String, "a"))),
+  ),
+});
+
 // Keys.
 badKey(
   "a compressed point",
@@ -170,6 +186,22 @@ badKey(
   sequence(
     sequence(oid("1.3.101.112")),
     bitString(Buffer.concat([Buffer.of(1), Buffer.alloc(31)])),
+  ),
+);
+
+badKey(
+  "a point in hybrid form",
+  "EC points are uncompressed",
+  ecKey("1.2.840.10045.3.1.7", Buffer.concat([Buffer.of(6), pointOf("hybrid").subarray(1)])),
+);
+badKey("an RSA key of 8200 bits", "RSA keys have 2048 to 8192 bits", rsaKey(1_025, 65_537));
+badKey("an RSA key with an even modulus", "the modulus is odd", rsaKey(256, 65_537, 0xfe));
+badKey(
+  "an Ed25519 key that is not reduced",
+  "the y of an Ed25519 key is below p",
+  sequence(
+    sequence(oid("1.3.101.112")),
+    bitString(Buffer.concat([Buffer.of(0xf0), Buffer.alloc(30, 0xff), Buffer.of(0x7f)])),
   ),
 );
 
@@ -253,6 +285,26 @@ good("every extension on the list", "what strict decoders read to the end passes
   extensions: [...CA, ID, ...allExtensions()],
 });
 
+bad("a key usage of a tenth bit", "key usage has nine bits", {
+  extensions: [
+    extension("2.5.29.15", bitString(Buffer.of(0x04, 0x40), 6)),
+    extensions.basicConstraints(true),
+  ],
+});
+bad("a path length of no CA", "only a CA has a path length", {
+  extensions: [extension("2.5.29.19", sequence(integer(1)))],
+});
+badExtension(
+  "empty name constraints",
+  "name constraints constrain something",
+  extension("2.5.29.30", sequence(), true),
+);
+badExtension(
+  "a URI constraint on an address",
+  "a URI constraint is a host or a domain",
+  extension("2.5.29.30", sequence(tlv(0xa0, sequence(tlv(0x86, "10.0.0.1")))), true),
+);
+
 // JWT authorities.
 const jwt = (spki: Uint8Array) =>
   next({ jwtAuthorities: [jwtAuthority("key-1"), jwtAuthority("key-2", { spki })] });
@@ -286,9 +338,9 @@ function ecKey(curve: string, point: Uint8Array): Uint8Array {
   return sequence(sequence(oid("1.2.840.10045.2.1"), oid(curve)), bitString(point));
 }
 
-/** A modulus of so many bytes, all ones: nobody has its private key. */
-function rsaKey(bytes: number, exponent: number): Uint8Array {
-  const modulus = integer(Buffer.alloc(bytes, 0xff));
+/** A modulus of so many bytes, all ones but for the last one: nobody has its private key. */
+function rsaKey(bytes: number, exponent: number, last = 0xff): Uint8Array {
+  const modulus = integer(Buffer.alloc(bytes, 0xff).fill(last, bytes - 1));
   return sequence(
     sequence(oid("1.2.840.113549.1.1.1"), tlv(TAG.null)),
     bitString(sequence(modulus, integer(exponent))),

@@ -13,6 +13,7 @@ import {
   next,
   one,
   otherCa,
+  svidOne,
   svidOther,
   tainted,
   three,
@@ -31,6 +32,11 @@ const b = next({ x509Authorities: untainted(ca, otherCa, fourthCa) }, [byTwo]);
 const c = next({ x509Authorities: [...untainted(ca), ...tainted(otherCa)] }, [byTwo]);
 const svidFourth = svid("svid 4", fourthCa);
 const both = [a, b];
+/** The second lists what the first is signed under, and not the other way round. */
+const trusted = next({ x509Authorities: untainted(ca) });
+const trusting = next({ x509Authorities: untainted(ca, thirdCa) }, [
+  { node: two, svids: [svidOne, svid("svid 3", thirdCa)] },
+]);
 
 add("two records of one version", "what stands is what both say, and the smaller id is held", [
   taken(genesis),
@@ -179,6 +185,16 @@ add(
     taken(makeRecord(b.state, [{ node: two, svids: [svidOther] }])),
     refused("FORK", next({ x509Authorities: untainted(ca) }, [byTwo])),
   ],
+);
+add(
+  "a record that trusts the other one comes second",
+  "it counts: it lists what the first one is signed under",
+  [taken(genesis), taken(trusted), taken(trusting)],
+);
+add(
+  "a record that trusts the other one comes first",
+  "here order matters until a higher version: the second one does not list what the first one is signed under",
+  [taken(genesis), taken(trusting), refused("FORK", trusted)],
 );
 add("a fork ended", "any higher version that follows what both say ends it", [
   taken(genesis),

@@ -11,6 +11,7 @@ import {
   bundleOf,
   makeNodeKey,
   makePublisher,
+  makeRecord,
   tainted,
   untainted,
 } from "../../arbitraries/record.ts";
@@ -761,7 +762,14 @@ describe("an own record from a peer", () => {
   });
 
   test.each([
-    ["its own record", "DUPLICATE", () => genesis],
+    [
+      "its own record, with an earlier block",
+      "DUPLICATE",
+      () => {
+        const { node, svid } = alpha;
+        return makeRecord(genesis.state, [{ node, svids: [svid], signedAtS: NOW_S - 1 }]);
+      },
+    ],
     ["a first record by somebody else", "WRONG_LINEAGE", () => makePublisher("alpha.test").genesis],
     [
       "one by a stranger's CA",

@@ -206,6 +206,7 @@ async function expired(): Promise<TestDaemon> {
 /** A record of the held version that does not list what the held one is signed under. */
 const distrusting = (): TestRecord =>
   alpha.next(genesis, { x509Authorities: [untainted(nextCa)] }, [svid, mint(nextCa)]);
+const ofBravo = { node: bravo.node, svids: [bravo.svid] };
 /** At the sequence at which SPIRE says otherwise. */
 const contradicting = bravo.next(bravo.genesis, {
   version: { epoch: 0, rev: 1, sequence: 1n },
@@ -243,7 +244,11 @@ export const SCENARIOS: Readonly<Record<RecordRefusal, Scenario>> = {
   },
   WRONG_LINEAGE: { record: () => anew.genesis },
   STALE: { record: () => genesis },
-  DUPLICATE: { by: ["gossip", "sync"], record: () => bravo.genesis },
+  DUPLICATE: {
+    by: ["gossip", "sync"],
+    // Of two blocks of one node and anchor the one that was signed later is kept.
+    record: () => makeRecord(bravo.genesis.state, [{ ...ofBravo, signedAtS: NOW_S - 1 }]),
+  },
   NODE_NOT_LISTED: { parks: true, record: () => wrong({}, { node: makeNodeKey() }) },
   NODE_REMOVED: { record: () => wrong({ removed: [node.publicKey] }) },
   OVER_BUDGET: {

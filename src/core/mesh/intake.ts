@@ -266,7 +266,9 @@ function takeOwnRecord(state: MeshState, record: SignedRecord, judging: Judging)
   ];
   const failed = (message: string): Effect[] =>
     refused({ code: "STORE_FAILED", detail: message }, record, ticket);
-  if (record.idHex === own.awaitedRecordId) {
+  // As of a partner: within one lineage the version never falls.
+  const isOlder = slot !== undefined && relate(slot, record) === "older";
+  if (record.idHex === own.awaitedRecordId && !isOlder) {
     const verified = verifyPaid(record, undefined, undefined, "record", judging);
     if (!verified.ok) return refused(verified.reason, record, ticket);
     const started = { slot: startSlot(verified.value), onStored: taken, onFailed: failed };

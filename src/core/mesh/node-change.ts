@@ -25,6 +25,13 @@ const UNHEARD_MS = 5 * 60_000;
 const UNSPOKEN_MS = 10_000;
 
 type NodeOrder = Extract<OwnOrder, { kind: "add-node" | "remove-node" }>;
+/** What replicas must not decide at once: of two first commitments none would count beside the other. */
+export type RuledOrder = NodeOrder | Extract<OwnOrder, { kind: "commit-recovery" }>;
+
+export function isRuled(order: OwnOrder | undefined): order is RuledOrder {
+  const { kind } = order ?? {};
+  return kind === "add-node" || kind === "remove-node" || kind === "commit-recovery";
+}
 
 /** Why this order can never be carried out here, in words; undefined when it may be. */
 export function refusesNodeOrder(
@@ -49,7 +56,7 @@ export function refusesNodeOrder(
 export function nodeOrderWaitsFor(
   state: MeshState,
   slot: Slot,
-  order: NodeOrder,
+  order: RuledOrder,
 ): string | undefined {
   const { self, own, connected, uptimeMs } = state;
   const staying = stayingNodes(slot, order);
@@ -57,7 +64,7 @@ export function nodeOrderWaitsFor(
   if (lowest === undefined || !equalBytes(lowest, self.nodePublicKey)) {
     return `the lowest node that stays does it: run it at ${lowest === undefined ? "none" : toHex(lowest)}`;
   }
-  if (isMutual(slot, order) && order.kind === "remove-node" && !order.force) {
+  if (order.kind === "remove-node" && !order.force && isMutual(slot, order)) {
     return `of two nodes the lower one removes the other: run it at ${toHex(order.node)}, or with -force when that one is gone for good`;
   }
   if (uptimeMs - own.readSinceUptimeMs < STEADY_READ_MS) return "SPIRE's bundle has just changed";
@@ -77,15 +84,15 @@ export function nodeOrderWaitsFor(
 }
 
 /** Of two nodes each could remove the other at once, and no node would be left that both list. */
-function isMutual(slot: Slot, order: NodeOrder): boolean {
+function isMutual(slot: Slot, order: Extract<OwnOrder, { kind: "remove-node" }>): boolean {
   const [lower, ...others] = slot.effective.state.nodes.toSorted(compareBytes);
   return others.length === 1 && lower !== undefined && equalBytes(lower, order.node);
 }
 
 /** Nodes that are listed before and after, ascending. */
-function stayingNodes(slot: Slot, order: NodeOrder): readonly Uint8Array[] {
+function stayingNodes(slot: Slot, order: RuledOrder): readonly Uint8Array[] {
   return slot.effective.state.nodes
-    .filter((node) => order.kind === "add-node" || !equalBytes(node, order.node))
+    .filter((node) => order.kind !== "remove-node" || !equalBytes(node, order.node))
     .toSorted(compareBytes);
 }
 
@@ -93,7 +100,7 @@ function stayingNodes(slot: Slot, order: NodeOrder): readonly Uint8Array[] {
 export function holdBack(
   state: MeshState,
   slot: Slot,
-  order: NodeOrder,
+  order: RuledOrder,
   envelope: Uint8Array,
 ): Effect[] {
   const { own, self, uptimeMs } = state;

@@ -8,7 +8,7 @@ import type { Answer, Effect, Failure } from "./effect.ts";
 import { FINDINGS } from "./finding.ts";
 import type { Input, Ticket } from "./input.ts";
 import { type MeshState, clear, isRaised } from "./mesh-state.ts";
-import { nodeOrderWaitsFor, refusesNodeOrder } from "./node-change.ts";
+import { isRuled, nodeOrderWaitsFor, refusesNodeOrder } from "./node-change.ts";
 import type { OwnStep } from "./own-frame.ts";
 import type { OwnOrder, Ordered } from "./own-order.ts";
 import { publishIfChanged } from "./publishing.ts";
@@ -88,7 +88,7 @@ export function nextOwnStep(state: MeshState): OwnStep | undefined {
   // What an operator confirms ends a fork too; a heal would wait for SPIRE to count up for good.
   if (order?.kind === "confirm-restore") return order;
   if (slot.sibling !== undefined) return mayHeal(state) ? { kind: "heal" } : undefined;
-  if (order?.kind === "add-node" || order?.kind === "remove-node") {
+  if (isRuled(order)) {
     return nodeOrderWaitsFor(state, slot, order) === undefined ? order : undefined;
   }
   return order;
@@ -107,8 +107,8 @@ export function giveUpOrder(state: MeshState): Effect[] {
   if (ordered === undefined || uptimeMs - ordered.sinceUptimeMs < ORDER_WAITS_MS) return [];
   if (signing?.ordered === ordered || state.pending !== undefined) return [];
   const { order } = ordered;
-  const isNodes = order.kind === "add-node" || order.kind === "remove-node";
-  const waited = isNodes && slot !== undefined ? nodeOrderWaitsFor(state, slot, order) : undefined;
+  const waited =
+    isRuled(order) && slot !== undefined ? nodeOrderWaitsFor(state, slot, order) : undefined;
   const why = waited ?? state.spireAway ?? "no record could be signed; see `spire-mesh status`";
   return failOrder(state, ordered, "NOT_READY", why, undefined);
 }

@@ -12,7 +12,7 @@ import { type Slot, addBlocks, advance, signedAtLeastS, startSlot } from "../res
 import type { Effect, Failure } from "./effect.ts";
 import { FINDINGS } from "./finding.ts";
 import { type MeshState, raise, tell } from "./mesh-state.ts";
-import { holdBack } from "./node-change.ts";
+import { holdBack, isRuled } from "./node-change.ts";
 import { endOrder, failOrder } from "./own-decisions.ts";
 import type { Signing } from "./own-order.ts";
 import { failExports, storeOwn } from "./own-store.ts";
@@ -74,9 +74,10 @@ function storeSigned(
   const { idHex: recordId } = verified.record;
   const { trustDomain } = self;
   const order = signing.ordered?.order;
-  const isNodes = order?.kind === "add-node" || order?.kind === "remove-node";
   const spoken = (): Effect[] =>
-    isNodes ? holdBack(state, slot, order, envelope) : [{ kind: "publish-record", envelope }];
+    isRuled(order)
+      ? holdBack(state, slot, order, envelope)
+      : [{ kind: "publish-record", envelope }];
   const sequenceNumber = signing.state.version.sequence;
   const published = (): Effect[] => [
     ...spoken(),

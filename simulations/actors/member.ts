@@ -1,6 +1,7 @@
 /** A trust domain: SPIRE's datastore and, for each server on it, a daemon with a disk. */
 import type { Slot } from "../../src/core/resolver/slot.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
+import { type Version, compareVersions } from "../../src/core/record/state.ts";
 import { has } from "../../src/core/record/step.ts";
 import type { Daemon, Site } from "../world/daemon.ts";
 import type { World } from "../world/world.ts";
@@ -90,6 +91,18 @@ export class Member {
     return this.staying.filter(({ slot, site }) => slot && isListed(slot, site));
   }
 
+  /** Where the operator goes on when they do not agree: the highest version that most of them hold. */
+  get leading(): Replica | undefined {
+    const { publishers } = this;
+    const holders = ({ slot }: Replica): number =>
+      publishers.filter((each) => each.slot?.held.record.idHex === slot?.held.record.idHex).length;
+    const [leading] = publishers.toSorted(
+      (one, other) =>
+        compareVersions(versionOf(other), versionOf(one)) || holders(other) - holders(one),
+    );
+    return leading;
+  }
+
   rotate({ spire }: Replica): void {
     spire.rotate(this.staying.flatMap((each) => (each.spire === spire ? [] : [each.spire])));
   }
@@ -97,4 +110,8 @@ export class Member {
 
 export function isListed({ effective }: Slot, { node }: Site): boolean {
   return has(effective.state.nodes, node.publicKey);
+}
+
+export function versionOf({ slot }: Replica): Version {
+  return slot?.held.record.state.version ?? { epoch: 0, rev: 0, sequence: -1n };
 }

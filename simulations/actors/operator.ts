@@ -7,7 +7,6 @@ import type { Answer } from "../../src/core/mesh/effect.ts";
 import type { FindingCode } from "../../src/core/mesh/finding.ts";
 import type { OwnOrder } from "../../src/core/mesh/own-order.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
-import { type Version, compareVersions } from "../../src/core/record/state.ts";
 import { has } from "../../src/core/record/step.ts";
 import type { Timeline } from "../world/timeline.ts";
 import { type Member, type Replica, isListed } from "./member.ts";
@@ -69,7 +68,7 @@ async function approve(at: Member, replica: Replica, partner: Member): Promise<v
   const { daemon, spire } = replica;
   const { trustDomain } = partner;
   if (daemon === undefined) return;
-  const theirs = partner.publishers[0] ?? partner.first;
+  const theirs = partner.leading ?? partner.first;
   const exported = await theirs.daemon?.loop.ask((ticket) => ({ kind: "export-asked", ticket }));
   const row = await spire.connect(daemon.isAlive).readFederatedBundle(trustDomain);
   if (exported?.kind !== "exported" || !approved.has(trustDomain)) return;
@@ -100,7 +99,7 @@ function decide(at: Member, { daemon }: Replica, partners: readonly Member[]): v
       const release = { kind: "release-asked", trustDomain, recordId: held } as const;
       void loop.ask((ticket) => ({ ...release, ticket }));
     }
-    const newest = partner.publishers[0]?.slot?.held.record.idHex;
+    const newest = partner.leading?.slot?.held.record.idHex;
     const isPatient = Math.abs(daemon.nowMs() - sinceMs) < PATIENCE_MS;
     if (!NEEDS_PIN.includes(code) || isPatient || newest === undefined || newest === held) continue;
     at.pins += 1;
@@ -111,10 +110,8 @@ function decide(at: Member, { daemon }: Replica, partners: readonly Member[]): v
 
 /** Those that are there shall be listed, and those that are gone shall not. */
 function keepReplicas(at: Member, timeline: Timeline): void {
-  const { staying, publishers, replicas } = at;
-  const [newest] = publishers.toSorted(
-    (one, other) => -compareVersions(versionOf(one), versionOf(other)),
-  );
+  const { staying, replicas } = at;
+  const { leading: newest } = at;
   if (newest?.slot === undefined) return;
   const { held, effective } = newest.slot;
   const { nodes } = effective.state;
@@ -143,14 +140,10 @@ function keepReplicas(at: Member, timeline: Timeline): void {
   }
 }
 
-function versionOf({ slot }: Replica): Version {
-  return slot?.held.record.state.version ?? { epoch: 0, rev: 0, sequence: -1n };
-}
-
 /** It stands on nothing, or on what leads nowhere: for so long it does not follow its replica. */
 function needsStart(at: Member, replica: Replica, newest: Replica, nowMs: number): boolean {
   if (replica.slot === undefined) return true;
-  if (compareVersions(versionOf(replica), versionOf(newest)) === 0) {
+  if (replica.slot.held.record.idHex === newest.slot?.held.record.idHex) {
     at.apartSinceMs.delete(replica);
     return false;
   }

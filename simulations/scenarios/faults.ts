@@ -31,9 +31,10 @@ export class Faults {
     this.#robbed = robbed;
   }
 
-  strike(): void {
+  /** @param chosen Whom it happens to; by chance when nobody is named. */
+  strike(chosen?: Member): void {
     const { timeline } = this.#mesh.world;
-    const member = timeline.oneOf(this.#mesh.members);
+    const member = chosen ?? timeline.oneOf(this.#mesh.members);
     const replica = timeline.oneOf(member?.staying ?? []);
     if (member === undefined || replica === undefined) return;
     timeline.oneOf([
@@ -100,7 +101,10 @@ export class Faults {
         this.#later(() => (disk.isFull = false));
       },
       () => down(() => undefined),
-      () => this.#copies.set(replica, disk.copy()),
+      () => {
+        const hasBegun = disk.domains.has(site.trustDomain); // Else it would begin another lineage.
+        if (hasBegun) this.#copies.set(replica, disk.copy());
+      },
       () => down(() => disk.lose()),
       () => {
         const copy = this.#copies.get(replica);
@@ -140,7 +144,10 @@ export class Faults {
     const { timeline } = this.#mesh.world;
     const { approved, staying, publishers } = member;
     const other = timeline.oneOf(this.#mesh.members);
-    const isSpare = publishers.some((each) => each !== replica) && !this.#robbed.has(member);
+    // The lowest node removes others.
+    const isSpare =
+      publishers.some(({ site }) => site.nodeHex < replica.site.nodeHex) &&
+      !this.#robbed.has(member);
     return [
       () => {
         if (other === undefined || !approved.delete(other.trustDomain)) return; // Itself, or forgotten.

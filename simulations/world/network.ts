@@ -78,14 +78,9 @@ export class Network {
 
   #gossipHead(from: Site, envelope: Uint8Array): void {
     for (const peer of this.peersOf(from)) {
-      this.#send(from, peer, async ({ loop }) => {
-        const answer = await loop.ask((ticket) => ({
-          kind: "head-received",
-          envelope,
-          from: from.nodeHex,
-          ticket,
-        }));
-        if (answer?.kind === "taken") this.#gossipHead(peer, envelope);
+      this.#send(from, peer, async ({ peers }) => {
+        const verdict = await peers.onGossipHead(envelope, from.nodeHex);
+        if (verdict === "accept") this.#gossipHead(peer, envelope);
       });
     }
   }

@@ -7,7 +7,8 @@ import process from "node:process";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { Mesh } from "../../simulations/scenarios/mesh.ts";
-import { type Outcome, sizesOf, storm } from "../../simulations/scenarios/storm.ts";
+import type { Outcome } from "../../simulations/scenarios/healing.ts";
+import { sizesOf, storm } from "../../simulations/scenarios/storm.ts";
 
 const SEEDS = 250;
 const LONG_FACTOR = 20;

@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { rotateAtOnce } from "../../peers/rotation.ts";
-import { Site } from "../../peers/site.ts";
+import type { Site } from "../../peers/site.ts";
 import type { Status } from "../../src/admin-contract/status.ts";
 import { sameAuthorities } from "../../src/core/spiffe/trust-bundle.ts";
 import { Story, bundleOf, exportTo, mesh, rowOf, until } from "./mesh.ts";

@@ -55,7 +55,7 @@ export function unexpected(answer: Answer): Fault {
  * Carries out what a person decided, and says so in the log before they are told: what it was, why,
  * and what became of it.
  */
-export async function logged<Reply>(
+export async function logged<Reply extends { readonly trust_domain?: string }>(
   log: Pick<Logger, "info" | "warn">,
   what: string,
   fields: Readonly<Record<string, unknown>>,
@@ -63,7 +63,8 @@ export async function logged<Reply>(
 ): Promise<Reply> {
   try {
     const reply = await order();
-    log.info({ ...fields, ...reply }, what);
+    const { trust_domain: trust_domain_id, ...became } = reply;
+    log.info({ ...fields, trust_domain_id, ...became }, what);
     return reply;
   } catch (error) {
     if (error instanceof Fault) {

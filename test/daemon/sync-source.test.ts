@@ -22,6 +22,8 @@ const WANTS = Array.from({ length: 64 }, () => ({
   recordId: undefined,
 }));
 
+const idOf = (sequence: number) => fromHex(stored(BigInt(sequence)).recordId);
+
 /** A store with steps of Bravo on a real disk. */
 async function storeOf(steps: number, envelopeBytes: number): Promise<RecordStore> {
   const store = await openRecordStore(await temporaryDirectory());
@@ -58,7 +60,6 @@ test("a record is found by its id, whether it is held, a sibling or a step", asy
   const store = await storeOf(3, 100);
   const sibling = stored(9n, { sequence: 4n, envelope: Uint8Array.of(4, 1) });
   await store.accept(domainNamed(BRAVO, stored(4n), { sibling }), undefined, false);
-  const idOf = (sequence: number) => fromHex(stored(BigInt(sequence)).recordId);
   const found = await sourceOf(store).records(
     [2, 4, 9, 5].map((each) => ({ trustDomain: BRAVO, above: undefined, recordId: idOf(each) })),
   );

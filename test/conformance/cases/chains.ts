@@ -1,6 +1,6 @@
 /** Step 8: what a chain must be, from the publisher's leaf to the authority. */
 import { extensions } from "../../arbitraries/certificate.ts";
-import { extension, sequence, tlv } from "../../arbitraries/der.ts";
+import { extension, integer, sequence, tlv } from "../../arbitraries/der.ts";
 import { concatBytes } from "../../../src/core/std/bytes.ts";
 import { sha256 as hashOf } from "../../../src/core/std/sha256.ts";
 import {
@@ -129,6 +129,23 @@ add("a block of another record", "block signatures name the record", [
   refused("NODE_SIGNATURE_INVALID", next({}, [{ ...byOne, of: genesis.id }])),
 ]);
 
+add("a leaf with a path length", "only a CA has a path length", [
+  taken(genesis),
+  refused(
+    "CHAIN_MALFORMED",
+    under(
+      svid("leaf 22", ca, {
+        parts: {
+          extensions: [
+            extensions.keyUsage(0),
+            extension("2.5.29.19", sequence(integer(1))),
+            extensions.uriSans(PUBLISHER),
+          ],
+        },
+      }),
+    ),
+  ),
+]);
 add("a leaf that does not sign", "the leaf has digitalSignature", [
   taken(genesis),
   refused(

@@ -137,6 +137,8 @@ function judgeTime({ counter, issuedAtMs }: Head, nowMs: number): Judged<undefin
 /** Somebody signs heads with our key: a copy of this disk runs, or a thief has the key. */
 function sayClone(state: MeshState, head: Head, nowMs: number): Effect[] {
   if (head.counter <= state.own.headCounter) return [];
+  // Our own from before the start: it still travels, and the disk that knew its counter went back.
+  if (head.issuedAtMs < state.startedAtMs) return [];
   const message = `another daemon signs heads with this node key: its counter is ${head.counter}, and ${state.own.headCounter} was sent last; it stands on record ${toHex(head.recordId)}`;
   return raise(state, "CLONE", undefined, message, nowMs);
 }

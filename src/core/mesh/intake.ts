@@ -15,6 +15,7 @@ import { claimedTrustDomain } from "../record/claimed-trust-domain.ts";
 import { Effort } from "../record/effort.ts";
 import type { Proofs } from "../record/proofs.ts";
 import type { Refusal } from "../record/refusal.ts";
+import { judgeRecovery } from "../record/recovery.ts";
 import { judgeStep } from "../record/step.ts";
 import {
   type SignedRecord,
@@ -33,24 +34,23 @@ import {
   startSlot,
 } from "../resolver/slot.ts";
 import type { Effect } from "./effect.ts";
-import type { Input } from "./input.ts";
+import type { Input, Ticket } from "./input.ts";
 import {
   type Arrival,
   type Judging,
   UNPAID,
   isPaid,
-  judgeOnTop,
   judgeRecord,
   relaysOf,
   verifyPaid,
 } from "./judging.ts";
-import { Ladder } from "./ladder.ts";
-import { type MeshState, raise } from "./mesh-state.ts";
+import { type MeshState, clear, raise } from "./mesh-state.ts";
 import { waitsForAStep } from "./parked.ts";
 import type { Partner, Pin } from "./partner.ts";
+import { climb } from "./expired.ts";
 import { doubtOwnRecord } from "./own-record.ts";
 import { storeOwn } from "./own-store.ts";
-import { accepted, answer, refused, storeSlot } from "./slot-store.ts";
+import { accepted, answer, refused, sayAwaited, storeSlot } from "./slot-store.ts";
 
 export function onRecordReceived(
   state: MeshState,
@@ -118,6 +118,9 @@ function takePartnersRecord(
     const start = { ...pin, approvedRecordId: record.idHex, awaitedRecordId: undefined };
     return takeFirstRecord(state, record, start, judging);
   }
+  if (record.idHex === pin.awaitedRecordId && slot !== undefined) {
+    return endWaiting(state, partner, slot, record, ticket);
+  }
   if (slot === undefined || relation === undefined) {
     const detail = `the record of ${trustDomain} that was named is not here yet`;
     return refused({ code: "FIRST_RECORD_UNNAMED", detail }, record, ticket);
@@ -135,6 +138,7 @@ function takePartnersRecord(
       ...refused(reason, record, ticket),
       ...climbed,
       ...sayGap(state, relation, reason, record, judging),
+      ...sayRecoveryFork(state, slot, record, judging),
     ];
   }
   if (verified.value === "held") return storeUnlessSame(slot);
@@ -152,12 +156,51 @@ function takePartnersRecord(
   }
 }
 
+/** The record that was named is here, and what came meanwhile follows it. */
+function endWaiting(
+  state: MeshState,
+  partner: Partner,
+  slot: Slot,
+  { idHex: recordId, state: { trustDomain } }: SignedRecord,
+  ticket: Ticket | undefined,
+): Effect[] {
+  const pin = { ...partner.pin, awaitedRecordId: undefined };
+  assert(state.pending === undefined, "one store effect at a time");
+  state.pending = {
+    onStored: (nowMs) => {
+      partner.pin = pin;
+      const told = answer(ticket, { kind: "unchanged", trustDomain, recordId });
+      return [...told, ...sayAwaited(state, partner, nowMs)];
+    },
+    onFailed: ({ failure, message, next }) =>
+      answer(ticket, { kind: "failed", failure, message, next }),
+  };
+  return [{ kind: "store-domain", domain: { trustDomain, slot, pin } }];
+}
+
 /** Why a verified record of the held version is evidence and no more. */
 function uncounted({ record }: VerifiedRecord): Refusal {
   const { idHex, envelope } = record;
   return envelope.recovery.length > 0
     ? { code: "RECOVERY_FORK", detail: `record ${idHex} is signed by the recovery keys as well` }
     : { code: "FORK", detail: `record ${idHex} does not trust what the held one is signed under` };
+}
+
+/**
+ * Recovery keys signed another record of this epoch, of whatever version: two sites recover at once, or
+ * somebody has the keys. The held one stays.
+ */
+function sayRecoveryFork(
+  state: MeshState,
+  { base, effective }: Slot,
+  { id, idHex, envelope, state: said }: SignedRecord,
+  { proofs, nowMs }: Judging,
+): Effect[] {
+  const isSameEpoch = said.version.epoch === effective.state.version.epoch;
+  if (!isSameEpoch || base?.state.version.epoch !== said.version.epoch - 1) return [];
+  if (!judgeRecovery(id, envelope.recovery, base.state.recovery, proofs).ok) return [];
+  const message = `another record of epoch ${said.version.epoch} of ${said.trustDomain}: record ${idHex} is signed by the recovery keys as well`;
+  return raise(state, "RECOVERY_FORK", said.trustDomain, message, nowMs);
 }
 
 function sayUncounted(
@@ -168,34 +211,6 @@ function sayUncounted(
 ): Effect[] {
   const message = `another record of the held version of ${trustDomain}: ${detail}`;
   return raise(state, code === "FORK" ? "FORK" : "RECOVERY_FORK", trustDomain, message, nowMs);
-}
-
-/**
- * A step on top of what has expired: it is followed beside what is held, until others name where that
- * leads (ladder.ts).
- */
-function climb(
-  state: MeshState,
-  partner: Partner,
-  record: SignedRecord,
-  judging: Judging,
-): Effect[] {
-  const { slot } = partner;
-  assert(slot !== undefined, "only what is held can have expired");
-  partner.ladder ??= new Ladder(slot);
-  const { top } = partner.ladder;
-  if (relate(top, record) === "newer") {
-    const verified = judgeOnTop(top, record, judging);
-    if (verified.ok) partner.ladder.top = advance(top, verified.value, toSeconds(judging.nowMs));
-  }
-  return takeNamed(state, partner);
-}
-
-/** What the steps of an expired partner lead to, once two others stand on it too. */
-export function takeNamed(state: MeshState, { pin, slot, ladder }: Partner): Effect[] {
-  if (ladder === undefined || ladder.top === slot || !ladder.isNamed) return [];
-  if (state.pending !== undefined) return []; // The next round names it again.
-  return storeSlot(state, pin, ladder.top, "newer", ladder.top.held.record, undefined);
 }
 
 /** Keeps a gossiped record that may lack nothing but a step before it. */
@@ -268,7 +283,14 @@ function takeOwnRecord(state: MeshState, record: SignedRecord, judging: Judging)
     refused({ code: "STORE_FAILED", detail: message }, record, ticket);
   // As of a partner: within one lineage the version never falls.
   const isOlder = slot !== undefined && relate(slot, record) === "older";
-  if (record.idHex === own.awaitedRecordId && !isOlder) {
+  if (record.idHex === own.awaitedRecordId && isOlder) {
+    own.awaitedRecordId = undefined; // What came meanwhile follows it.
+    return [
+      ...answer(ticket, { kind: "unchanged", trustDomain, recordId: record.idHex }),
+      ...clear(state, "PIN_AWAITED", trustDomain),
+    ];
+  }
+  if (record.idHex === own.awaitedRecordId) {
     const verified = verifyPaid(record, undefined, undefined, "record", judging);
     if (!verified.ok) return refused(verified.reason, record, ticket);
     const started = { slot: startSlot(verified.value), onStored: taken, onFailed: failed };

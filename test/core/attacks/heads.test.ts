@@ -150,6 +150,14 @@ describe("the own node key heard elsewhere", () => {
     hear({ daemon }, ownHead(daemon, own, daemon.state.own.headCounter));
     expect(daemon.findings).not.toContain("CLONE");
   });
+
+  test("from before the start is no clone: it still travels, and the disk is older than it", async () => {
+    const { daemon, own } = await published();
+    const head = ownHead(daemon, own, daemon.state.own.headCounter + 1n);
+    Object.assign(daemon.state, { startedAtMs: daemon.nowMs + 1 });
+    hear({ daemon }, head);
+    expect(daemon.findings).not.toContain("CLONE");
+  });
 });
 
 describe("clocks", () => {

@@ -159,7 +159,7 @@ describe("a replica that is to adopt a record", () => {
       fingerprint: at.first.idHex,
       nodes: [],
     }));
-    expect(at.daemon.receive(at.first)).toBe("STALE");
+    expect(at.daemon.receive(at.first)).toBe("unchanged");
     expect(at.daemon.state.own.slot?.held.record.idHex).toBe(next.idHex);
   });
 });

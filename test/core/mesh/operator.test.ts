@@ -373,13 +373,13 @@ describe("a pin", () => {
     expect(daemon.receive(anew.next(anew.genesis))).toBe("taken");
   });
 
-  test("cannot lead a lineage back, however long it waited: STALE", async () => {
+  test("cannot lead a lineage back, however long it waited", async () => {
     const daemon = await holding();
     const third = alpha.next(second);
     daemon.pin(trustDomain, second.idHex);
     expect(daemon.receive(third)).toBe("taken");
     daemon.endRow();
-    expect(daemon.receive(second)).toBe("STALE");
+    expect(daemon.receive(second)).toBe("unchanged");
     expect(heldId(daemon)).toBe(third.idHex);
   });
 
@@ -441,6 +441,18 @@ describe("a pin", () => {
     expect(daemon.receive(second)).toBe("taken");
     expect(daemon.partner(trustDomain).pin.awaitedRecordId).toBe("ab".repeat(32));
     expect(daemon.findings).toEqual(["PIN_AWAITED"]);
+  });
+
+  test("ends with its record when the domain has passed that meanwhile", async () => {
+    const daemon = await holding();
+    const third = alpha.next(second, { x509Authorities: [untainted(ca), untainted(newCa())] });
+    daemon.pin(trustDomain, second.idHex);
+    expect(daemon.receive(third)).toBe("taken");
+    expect(daemon.receive(second)).toBe("unchanged");
+    expect(heldId(daemon)).toBe(third.idHex);
+    expect(awaited(daemon)).toBeUndefined();
+    expect(daemon.disk.pins.get(trustDomain)?.awaitedRecordId).toBeUndefined();
+    expect(daemon.findings).toEqual([]);
   });
 
   test("is met by its record when that is parked already", async () => {

@@ -5,8 +5,8 @@ import { SIZES, replicas } from "./scenarios/replicas.ts";
 import { sizesOf, storm } from "./scenarios/storm.ts";
 
 const [name, ...seeds] = process.argv.slice(2);
-const [first = 1, last = first] = seeds.map(Number);
-for (let seed = first; seed <= last; seed += 1) {
+const [first = 1, last] = seeds.map(Number);
+for (let seed = first; seed <= (last ?? first); seed += 1) {
   const isStorm = name !== "replicas";
   const mesh = new Mesh(seed, isStorm ? sizesOf(seed) : SIZES);
   let ending: string;
@@ -19,7 +19,7 @@ for (let seed = first; seed <= last; seed += 1) {
   const { forks } = mesh.laws;
   const pins = mesh.members.reduce((all, each) => all + each.pins, 0);
   const adoptions = mesh.members.reduce((all, each) => all + each.adoptions, 0);
-  const log = first === last ? mesh.world.log : [];
+  const log = last === undefined ? mesh.world.log : [];
   const counts = `${forks} forks, ${pins} pins, ${adoptions} adoptions`;
   process.stdout.write(`${[...log, `${seed}: ${ending}, ${counts}`].join("\n")}\n`);
 }

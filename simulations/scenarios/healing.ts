@@ -5,6 +5,8 @@ import type { Faults } from "./faults.ts";
 import type { Mesh } from "./mesh.ts";
 
 const LOOK_EVERY_MS = 1_000;
+/** SPIRE goes on meanwhile: what nobody could tell of one version shows at the next. */
+const ROTATED_AT_MS = 100_000;
 
 export interface Outcome {
   /** From the last fault until all was well. */
@@ -31,6 +33,7 @@ export async function heal(
     last = ill;
     const healedMs = world.timeline.nowMs() - calmAtMs;
     if (ill === undefined || healedMs >= withinMs) return { healedMs, unwell: ill };
+    if (healedMs === ROTATED_AT_MS) for (const { leading } of members) leading?.spire.restart();
     await world.pass(LOOK_EVERY_MS);
   }
 }

@@ -151,7 +151,7 @@ describe("records of one version", () => {
         expect(other.counted).toEqual(one.counted);
         expect(known(other.slot)).toEqual(known(one.slot));
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -165,7 +165,7 @@ describe("records of one version", () => {
         if (one.counted.size > 1) same += 1;
         expect(known(other.slot)).toEqual(known(one.slot));
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
     expect(same).toBeGreaterThan(0);
   });
@@ -197,7 +197,7 @@ describe("records of one version", () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -208,7 +208,7 @@ describe("records of one version", () => {
         if (counted.size === 0) return;
         expect(slot.effective.authorities.some(({ tainted }) => !tainted)).toBe(true);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
@@ -226,7 +226,7 @@ describe("records of one version", () => {
         expect(effective.state.jwtAuthorities).toEqual(both.state.jwtAuthorities);
         expect(effective.state.nodes).toEqual(both.state.nodes);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });
@@ -252,7 +252,7 @@ describe("an intersection", () => {
         expect(said(intersect(intersect(other, two), one))).toEqual(said(left));
         expect(said(intersect(one, one))).toEqual(said(one));
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });
@@ -269,7 +269,7 @@ describe("blocks of one record", () => {
         const other = family.after(there.flatMap(make));
         expect(known(other.slot)).toEqual(known(one.slot));
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });

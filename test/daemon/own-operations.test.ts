@@ -26,6 +26,9 @@ function nodeAbove({ publicKey }: NodeKey): NodeKey {
   }
 }
 
+/** After so long a node that is gone for good need not be asked. */
+const UNHEARD_S = 5 * 60 + 1;
+
 interface Asked {
   readonly daemon: TestDaemon;
   readonly operations: Operations;
@@ -173,6 +176,7 @@ describe("node add", () => {
     daemon.wait(3);
     const [silent, third] = [nodeAbove(publisher.node), makeNodeKey()];
     await operations.addNode({ peer_id: peerIdOf(silent), fingerprint: fingerprintOf(silent) });
+    daemon.wait(12);
     const order = { peer_id: peerIdOf(third), fingerprint: fingerprintOf(third) };
     const refusal: unknown = await operations.addNode(order).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: "NOT_READY" });
@@ -205,8 +209,8 @@ describe("node remove", () => {
     const other = nodeAbove(publisher.node);
     const order = { peer_id: peerIdOf(other), fingerprint: fingerprintOf(other) };
     await operations.addNode(order);
-    daemon.wait(3);
-    const remove = { peer_id: order.peer_id, force: false };
+    daemon.wait(UNHEARD_S);
+    const remove = { peer_id: order.peer_id, force: true };
     const { record_id } = await operations.removeNode(remove);
     expect(await operations.removeNode(remove)).toMatchObject({ record_id, outcome: "unchanged" });
     await expect(operations.addNode(order)).rejects.toMatchObject({ code: "NOT_FOUND" });

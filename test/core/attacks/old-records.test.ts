@@ -53,7 +53,8 @@ describe("what was true once", () => {
     expect(daemon.import(victim.genesis)).toBe("STALE");
     expect(whatStands(stage)).toEqual(before);
     expect(daemon.pin(victim.trustDomain, victim.genesis.idHex)).toBe("done");
-    expect(daemon.import(victim.genesis)).toBe("STALE");
+    expect(daemon.import(victim.genesis)).toBe("unchanged"); // The lineage has passed it.
+    expect(daemon.findings).toEqual([]);
     expect(daemon.slot(victim.trustDomain).held.record.idHex).toBe(second.idHex);
   });
 

@@ -16,15 +16,24 @@ import type { SyncEntry } from "./sync-entry.ts";
 const VOUCHERS_MIN = 2;
 /** Whose word is remembered. Above: the oldest goes, and says it again in its next round. */
 const VOUCHERS_MAX = 64;
+/** Who brings steps. Above: who brought some the longest ago begins anew. */
+const CLIMBERS_MAX = 16;
+/** Stands for whoever brings files. */
+const FILES = "files";
 
 export class Ladder {
-  /** What the steps so far lead to. */
-  top: Slot;
+  /** What the steps of each who brought some lead to, by its node in hex. */
+  readonly #tops = new BoundedMap<string, Slot>(CLIMBERS_MAX);
   /** What each partner says that it holds: record ids in hex. */
   readonly #named = new BoundedMap<TrustDomain, readonly string[]>(VOUCHERS_MAX);
 
-  constructor(held: Slot) {
-    this.top = held;
+  /** @param from Undefined for files. */
+  topOf(from: string | undefined): Slot | undefined {
+    return this.#tops.get(from ?? FILES);
+  }
+
+  put(from: string | undefined, top: Slot): void {
+    this.#tops.set(from ?? FILES, top);
   }
 
   /** A node of another partner said what it holds; what it only parked it does not list. */
@@ -32,10 +41,12 @@ export class Ladder {
     this.#named.set(voucher, recordIds.map(toHex));
   }
 
-  /** Whether enough others hold the record that the steps lead to. */
-  get isNamed(): boolean {
-    const { idHex } = this.top.held.record;
-    const vouchers = [...this.#named.values()].filter((ids) => ids.includes(idHex));
-    return vouchers.length >= VOUCHERS_MIN;
+  /** Where steps lead that enough others stand on. */
+  get named(): Slot | undefined {
+    const heard = [...this.#named.values()];
+    return [...this.#tops.values()].find(({ held }) => {
+      const vouchers = heard.filter((ids) => ids.includes(held.record.idHex));
+      return vouchers.length >= VOUCHERS_MIN;
+    });
   }
 }

@@ -12,7 +12,8 @@ import type { TrustDomain } from "../spiffe/trust-domain.ts";
 import type { SyncEntry } from "./sync-entry.ts";
 import type { Effect } from "./effect.ts";
 import type { Input } from "./input.ts";
-import { onParkedWoken, onRecordReceived, takeNamed } from "./intake.ts";
+import { takeNamed } from "./expired.ts";
+import { onParkedWoken, onRecordReceived } from "./intake.ts";
 import { type MeshState, clear, raise, tell } from "./mesh-state.ts";
 import {
   giveUpForgetting,

@@ -103,9 +103,11 @@ export function judgedAgainst(slot: Slot, relation: Relation): Standing | undefi
  * Whether a verified record of the held version counts: it keeps the recovery keys, no recovery key
  * signed it, and it trusts what the others were signed under. Else it is evidence and no more.
  */
-export function isCounted({ effective, anchors }: Slot, sibling: VerifiedRecord): boolean {
+export function isCounted({ base, effective, anchors }: Slot, sibling: VerifiedRecord): boolean {
   const { state, envelope } = sibling.record;
+  // What an operator named stands alone: a peer who gives us the other one again does not undo that.
   return (
+    base !== undefined &&
     envelope.recovery.length === 0 &&
     sameRecovery(state.recovery, effective.state.recovery) &&
     trustsAll(sibling, anchors)

@@ -135,7 +135,7 @@ describe("a sibling", () => {
     refusedUnharmed(stage, three, "RECOVERY_COUNT", ["RECOVERY_FORK"]);
   });
 
-  test.fails("that recovery keys signed at another sequence of the epoch is told of: RECOVERY_FORK", async () => {
+  test("that recovery keys signed at another sequence of the epoch is told of: RECOVERY_FORK", async () => {
     // Two sites recover at once, or a thief has the keys: each names the sequence of its own SPIRE. The
     // held one stays, as it should, but nobody is told: the other is STALE or RECOVERY_UNASKED.
     const stage = await twoNodes();
@@ -178,7 +178,7 @@ describe("a fork that an operator decides", () => {
     expect(held.idHex).not.toBe(sibling.idHex);
   });
 
-  test.fails("stays decided when a peer gives us the other one again", async () => {
+  test("stays decided when a peer gives us the other one again", async () => {
     // What was pinned has no base, so the other counts beside it again: the next sync undoes the pin.
     const { stage, held, sibling } = await forked();
     const { daemon, victim } = stage;

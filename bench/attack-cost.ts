@@ -57,6 +57,7 @@ const MEMBERS: readonly StrategyName[] = [
   "sync-equal-wants",
   "sync-fetches",
   "sync-compares",
+  "sync-wanted",
   "sync-stall",
   "many-streams",
   "stream-churn",

@@ -9,7 +9,7 @@
  */
 import type { SyncEntry } from "../core/mesh/sync-entry.ts";
 import { compareVersions } from "../core/record/state.ts";
-import { readTrustDomain, type TrustDomain } from "../core/spiffe/trust-domain.ts";
+import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 import { concatBytes, equalBytes } from "../core/std/bytes.ts";
 import { encodeCbor } from "../core/std/cbor.ts";
 import { SYNC_ENTRIES_MAX } from "../core/std/limits.ts";
@@ -24,6 +24,8 @@ export interface WantedDomains {
   readonly names: readonly TrustDomain[];
   /** Where each stands in `names`. */
   readonly places: ReadonlyMap<string, number>;
+  /** The bucket of each. */
+  readonly buckets: Uint8Array;
 }
 
 /** What is held of one trust domain, where that stands among the wanted ones, and its bytes. */
@@ -49,7 +51,7 @@ export class HeldIndex {
   readonly #source: SyncSource;
   #revision: number | undefined;
   #holdings: Holdings = {
-    wanted: { names: [], places: new Map() },
+    wanted: { names: [], places: new Map(), buckets: new Uint8Array() },
     buckets: Array.from({ length: BUCKETS }, () => []),
   };
 
@@ -66,33 +68,37 @@ export class HeldIndex {
   }
 
   #read(): Holdings {
-    const { buckets: before, wanted: wantedBefore } = this.#holdings;
-    const wanted = this.#readWanted(wantedBefore);
-    const known = new Map(
-      wanted === wantedBefore ? before.flat().map((each) => [each.place, each]) : [],
-    );
-    const held = this.#source.entries(wanted.names).flatMap((entry): HeldEntry[] => {
+    const { buckets: before } = this.#holdings;
+    const known = new Map<string, HeldEntry>();
+    for (const bucket of before) for (const each of bucket) known.set(each.entry.trustDomain, each);
+    const wanted = this.#readWanted(this.#holdings.wanted);
+    const held: HeldEntry[] = [];
+    for (const entry of this.#source.entries(wanted.names)) {
       const place = wanted.places.get(entry.trustDomain);
-      if (place === undefined) return [];
-      const old = known.get(place);
-      return old !== undefined && isSame(old.entry, entry)
-        ? [old]
-        : [{ entry, place, bytes: encodeEntry(entry) }];
-    });
+      if (place === undefined) continue;
+      const old = known.get(entry.trustDomain);
+      const isSaid = old !== undefined && isSame(old.entry, entry);
+      const bytes = isSaid ? old.bytes : encodeEntry(entry);
+      held.push(isSaid && old.place === place ? old : { entry, place, bytes });
+    }
     const buckets: HeldEntry[][] = Array.from({ length: BUCKETS }, () => []);
     for (const each of held.sort((left, right) => left.place - right.place)) {
-      buckets[bucketOf(each.entry.trustDomain)]?.push(each);
+      buckets[wanted.buckets[each.place] ?? 0]?.push(each);
     }
     return { wanted, buckets: buckets.map((each, index) => unlessSame(before[index], each)) };
   }
 
   #readWanted(before: WantedDomains): WantedDomains {
-    const names = new Set(this.#source.wanted().flatMap((each) => readTrustDomain(each) ?? []));
+    const names = this.#source.wanted();
     const isSameSet =
-      names.size === before.names.length && before.names.every((each) => names.has(each));
+      names.length === before.names.length && names.every((each) => before.places.has(each));
     if (isSameSet) return before;
     const sorted = inSyncOrder(names, (name) => name);
-    return { names: sorted, places: new Map(sorted.map((name, place) => [name, place])) };
+    return {
+      names: sorted,
+      places: new Map(sorted.map((name, place) => [name, place])),
+      buckets: Uint8Array.from(sorted, bucketOf),
+    };
   }
 }
 
@@ -195,7 +201,10 @@ function isSame(left: SyncEntry, right: SyncEntry): boolean {
   return (
     compareVersions(left.version, right.version) === 0 &&
     left.recordIds.length === right.recordIds.length &&
-    left.recordIds.every((id, index) => equalBytes(id, right.recordIds[index] ?? id))
+    left.recordIds.every((id, index) => {
+      const other = right.recordIds[index] ?? id;
+      return id === other || equalBytes(id, other);
+    })
   );
 }
 

@@ -1,10 +1,10 @@
 /**
  * The order of everything that sync compares: first the bucket of a trust domain, the first byte of
- * SHA-256(name), then the name in CBOR. Entries of one bucket so ascend by their own bytes, too, and a
- * bit for each of several names stands in this order (docs/protocol.md 5). Pure.
+ * SHA-256(name), then the name in CBOR, where shorter ones come first. Entries of one bucket so ascend
+ * by their own bytes, too, and a bit for each of several names stands in this order (docs/protocol.md 5).
+ * Pure.
  */
-import { compareBytes, concatBytes, toUtf8 } from "../core/std/bytes.ts";
-import { encodeCbor } from "../core/std/cbor.ts";
+import { toUtf8 } from "../core/std/bytes.ts";
 import { SHA256_BYTES, sha256 } from "../core/std/sha256.ts";
 
 export const BUCKETS = 256;
@@ -15,13 +15,18 @@ export function bucketOf(name: string): number {
   return sha256(toUtf8(name))[0] ?? 0;
 }
 
-/** What names are sorted by, bytewise. */
+/** What names, of at most 255 ASCII characters, are sorted by: bytewise, as they are below 256 each. */
+function orderKey(name: string): string {
+  return String.fromCharCode(bucketOf(name), name.length) + name;
+}
+
+/** The same in bytes. */
 export function syncOrder(name: string): Uint8Array {
-  return concatBytes(Uint8Array.of(bucketOf(name)), encodeCbor(name));
+  return Buffer.from(orderKey(name), "latin1");
 }
 
 export function comesBehind(name: string, other: string): boolean {
-  return compareBytes(syncOrder(name), syncOrder(other)) > 0;
+  return orderKey(name) > orderKey(other);
 }
 
 /** A copy of the items in sync order. */
@@ -30,8 +35,8 @@ export function inSyncOrder<Item>(
   nameOf: (item: Item) => string,
 ): readonly Item[] {
   return [...items]
-    .map((item) => ({ item, order: syncOrder(nameOf(item)) }))
-    .sort((left, right) => compareBytes(left.order, right.order))
+    .map((item) => ({ item, key: orderKey(nameOf(item)) }))
+    .sort((left, right) => (left.key < right.key ? -1 : 1))
     .map(({ item }) => item);
 }
 

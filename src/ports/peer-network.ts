@@ -4,6 +4,7 @@
  * later.
  */
 import type { SyncEntry, SyncWant } from "../core/mesh/sync-entry.ts";
+import type { TrustDomain } from "../core/spiffe/trust-domain.ts";
 
 /**
  * What gossipsub does with a message and with the forwarder's score, and what a record cost that sync
@@ -60,7 +61,7 @@ export interface SyncSource {
   /** Another number after each change of what `wanted` or `entries` say; until then neither is asked. */
   revision(): number;
   /** Domains we want from peers: the own one and every pinned one. */
-  wanted(): readonly string[];
+  wanted(): readonly TrustDomain[];
   /** What we hold of these domains. */
   entries(wanted: readonly string[]): readonly SyncEntry[];
   /** Which of a peer's entries we are missing. */

@@ -48,7 +48,7 @@ export const nodes: Position<readonly Uint8Array[]> = {
   read: shape.arrayOf(shape.bytesExactly(NODE_KEY_BYTES), 1, NODES_MAX),
 };
 
-export const envelope = shape.bytesBetween(1, ENVELOPE_BYTES_MAX);
+const envelope = shape.bytesBetween(1, ENVELOPE_BYTES_MAX);
 
 export const record: Position<StoredRecord> = {
   encode: (stored) => [

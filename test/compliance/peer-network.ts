@@ -70,8 +70,8 @@ export class Book implements SyncSource {
     return this.#revision;
   }
 
-  wanted(): readonly string[] {
-    return [...this.#held.keys()];
+  wanted(): readonly TrustDomain[] {
+    return [...this.#held.keys()].map((name) => name as TrustDomain);
   }
 
   entries(wanted: readonly string[]): readonly SyncEntry[] {

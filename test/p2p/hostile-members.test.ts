@@ -115,6 +115,7 @@ describe("beside a member that floods, honest ones are served, and the flood end
     ["sync-equal-wants"],
     ["sync-compares"],
     ["sync-wanted"],
+    ["head-flood"],
     ["sync-stall"],
     ["connect-churn"],
     ["same-key"],

@@ -1,13 +1,14 @@
 /** Two networks that meet, talk and stop; the process must then end by itself. */
 import { randomBytes } from "node:crypto";
 import process from "node:process";
+import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { createPeerNetwork } from "../../src/p2p/libp2p-network.ts";
 import { nodePrivateKey } from "../../src/p2p/node-identity.ts";
 
 const met = Promise.withResolvers<void>();
 const source = {
   revision: () => 0,
-  wanted: () => ["alpha.test"],
+  wanted: () => ["alpha.test" as TrustDomain],
   entries: () => [],
   missing: () => [],
   records: async () => [],

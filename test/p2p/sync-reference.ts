@@ -52,9 +52,9 @@ export class TestSource implements SyncSource {
     return this.#revision;
   }
 
-  wanted(): readonly string[] {
+  wanted(): readonly TrustDomain[] {
     this.asked += 1;
-    return this.#wanted;
+    return this.#wanted.map((name) => name as TrustDomain);
   }
 
   entries(wanted: readonly string[]): readonly SyncEntry[] {

@@ -154,6 +154,9 @@ export const STRATEGIES = {
   "graft-prune": gossiping(() => rpcs.graftAndPrune()),
   subscriptions: gossiping(() => rpcs.subscriptions(1_000)),
 
+  /** One action: a head of a trust domain that nobody wants, in the words of the compliance suite. */
+  "head-flood": gossiping((index) => rpcs.head(Buffer.from(`ignore ${index}`))),
+
   "sync-junk": asking(() =>
     Buffer.concat([Buffer.from([0x84, 1, 0, 1, 0x9a, 0, 4, 0, 0]), Buffer.alloc(256 * KIB, 0x80)]),
   ),

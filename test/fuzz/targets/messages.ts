@@ -36,6 +36,7 @@ import {
   domainCodec,
   metaCodec,
   pinCodec,
+  seal,
   stepCodec,
   unseal,
 } from "../../../src/store/stored-value.ts";
@@ -243,7 +244,7 @@ function storedTarget<Value>(
     right: (random) => encodeCbor(right(random)),
     wrong: [
       ...ANY_MESSAGE,
-      ...parts([["another format", [0], 0, 2, 2 ** 40, 2n ** 64n - 1n]]),
+      ...parts([["another format", [0], 0, 3, 2 ** 40, 2n ** 64n - 1n]]),
       ...wrong,
     ],
     judge: (input) => {
@@ -259,10 +260,11 @@ function storedTarget<Value>(
         }
       };
       hold(read(input) === undefined, "nothing is taken without its hash");
-      const value = read(concatBytes(input, sha256(concatBytes(KEY, input))));
+      const sealed = concatBytes(input, sha256(concatBytes(KEY, input)));
+      const value = read(sealed);
       if (value === undefined) return "refused";
-      const again = encodeCbor(codec.encode(value));
-      hold(equalBytes(again, input), "what is taken is written as the same bytes");
+      const again = seal(codec, KEY, value);
+      hold(equalBytes(again, sealed), "what is taken is written as the same bytes");
       return "taken";
     },
   });
@@ -436,28 +438,45 @@ export const messageTargets: readonly TargetSource[] = [
     ],
     judge: judgeBy(decodeRecords, encodeRecords),
   }),
-  storedTarget(metaCodec, (random) => [1, random.bytes(16), u64(random), hash(random)]),
+  storedTarget(metaCodec, (random) => [
+    2,
+    random.bytes(16),
+    u64(random),
+    hash(random),
+    u64(random),
+  ]),
   storedTarget(stepCodec, (random) => [1, storedRecord(random)]),
   storedTarget(
     domainCodec,
     (random) => [
-      1,
-      storedRecord(random),
-      random.oneIn(2) ? [] : storedRecord(random),
-      random.oneIn(2) ? [] : storedRecord(random),
+      2,
+      [
+        hash(random),
+        times(random.pick([1, 16]), () => hash(random)),
+        storedRecord(random),
+        random.oneIn(2) ? [] : storedRecord(random),
+        random.bytes(random.between(0, 200)),
+      ],
       times(random.pick([1, 2, 64]), () => [
         u32(random),
         u32(random),
         u64(random),
+        hash(random),
         random.between(1, 9_999),
+        random.pick([0, 2 ** 53 - 1]),
       ]),
     ],
     parts([
-      ["no step", [4], []],
-      ["too many steps", [4], times(65, () => [0, 0, 1, 1])],
-      ["a step of no bytes", [4], [[0, 0, 1, 0]]],
-      ["a record id of another length", [1, 3], noBytes, zeros(31), zeros(33)],
-      ["an empty record", [1, 4], noBytes],
+      ["a lineage of another length", [1, 0], noBytes, zeros(31), zeros(33)],
+      ["no node", [1, 1], []],
+      ["too many nodes", [1, 1], times(17, () => zeros(32))],
+      ["a record id of another length", [1, 2, 3], noBytes, zeros(31), zeros(33)],
+      ["an empty record", [1, 2, 4], noBytes],
+      ["a frame above 256 KiB", [1, 4], zeros(256 * 1_024 + 1)],
+      ["no step", [2], []],
+      ["too many steps", [2], times(65, () => [0, 0, 1, zeros(32), 1, 1])],
+      ["a step of no bytes", [2], [[0, 0, 1, zeros(32), 0, 1]]],
+      ["a step without a time", [2], [[0, 0, 1, zeros(32), 1]]],
     ]),
   ),
   storedTarget(

@@ -37,6 +37,8 @@ type RecoveryOperations = Pick<
 
 /** The kind of record that recovery keys sign. */
 const STATE = 1;
+const EMPTY_DIRECTORY =
+  "Keep data_dir elsewhere, start the daemon on an empty one, and make the request before any export.";
 const NEW_KEYS =
   "run `spire-mesh export -o FILE` here, and make keys for that record with `spire-mesh recovery create`";
 
@@ -129,7 +131,7 @@ async function prepare(
 }
 
 /** What a record says that this daemon has lost. Its node signed it; whether it was the last, people know. */
-function readLost(record: string, { self }: MeshState, proofs: Proofs): State {
+function readLost(record: string, { self, own }: MeshState, proofs: Proofs): State {
   const file = decodeExportFile(bytesOf(record));
   if (!file.ok) throw new Fault("DATA_INVALID", `the record's file ${file.reason.problem}`);
   const read = readRecord(file.value.envelope, "sync", proofs);
@@ -139,6 +141,11 @@ function readLost(record: string, { self }: MeshState, proofs: Proofs): State {
   }
   const { state, lineage } = read.value;
   if (state.trustDomain !== self.trustDomain) throw otherTrustDomain(state.trustDomain, self);
+  const held = own.slot?.held.record.lineage;
+  if (held !== undefined && !equalBytes(held, lineage)) {
+    const message = `the record is of lineage ${toHex(lineage)}, and this daemon holds ${toHex(held)}`;
+    throw new Fault("RECOVERY_OTHER_RECORD", message, { advice: EMPTY_DIRECTORY });
+  }
   return { ...state, lineage };
 }
 

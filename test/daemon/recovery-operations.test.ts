@@ -232,6 +232,7 @@ describe("recovery request", () => {
     ["no export", Buffer.from("nothing").toString("base64"), "DATA_INVALID"],
     ["another trust domain's", fileOf("bravo.test"), "RECOVERY_OTHER_TRUST_DOMAIN"],
     ["one that no node signed", unsignedFile(), "DATA_INVALID"],
+    ["of another lineage than the one held", fileOf("alpha.test"), "RECOVERY_OTHER_RECORD"],
   ])("from a record that is %s is refused", async (_, record, code) => {
     const { operations } = await published();
     const order = { as: "recover", record, next: null } as const;

@@ -96,7 +96,7 @@ class Family {
       jwtAuthorities: each.jwt.flatMap((how, at) => {
         const key = how === 4 ? others[at] : jwt[at];
         if (how === 0 || key === undefined) return [];
-        return [{ ...key, tainted: how === 2, expiresAtS: how === 3 ? START_S + 900 : 0 }];
+        return [{ ...key, tainted: how === 2, expiresAtS: how === 3 ? each.signedAtS + 900 : 0 }];
       }),
     };
     const under = old === anchor ? [old] : [old, anchor];
@@ -189,6 +189,12 @@ describe("records of one version", () => {
             expect(twin).toBeDefined();
             expect(Number(tainted)).toBeGreaterThanOrEqual(Number(twin?.tainted));
           }
+          for (const { spki, expiresAtS } of slot.effective.state.jwtAuthorities) {
+            const twin = before.effective.state.jwtAuthorities.find((each) =>
+              equalBytes(each.spki, spki),
+            );
+            expect(expiresAtS || Infinity).toBeLessThanOrEqual(twin?.expiresAtS || Infinity);
+          }
           const nodes = before.effective.state.nodes.map(toHex);
           for (const node of slot.effective.state.nodes) expect(nodes).toContain(toHex(node));
           const keys = before.effective.state.jwtAuthorities.map(({ spki }) => toHex(spki));
@@ -210,6 +216,26 @@ describe("records of one version", () => {
       }),
       { numRuns: 150 },
     );
+  });
+
+  test("count only when they trust what each of the others is signed under", () => {
+    const all = { nodes: [true, true, true, true], jwt: [1, 1, 1], signer: 0, signedAtS: START_S };
+    const make = (cas: readonly number[], anchor: number): SignedRecord => {
+      const record = family.make({ ...all, cas, old: anchor, anchor });
+      if (record === undefined) throw new Error("it can be signed");
+      return record;
+    };
+    const [one, two] = [make([1, 1, 1, 1], 0), make([1, 1, 1, 0], 1)];
+    for (const [cas, isCounted] of [
+      [[1, 1, 0, 0], true],
+      [[0, 1, 0, 0], false],
+      [[2, 1, 0, 0], false],
+      [[1, 2, 0, 0], false],
+      [[1, 0, 1, 0], false],
+    ] as const) {
+      const third = make(cas, cas[1] === 1 ? 1 : 0);
+      expect(family.after([one, two, third]).counted.has(third.idHex)).toBe(isCounted);
+    }
   });
 
   test("keep those of the two smallest ids as evidence, and what all of them say stands", () => {
@@ -303,6 +329,14 @@ describe("a slot on disk", () => {
       }),
       { numRuns: 400 },
     );
+  });
+
+  test("comes back without a node where a fork before it had left none", () => {
+    const { effective } = family.base;
+    const base = { ...effective, state: { ...effective.state, nodes: [] } };
+    const slot = { ...family.base, base };
+    expect(known(restored(family, slot))).toEqual(known(slot));
+    expect(restored(family, slot).base?.state.nodes).toEqual([]);
   });
 
   test("comes back as it was at every step of an honest history", () => {

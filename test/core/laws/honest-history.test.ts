@@ -239,6 +239,16 @@ const WRONGS: readonly (readonly [what: string, code: string, wrong: Wrong])[] =
     (_, parts) => (isRotated(parts) ? { ...parts, signers: parts.signers.slice(1) } : undefined),
   ],
   [
+    "a rotated node of which one has no X509-SVID",
+    "OLD_AUTHORITY_MISSING",
+    ({ table, active }, parts) => {
+      if (!isRotated(parts)) return undefined;
+      const under = [table.newCa(), active];
+      const signers = parts.signers.map((each, at) => (at === 0 ? each : { ...each, under }));
+      return { ...parts, signers };
+    },
+  ],
+  [
     "a rotated node that the old key alone signed",
     "NODE_REMOVED",
     (_, parts) => (isRotated(parts) ? { ...parts, signers: parts.signers.slice(0, 1) } : undefined),

@@ -70,8 +70,8 @@ add("one more block of a sibling", "blocks of both records add up", [
 add("taint in one of two", "taint is OR", [taken(genesis), taken(a), taken(c)]);
 add(
   "a fork of the first record",
-  "without a state before, a sibling is judged against what is held",
-  [taken(a), taken(b)],
+  "what an operator named stands alone, whatever else is signed at its version",
+  [taken(a), refused("FORK", b)],
   { pinned: a.idHex },
 );
 add(

@@ -186,6 +186,24 @@ add("two records of one new epoch", "the first one stays, and a person decides",
     recoveredRecord({ ...epoch, nodes: [two.publicKey, three.publicKey] }, [r1, r2], [byNew]),
   ),
 ]);
+add(
+  "a higher record of one new epoch",
+  "another record of the epoch that recovery keys signed is told of, whatever its version",
+  [
+    taken(safe),
+    taken(recovered),
+    refused("RECOVERY_UNASKED", recoveredRecord({ ...epoch, ...at(1, 0, 7n) }, [r1, r3], [byNew])),
+  ],
+);
+add(
+  "a lower record of one new epoch",
+  "another record of the epoch that recovery keys signed is told of, whatever its version",
+  [
+    taken(safe),
+    taken(recovered),
+    refused("STALE", recoveredRecord({ ...epoch, ...at(1, 0, 0n) }, [r1, r3], [byNew])),
+  ],
+);
 add("two records of one exchange", "the first one stays, and a person decides", [
   taken(safe),
   taken(recoveredRecord(exchange, [r1, r3])),

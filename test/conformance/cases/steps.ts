@@ -287,6 +287,41 @@ add("a node rotated that had been removed", "the key that goes was not removed",
   taken(withRemoved(one)),
   refused("NODE_NOT_LISTED", afterRemoved(one, [byOne, byThree])),
 ]);
+add(
+  "after a head of the same version and one before",
+  "that a node says it stands higher takes back nothing that it said before",
+  [
+    taken(genesis),
+    head("heard", makeHead(genesis)),
+    head("heard", makeHead(next(), { counter: BigInt(NOW_S * 1_000 + 1) })),
+    refused("SIGNED_TOO_EARLY", next({}, [{ ...byOne, signedAtS: NOW_S - 301 }])),
+  ],
+);
+add(
+  "after heads of two versions that are not held",
+  "of what names more than is held the last one counts, and the last one that does not",
+  [
+    taken(genesis),
+    head("heard", makeHead(genesis, { issuedAtMs: NOW_S * 1_000 - 9_000 })),
+    head("heard", makeHead(next(), { counter: BigInt(NOW_S * 1_000 + 1) })),
+    head(
+      "heard",
+      makeHead(next(), {
+        version: { epoch: 0, rev: 0, sequence: 9n },
+        counter: BigInt(NOW_S * 1_000 + 2),
+      }),
+    ),
+    taken(next(at(0, 0, 5n), [{ ...byOne, signedAtS: NOW_S - 309 }])),
+    refused(
+      "SIGNED_TOO_EARLY",
+      makeRecord({ ...after(next()), ...at(0, 0, 6n) }, [{ ...byOne, signedAtS: NOW_S - 310 }]),
+    ),
+    refused(
+      "SIGNED_TOO_EARLY",
+      makeRecord({ ...after(next()), ...at(0, 0, 10n) }, [{ ...byOne, signedAtS: NOW_S - 301 }]),
+    ),
+  ],
+);
 add("after a head of the same version", "a head counts against higher versions alone", [
   taken(genesis),
   head("heard", makeHead(next())),

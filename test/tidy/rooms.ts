@@ -202,6 +202,7 @@ export const ROOMS: readonly Room[] = [
     holds: "builds and wires the rooms, starts and stops them: the only place that knows all",
     imports: [
       ...RECORD,
+      "core/resolver",
       "core/policy",
       "core/mesh",
       "ports",

@@ -50,15 +50,21 @@ async function forget(at: Member, replica: Replica, { trustDomain }: Member): Pr
   }));
   const isGone =
     answer?.kind === "done" || (answer?.kind === "failed" && answer.failure === "NOT_FOUND");
-  if (isGone && isNowhere(at, trustDomain)) at.forgotten.add(trustDomain);
+  if (isGone && isNowhereElse(at, replica, trustDomain)) at.forgotten.add(trustDomain);
 }
 
-/** Whether no replica has it any more, those that are down included. */
-function isNowhere({ approved, staying, datastore }: Member, trustDomain: TrustDomain): boolean {
+/** Whether no other replica has it any more, those that are down included. */
+function isNowhereElse(
+  { approved, staying, datastore }: Member,
+  replica: Replica,
+  trustDomain: TrustDomain,
+): boolean {
   const isHeld = staying.some(
-    ({ daemon, disk }) =>
-      [disk.pins, disk.marks].some((place) => place.has(trustDomain)) ||
-      daemon?.state.partners.has(trustDomain),
+    (each) =>
+      each !== replica &&
+      [each.disk.pins, each.disk.marks, each.daemon?.state.partners].some((place) =>
+        place?.has(trustDomain),
+      ),
   );
   return !isHeld && !approved.has(trustDomain) && !datastore.rows.has(trustDomain);
 }

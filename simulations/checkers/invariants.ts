@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Effect } from "../../src/core/mesh/effect.ts";
 import type { Input } from "../../src/core/mesh/input.ts";
 import type { MeshState } from "../../src/core/mesh/mesh-state.ts";
-import { type Version, compareVersions } from "../../src/core/record/state.ts";
+import { compareVersions } from "../../src/core/record/state.ts";
 import type { TrustBundle } from "../../src/core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { toHex } from "../../src/core/std/bytes.ts";
@@ -14,21 +14,16 @@ import type { Member, Replica } from "../actors/member.ts";
 import type { Site } from "../world/daemon.ts";
 import type { Laws } from "../world/world.ts";
 
-/** The highest version of a lineage that a disk held. */
-interface Held extends Version {
-  readonly lineage: string;
-}
-
 export class Invariants implements Laws {
   /** Versions of which replicas of one trust domain signed two records: they end by themselves. */
   forks = 0;
   readonly #members: readonly Member[];
-  /** By disk, and how often all of it went back. */
-  readonly #versions = new Map<string, Map<TrustDomain, Held>>();
+  /** What was stored last, by disk and how often all of that went back. */
+  readonly #versions = new Map<string, Map<TrustDomain, StoredDomain>>();
   /** The record of each version that was seen of a trust domain. */
   readonly #records = new Map<string, string>();
-  /** Rows and stored domains that were looked at: what was published stays published. */
-  readonly #lawful = new WeakSet<TrustBundle | StoredDomain>();
+  /** Rows that were looked at: what was published stays published. */
+  readonly #lawful = new WeakSet<TrustBundle>();
 
   constructor(members: readonly Member[]) {
     this.#members = members;
@@ -85,16 +80,15 @@ export class Invariants implements Laws {
 
   #checkVersions({ disk, site }: Replica): void {
     const life = `${site.label} ${disk.restores}`;
-    const versions = this.#versions.get(life) ?? new Map<TrustDomain, Held>();
+    const versions = this.#versions.get(life) ?? new Map<TrustDomain, StoredDomain>();
     this.#versions.set(life, versions);
     for (const [trustDomain, domain] of disk.domains) {
-      if (this.#lawful.has(domain)) continue;
-      this.#lawful.add(domain);
-      const { held, lineage } = domain;
       const before = versions.get(trustDomain);
-      const isRise = before?.lineage !== lineage || compareVersions(held, before) >= 0;
+      if (before === domain) continue;
+      const isRise =
+        before?.lineage !== domain.lineage || compareVersions(domain.held, before.held) >= 0;
       assert(isRise, `the version of ${trustDomain} fell at ${site.label}`);
-      versions.set(trustDomain, { ...held, lineage });
+      versions.set(trustDomain, domain);
       if (trustDomain === site.trustDomain) this.#countForks(domain);
     }
     // Forgotten: what is approved later starts anew. What is marked was lost, and comes back.

@@ -163,6 +163,13 @@ add("a leaf that does not sign", "the leaf has digitalSignature", [
     ),
   ),
 ]);
+add("a certificate signature that is not DER", "an ECDSA signature is DER too", [
+  taken(genesis),
+  refused(
+    "OLD_AUTHORITY_MISSING",
+    under(svid("leaf 23", { ...ca, key: { ...ca.key, sign: signPadded } })),
+  ),
+]);
 add("another issuer name", "the issuer's name is the subject of what issued it, byte for byte", [
   taken(genesis),
   refused(
@@ -388,6 +395,12 @@ add(
 );
 add("five authorities of one name", "a fifth key is not tried", namesakes(5));
 add("too much to check", "a record may ask for at most 64 signature checks", tooCostly());
+
+/** A signature by the first authority, with a zero byte before r that its DER does not have. */
+function signPadded(message: Uint8Array): Uint8Array {
+  const [, length = 0, tag = 0, ofR = 0, ...rest] = ca.key.sign(message);
+  return Uint8Array.from([0x30, length + 1, tag, ofR + 1, 0, ...rest]);
+}
 
 function mintedForNode() {
   const { publicKey } = nodeKey("leaf");

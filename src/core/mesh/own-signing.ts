@@ -24,7 +24,7 @@ const CHECK_CLOCK = "check this host's clock against SPIRE Server's and the true
 /** A clock that is set right ends these gaps alone. */
 const WAIT_FOR_CLOCK = `${CHECK_CLOCK}; when it is right, the record is signed by itself`;
 const START_ANEW =
-  "run `spire-mesh recover` with the recovery keys; without them `spire-mesh own new-lineage -reason R`, and partners `spire-mesh bundle pin TD -fingerprint F` with its record";
+  "have recovery keys sign what `spire-mesh recovery request -without-keys -out FILE` writes; without such keys run `spire-mesh own new-lineage -reason R`, and partners `spire-mesh bundle pin TD -fingerprint F` with its record";
 
 export function onRecordSigned(
   state: MeshState,
@@ -36,7 +36,9 @@ export function onRecordSigned(
   const { signing, slot } = own;
   assert(signing !== undefined, "only what was ordered is signed");
   own.signing = undefined;
-  if (isOvertaken(slot, signing)) return publishIfChanged(state, nowMs, proofs);
+  if (isOvertaken(slot, signing)) {
+    return [...failOvertaken(state, signing), ...publishIfChanged(state, nowMs, proofs)];
+  }
   if (outcome.kind !== "signed") return onUnsigned(state, signing, outcome, nowMs);
   const bytes = encodeEnvelope({
     kind: 1,
@@ -51,6 +53,13 @@ export function onRecordSigned(
     return onGap(state, signing, message, code, nowMs);
   }
   return storeSigned(state, signing, verified.value, bytes, nowMs, proofs);
+}
+
+/** What recovery keys signed stays what it is: it would be signed for ever, and overtaken. */
+function failOvertaken(state: MeshState, { ordered }: Signing): Effect[] {
+  if (ordered?.order.kind !== "recovery-signed") return [];
+  const message = "a higher own record came meanwhile, which what was signed does not follow";
+  return failOrder(state, ordered, "NOT_READY", message, "see `spire-mesh recovery status`");
 }
 
 /** Another own record came meanwhile, which this one does not follow. */

@@ -22,7 +22,7 @@ import type { Effect } from "./effect.ts";
 import { FINDINGS } from "./finding.ts";
 import type { Ticket } from "./input.ts";
 import { type MeshState, clear, isRaised, raise } from "./mesh-state.ts";
-import { nextOwnStep } from "./own-decisions.ts";
+import { failOrder, nextOwnStep } from "./own-decisions.ts";
 import type { OwnStep } from "./own-frame.ts";
 import type { Signing } from "./own-order.ts";
 import { judgeSuspect, rememberRead } from "./own-record.ts";
@@ -113,6 +113,12 @@ export function publishIfChanged(state: MeshState, nowMs: number, proofs: Proofs
     if (wait !== undefined) return [...effects, ...wait];
   }
   own.wentBackSinceMs = undefined;
+  if (slot !== undefined && step?.kind === "new-lineage" && isOldGenesis(slot, next)) {
+    const message =
+      "SPIRE says what it said at the start: the first record would be the old one again";
+    const advice = "run `spire-server localauthority x509 prepare`, then this again";
+    return [...effects, ...failOrder(state, own.ordered, "NOT_READY", message, advice)];
+  }
   const isFirst = slot === undefined || step?.kind === "new-lineage";
   const recovery = step?.kind === "recovery-signed" ? step.signatures : [];
   const ordered = step !== undefined && step === own.ordered?.order ? own.ordered : undefined;
@@ -120,6 +126,10 @@ export function publishIfChanged(state: MeshState, nowMs: number, proofs: Proofs
     ...effects,
     ...sign(state, { state: next, as: isFirst ? "first" : "next", recovery, ordered }, proofs),
   ];
+}
+
+function isOldGenesis({ held }: Slot, next: State): boolean {
+  return equalBytes(recordId(1, encodeState(next)), held.record.lineage);
 }
 
 /** A higher own record may come first; a clone and a node that is not listed are silent. */

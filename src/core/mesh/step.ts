@@ -194,7 +194,9 @@ function onPeerSynced(
     state.recovering?.heard.add(partner.pin.trustDomain);
     if (recordId !== undefined) partner.holdsOurs = { recordId, atMs: nowMs };
   }
-  const named = owner === undefined ? [] : hearNamed(state, owner, entries);
+  // A replica of ours says what we say: it is nobody else's word.
+  const isAnother = owner !== undefined && owner !== state.self.trustDomain;
+  const named = !isAnother ? [] : hearNamed(state, owner, entries);
   for (const each of state.partners.values()) if (each.unreached) each.unreached.rounds += 1;
   return [
     ...named,

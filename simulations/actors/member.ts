@@ -62,6 +62,8 @@ export class Member {
   pins = 0;
   /** How often a replica that stood on a record had to be given another. */
   adoptions = 0;
+  /** How often nothing that it found told the operator so. */
+  unsaid = 0;
   /** Since when a replica does not stand on what the newest of them does. */
   readonly apartSinceMs = new Map<Replica, number>();
   readonly #world: World;

@@ -20,7 +20,7 @@ const HASTE = 30;
 /** Findings that end by themselves have so long. */
 const PATIENCE_MS = 30_000;
 /** A partner's record that cannot be had any more, or cannot be followed. */
-const NEEDS_PIN: readonly FindingCode[] = ["CONTINUITY_GAP", "PIN_AWAITED", "ECLIPSED"];
+const NEEDS_PIN: ReadonlySet<FindingCode> = new Set(["CONTINUITY_GAP", "PIN_AWAITED", "ECLIPSED"]);
 /** How often he asks any replica, and not the one whose turn it is, in percent. */
 const ANYWHERE = 30;
 
@@ -107,7 +107,7 @@ function decide(at: Member, { daemon }: Replica, partners: readonly Member[]): v
     }
     const newest = partner.leading?.slot?.held.record.idHex;
     const isPatient = Math.abs(daemon.nowMs() - sinceMs) < PATIENCE_MS;
-    if (!NEEDS_PIN.includes(code) || isPatient || newest === undefined || newest === held) continue;
+    if (!NEEDS_PIN.has(code) || isPatient || newest === undefined || newest === held) continue;
     at.pins += 1;
     const pin = { kind: "pin-asked", trustDomain, fingerprint: newest } as const;
     void loop.ask((ticket) => ({ ...pin, ticket }));
@@ -157,6 +157,8 @@ function needsStart(at: Member, replica: Replica, newest: Replica, nowMs: number
   at.apartSinceMs.set(replica, sinceMs);
   if (nowMs - sinceMs < PATIENCE_MS) return false;
   at.adoptions += 1;
+  const findings = [...(replica.daemon?.state.findings.values() ?? [])];
+  if (!findings.some(({ trustDomain }) => trustDomain === at.trustDomain)) at.unsaid += 1;
   return true;
 }
 

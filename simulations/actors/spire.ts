@@ -52,8 +52,10 @@ export class Spire {
   rotate(others: readonly Spire[] = []): void {
     const { datastore } = this;
     const { active, prepared } = this.slots;
-    const inUse = [this, ...others].flatMap(({ slots }) => [slots.active, slots.prepared]);
-    const old = datastore.cas.find((ca) => !inUse.includes(ca));
+    const inUse = new Set(
+      [this, ...others].flatMap(({ slots: each }) => [each.active, each.prepared]),
+    );
+    const old = datastore.cas.find((ca) => !inUse.has(ca));
     if (prepared !== undefined) this.slots = { active: prepared, prepared: undefined };
     else if (old === undefined) this.slots = { active, prepared: this.#addCa() };
     else if (datastore.isTainted(old)) datastore.revoke(old, this);

@@ -78,7 +78,9 @@ export class Invariants implements Laws {
     }
   }
 
+  /** Of a disk as its daemon opened it: one that is older than its marks is put away then. */
   #checkVersions({ disk, site }: Replica): void {
+    if (site.daemon === undefined) return;
     const life = `${site.label} ${disk.restores}`;
     const versions = this.#versions.get(life) ?? new Map<TrustDomain, StoredDomain>();
     this.#versions.set(life, versions);

@@ -41,7 +41,7 @@ function illsOfOwn({ datastore, replicas, first }: Member, { slot, daemon, site 
   if (replicas.some((each) => each.isGone && isListed(slot, each.site))) {
     return "lists a node that is gone";
   }
-  const [other] = replicas.filter((each) => !each.isGone && each !== first);
+  const other = replicas.find((each) => !each.isGone && each !== first);
   const theirs = (other ?? first).slot?.held.record.idHex;
   return theirs === slot.held.record.idHex ? undefined : "holds another record than its replica";
 }
@@ -80,8 +80,10 @@ export function holdsNewest({ daemon }: Replica, { trustDomain, publishers }: Me
 
 /** Taint included, which rows do not have. */
 function isBundle({ effective }: Slot, { x509Authorities }: TrustBundle): boolean {
-  const inWords = (each: TrustBundle["x509Authorities"][number]): string =>
-    `${toHex(each.der)} ${each.tainted}`;
   const said = effective.state.x509Authorities.map(inWords).toSorted();
   return said.join() === x509Authorities.map(inWords).toSorted().join();
+}
+
+function inWords({ der, tainted }: TrustBundle["x509Authorities"][number]): string {
+  return `${toHex(der)} ${tainted}`;
 }

@@ -66,8 +66,8 @@ export class Faults {
       this.#later(() => (spire.ills = WELL));
     };
     const rotate = (): void => {
-      const at = timeline.oneOf(member.staying);
-      for (let count = timeline.between(1, 4); at && count > 0; count -= 1) member.rotate(at);
+      const at = timeline.oneOf(member.staying) ?? member.first;
+      for (let count = timeline.between(1, 4); count > 0; count -= 1) member.rotate(at);
     };
     return [
       rotate,

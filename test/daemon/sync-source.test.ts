@@ -69,8 +69,8 @@ test("a record is found by its id, whether it is held, a sibling or a step", asy
 test("the revision is another one after each change of what is wanted or held, and only then", async () => {
   const alpha = makePublisher("alpha.test");
   const daemon = await TestDaemon.start(alpha);
-  const { revision } = createSyncSource(daemon.state, await storeOf(1, 100));
-  const seen = new Set([revision()]);
+  const source = createSyncSource(daemon.state, await storeOf(1, 100));
+  const seen = new Set([source.revision()]);
   const bravo = makePublisher(BRAVO);
   const changes = [
     () => daemon.import(bravo.genesis),
@@ -80,9 +80,9 @@ test("the revision is another one after each change of what is wanted or held, a
   ];
   for (const [index, change] of changes.entries()) {
     change();
-    seen.add(revision()).add(revision());
+    seen.add(source.revision()).add(source.revision());
     daemon.tick();
-    seen.add(revision());
+    seen.add(source.revision());
     expect(seen.size).toBe(index + 2);
   }
 });

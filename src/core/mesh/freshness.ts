@@ -16,13 +16,13 @@ import type { Partner } from "./partner.ts";
 import { sayFork } from "./slot-store.ts";
 
 /** Five heads that did not come. */
-export const STALE_MS = 5 * 60_000;
+const STALE_MS = 5 * 60_000;
 const FROZEN_MS = 15 * 60_000;
 /** Two rounds of sync of ours, and the time that two take at the least. */
 const ECLIPSED_ROUNDS = 2;
 const ECLIPSED_MS = 20_000;
 /** A fork between replicas ends by itself in seconds. */
-export const FORK_MS = 60_000;
+const FORK_MS = 60_000;
 /** How often all partners are looked at: 10,000 of them take about a millisecond. */
 const LOOK_EVERY_MS = 5_000;
 const CLOCK_SKEW_MS = CLOCK_SKEW_S * 1_000;
@@ -32,7 +32,7 @@ const CLOCK_DOMAINS_MIN = 3;
 export type Freshness = "fresh" | "stale" | "frozen" | "never";
 
 /** When the trust domain was heard last: a head of its nodes, or an answer of one to a sync. */
-export function heardUptimeMs({ heads, lastHeardUptimeMs }: Partner): number | undefined {
+function heardUptimeMs({ heads, lastHeardUptimeMs }: Partner): number | undefined {
   const head = heads.lastUptimeMs;
   if (head === undefined || lastHeardUptimeMs === undefined) return head ?? lastHeardUptimeMs;
   return Math.max(head, lastHeardUptimeMs);

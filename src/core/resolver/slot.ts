@@ -47,7 +47,7 @@ export function relate(slot: Slot, record: SignedRecord): Relation {
 }
 
 /** Whether the record is one of the two that are kept of the highest version. */
-export function isHeld({ held, sibling }: Slot, { id }: SignedRecord): boolean {
+function isHeld({ held, sibling }: Slot, { id }: SignedRecord): boolean {
   return (
     equalBytes(held.record.id, id) || (sibling !== undefined && equalBytes(sibling.record.id, id))
   );

@@ -21,6 +21,10 @@ const FROZEN_MS = 15 * 60_000;
 /** Two rounds of sync of ours, and the time that two take at the least. */
 const ECLIPSED_ROUNDS = 2;
 const ECLIPSED_MS = 20_000;
+/** A replica publishes once it reads what we read, or is led on by sync: some rounds of it. */
+const APART_MS = 60_000;
+const FOLLOW_REPLICA =
+  "compare fingerprints with the operator of the other daemon, then run `spire-mesh own adopt -fingerprint F` where the record is older";
 /** A fork between replicas ends by itself in seconds. */
 const FORK_MS = 60_000;
 /** How often all partners are looked at: 10,000 of them take about a millisecond. */
@@ -60,7 +64,31 @@ export function watchPartners(state: MeshState, nowMs: number): Effect[] {
       ...watchFork(state, partner, nowMs),
     ]),
     ...watchClocks(state, partners, nowMs),
+    ...watchReplicas(state, nowMs),
   ];
+}
+
+/** A replica stands on another own record, and for so long that no round of sync brought us together. */
+function watchReplicas(state: MeshState, nowMs: number): Effect[] {
+  const { own, self, uptimeMs } = state;
+  const { trustDomain } = self;
+  const held = own.slot?.held.record;
+  const apart = [...own.heads].find(
+    ([, { version, recordId, heardUptimeMs }]) =>
+      held !== undefined &&
+      recordId !== held.idHex &&
+      compareVersions(version, held.state.version) >= 0 &&
+      uptimeMs - heardUptimeMs <= STALE_MS,
+  );
+  if (apart === undefined) {
+    own.apartUptimeMs = undefined;
+    return clear(state, "ECLIPSED", trustDomain);
+  }
+  own.apartUptimeMs ??= uptimeMs;
+  if (uptimeMs - own.apartUptimeMs < APART_MS) return [];
+  const [node, { recordId }] = apart;
+  const message = `another node of ${trustDomain}, ${node}, stands on record ${recordId}, which does not follow what is held here`;
+  return raise(state, "ECLIPSED", trustDomain, message, nowMs, FOLLOW_REPLICA);
 }
 
 /** Silence is an attack, or an outage, when others are heard; else it is our own network. */

@@ -104,6 +104,8 @@ export interface Own {
   headDueUptimeMs: number;
   /** Since when a second own record of the held version is known. */
   forkedUptimeMs: number | undefined;
+  /** Since when a replica stands on another record than this daemon. */
+  apartUptimeMs: number | undefined;
   /** Since when SPIRE's bundle reads as it does. */
   readSinceUptimeMs: number;
   /** A change of nodes that is not gossiped before all that stay hold it. */
@@ -208,6 +210,7 @@ export function newMeshState(self: Self, stored: Stored, nowMs: number): MeshSta
       headCounter: stored.headCounter,
       headDueUptimeMs: 0,
       forkedUptimeMs: undefined,
+      apartUptimeMs: undefined,
       readSinceUptimeMs: 0,
       unspoken: undefined,
       knocking: undefined,

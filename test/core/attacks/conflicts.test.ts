@@ -204,7 +204,8 @@ describe("the conflict", () => {
     expect(daemon.findings).toEqual([]);
   });
 
-  test.todo("8: a partner is approved here and revoked there: comes with statements of trust");
+  test.skip("skipped: 8, approved here and revoked there, comes with statements of trust", () =>
+    undefined);
 
   test("9: a record that comes while a partner is stopped writes no row any more", async () => {
     const stage = await setStage();

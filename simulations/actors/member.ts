@@ -114,6 +114,6 @@ export function isListed({ effective }: Slot, { node }: Site): boolean {
   return has(effective.state.nodes, node.publicKey);
 }
 
-export function versionOf({ slot }: Replica): Version {
+function versionOf({ slot }: Replica): Version {
   return slot?.held.record.state.version ?? { epoch: 0, rev: 0, sequence: -1n };
 }

@@ -5,6 +5,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { rotateAtOnce } from "../../peers/rotation.ts";
 import type { Site } from "../../peers/site.ts";
+import { z } from "zod";
+import { NodeEntry } from "../../src/admin-contract/own.ts";
 import type { Status } from "../../src/admin-contract/status.ts";
 import { sameAuthorities } from "../../src/core/spiffe/trust-bundle.ts";
 import { Story, bundleOf, exportTo, mesh, rowOf, until } from "./mesh.ts";
@@ -120,13 +122,8 @@ async function untilRow(at: Site, of: Site): Promise<void> {
 /** The node with the lowest key changes the nodes. */
 async function lowestFirst(one: Site, other: Site): Promise<readonly [Site, Site]> {
   const { stdout } = await mesh(one, ["node", "list", "-output", "json"]);
-  const listed = JSON.parse(stdout) as { nodes?: unknown };
-  expect(listed).toBeDefined();
-  const { node } = await statusOf(one);
-  const rows = (Array.isArray(listed) ? listed : listed.nodes) as {
-    peer_id: string;
-    lowest: boolean;
-  }[];
-  const lowest = rows.find((each) => each.lowest)?.peer_id;
-  return lowest === node.peer_id ? [one, other] : [other, one];
+  const nodes = z.array(NodeEntry).parse(JSON.parse(stdout));
+  const lowest = nodes.find(({ is_lowest }) => is_lowest);
+  expect(lowest).toBeDefined();
+  return lowest?.is_self === true ? [one, other] : [other, one];
 }

@@ -29,16 +29,18 @@ export interface ShapeMutant {
   readonly write: (right: Loose, random: Random) => Uint8Array;
 }
 
+export const OF_ANOTHER_TYPE: ShapeMutant = {
+  name: "with an item of another type",
+  write: (right, random) => writeLoose(withOneItem(right, random, otherType)),
+};
+
 /** What is wrong with any message. */
 export const ANY_MESSAGE: readonly ShapeMutant[] = [
   ...WRONG_FORM_NAMES.map((form) => ({
     name: `with ${form}`,
     write: (right: Loose, random: Random) => writeWrongForm(right, form, random),
   })),
-  {
-    name: "with an item of another type",
-    write: (right, random) => writeLoose(withOneItem(right, random, otherType)),
-  },
+  OF_ANOTHER_TYPE,
   {
     name: "with bytes after it",
     write: (right, random) => concatBytes(writeLoose(right), random.bytes(random.between(1, 8))),

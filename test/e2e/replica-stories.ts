@@ -12,7 +12,9 @@ import { sameAuthorities } from "../../src/core/spiffe/trust-bundle.ts";
 import { Story, bundleOf, exportTo, mesh, rowOf, until } from "./mesh.ts";
 import { type ReplicaKind, Replicas } from "./replicas.ts";
 
-const STORY_MS = 240_000;
+const STORY_MS = 360_000;
+/** A head that is lost on its way is followed by the next after 72 s at most. */
+const HEARD_MS = 180_000;
 
 export function replicaStories(kind: ReplicaKind): void {
   describe(`replicas beside ${kind.name}`, () => {
@@ -48,10 +50,14 @@ export function replicaStories(kind: ReplicaKind): void {
       async () => {
         const { first, second, partner } = await pairWithPartner(story, replicas);
         const [stays, goes] = await lowestFirst(first, second);
-        await until("it is removed", async () => {
-          const { peer_id: id } = (await statusOf(goes)).node;
-          return (await stays.mesh(["node", "remove", id])).code === 0;
-        });
+        await until(
+          "it is removed",
+          async () => {
+            const { peer_id: id } = (await statusOf(goes)).node;
+            return (await stays.mesh(["node", "remove", id])).code === 0;
+          },
+          HEARD_MS,
+        );
         await until("it knows", async () => {
           return (await statusOf(goes)).findings.some(({ code }) => code === "NODE_NOT_LISTED");
         });

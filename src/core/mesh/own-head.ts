@@ -11,11 +11,20 @@ import { type MeshState, clear, isRaised, raise } from "./mesh-state.ts";
 
 /** A partner is stale when five did not come (freshness.ts). */
 const HEAD_EVERY_MS = 60_000;
+/** Our guess at what gossip takes to know who listens. Above: the next head is heard. */
+const AFTER_CONNECT_MS = 3_000;
 /** So that heads do not come in step. The core throws no dice: the counter's hash does. */
 const JITTER = 0.2;
 
 export function announceWhenDue(state: MeshState, nowMs: number): Effect[] {
   return state.uptimeMs < state.own.headDueUptimeMs ? [] : announceHead(state, nowMs);
+}
+
+/** A node of ours is back, and hears gossip in a moment: it shall not wait a minute for our head. */
+export function announceSoon({ own, uptimeMs }: MeshState, node: string): void {
+  const isOurs = own.slot?.effective.state.nodes.some((each) => toHex(each) === node) ?? false;
+  if (!isOurs) return;
+  own.headDueUptimeMs = Math.min(own.headDueUptimeMs, uptimeMs + AFTER_CONNECT_MS);
 }
 
 /** Nothing is said of a record that is not held, by a node that is not listed, or by a clone. */

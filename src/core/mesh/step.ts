@@ -28,7 +28,7 @@ import { watchPartners } from "./freshness.ts";
 import { onHeadReceived } from "./heads.ts";
 import { speakWhenHeld } from "./node-change.ts";
 import { giveUpOrder, onOwnOrder } from "./own-decisions.ts";
-import { announceWhenDue, sayNotListed } from "./own-head.ts";
+import { announceSoon, announceWhenDue, sayNotListed } from "./own-head.ts";
 import { onPrepareAsked } from "./own-recovery.ts";
 import { onRecordSigned } from "./own-signing.ts";
 import { onExportAsked, onLocalBundleRead, onOwnTick, publishIfChanged } from "./publishing.ts";
@@ -138,6 +138,7 @@ export function step(state: MeshState, input: Input, nowMs: number, proofs: Proo
     }
     case "peer-connected":
       state.connected.add(input.node);
+      announceSoon(state, input.node);
       return [tell({ kind: input.kind, node: input.node })];
     case "peer-lost":
       state.connected.delete(input.node);

@@ -18,14 +18,17 @@ export function unwell(
   for (const member of members) {
     const { approved, datastore } = member;
     for (const replica of member.staying) {
-      const ills = illsOfOwn(member, replica) ?? illsOfFindings(member, replica, doubtful);
-      if (ills !== undefined) return `${replica.site.label} ${ills}`;
+      const own = illsOfOwn(member, replica);
+      if (own !== undefined) return `${replica.site.label} ${own}`;
       const rows = [...datastore.rows.keys()].filter((row) => !approved.has(row));
       if (rows.length > 0) return `${replica.site.label} has rows of ${rows.join(" ")}`;
       for (const partner of members.filter((each) => approved.has(each.trustDomain))) {
         const ill = illsOfPartner(replica, partner);
         if (ill !== undefined) return `${replica.site.label} ${ill} ${partner.trustDomain}`;
       }
+      // What is wrong comes before what is said of it.
+      const said = illsOfFindings(member, replica, doubtful);
+      if (said !== undefined) return `${replica.site.label} ${said}`;
     }
   }
   return undefined;

@@ -10,7 +10,7 @@
 import assert from "node:assert/strict";
 import { recordId } from "../core/record/preimages.ts";
 import { type RecoveryCommitment, type State, decodeState } from "../core/record/state.ts";
-import { equalBytes } from "../core/std/bytes.ts";
+import { sameRecovery } from "../core/record/step.ts";
 import { encodeCbor } from "../core/std/cbor.ts";
 import { PAYLOAD_BYTES_MAX } from "../core/std/limits.ts";
 import { type Result, no, ok } from "../core/std/result.ts";
@@ -135,15 +135,7 @@ function isExchange(
   { epoch, rev, commitment }: HeldRecovery,
 ): boolean {
   const isNext = version.epoch === epoch && version.rev === rev + 1;
-  return isNext && (recovery === undefined || !sameCommitment(recovery, commitment));
-}
-
-function sameCommitment(left: RecoveryCommitment, right: RecoveryCommitment): boolean {
-  return equalBytes(encodedCommitment(left), encodedCommitment(right));
-}
-
-function encodedCommitment({ threshold, keyHashes }: RecoveryCommitment): Uint8Array {
-  return encodeCbor([threshold, keyHashes]);
+  return isNext && !sameRecovery(recovery, commitment);
 }
 
 function encodeRead(request: ReadRequest): string {

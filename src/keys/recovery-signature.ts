@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { type RecoverySignature, recoveryPreimage } from "../core/record/preimages.ts";
 import { judgeRecovery } from "../core/record/recovery.ts";
 import { TRUST_DOMAIN_NAME, type TrustDomain } from "../core/spiffe/trust-domain.ts";
+import { has } from "../core/record/step.ts";
 import { compareBytes, equalBytes } from "../core/std/bytes.ts";
 import { encodeCbor } from "../core/std/cbor.ts";
 import { type Result, no } from "../core/std/result.ts";
@@ -180,19 +181,15 @@ function checkSignature(request: ReadRequest, file: NamedSignature): void {
 
 function checkHash({ state, held }: ReadRequest, name: string, keyHash: Uint8Array): void {
   const named = `${name}: the key with the hash ${grouped(keyHash)}`;
-  if (!isAmong(keyHash, held.commitment.keyHashes)) {
+  if (!has(held.commitment.keyHashes, keyHash)) {
     throw new Fault(
       "RECOVERY_KEY_UNKNOWN",
       `${named} is none that ${state.trustDomain} commits to`,
     );
   }
-  if (isAmong(keyHash, state.recovery?.keyHashes ?? [])) {
+  if (has(state.recovery?.keyHashes ?? [], keyHash)) {
     throw new Fault("RECOVERY_KEY_KEPT", `${named} shall stay a recovery key after this request`);
   }
-}
-
-function isAmong(hash: Uint8Array, hashes: readonly Uint8Array[]): boolean {
-  return hashes.some((each) => equalBytes(each, hash));
 }
 
 function otherTrustDomain(name: string, found: TrustDomain, wanted: TrustDomain): Fault {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import type { Ended } from "../../peers/child.ts";
 import { Site, type SiteOptions } from "../../peers/site.ts";
+import { Status } from "../../src/admin-contract/status.ts";
 import { type TrustBundle, sameAuthorities } from "../../src/core/spiffe/trust-bundle.ts";
 import type { TrustDomain } from "../../src/core/spiffe/trust-domain.ts";
 import { type SpireApi, spireApi } from "../../src/spire-api/client.ts";
@@ -70,6 +71,19 @@ export async function mesh(site: Site, args: readonly string[]): Promise<Ended> 
   const ended = await site.mesh(args);
   expect(ended, `spire-mesh ${args.join(" ")} at ${site.trustDomain}`).toMatchObject({ code: 0 });
   return ended;
+}
+
+/** What a site's daemon says of itself. */
+export async function statusOf(site: Site): Promise<Status> {
+  const { stdout } = await mesh(site, ["status", "-output", "json"]);
+  return Status.parse(JSON.parse(stdout));
+}
+
+/** Two sites, as most stories have. */
+export function pair(sites: readonly Site[]): readonly [Site, Site] {
+  const [first, second] = sites;
+  if (first === undefined || second === undefined) throw new Error("two sites");
+  return [first, second];
 }
 
 /** Exports at a site; the fingerprint is what its operator would read aloud. */

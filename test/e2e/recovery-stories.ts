@@ -9,7 +9,18 @@ import { rotateAtOnce } from "../../peers/rotation.ts";
 import { Site } from "../../peers/site.ts";
 import type { Status } from "../../src/admin-contract/status.ts";
 import { sameAuthorities } from "../../src/core/spiffe/trust-bundle.ts";
-import { Story, bundleOf, exportTo, meet, mesh, rowOf, until, untilAllHoldAll } from "./mesh.ts";
+import {
+  Story,
+  bundleOf,
+  exportTo,
+  meet,
+  mesh,
+  rowOf,
+  until,
+  untilAllHoldAll,
+  pair,
+  statusOf,
+} from "./mesh.ts";
 
 const STORY_MS = 240_000;
 const PASSPHRASES = ["four words nobody says", "nor anybody would say", "and a third of them here"];
@@ -164,21 +175,10 @@ async function commitKeys(story: Story, site: Site): Promise<readonly string[]> 
   return names.filter((name) => name !== "commitment.txt").map((name) => join(out, name));
 }
 
-async function statusOf(site: Site): Promise<Status> {
-  const { stdout } = await mesh(site, ["status", "-output", "json"]);
-  return JSON.parse(stdout) as Status;
-}
-
 async function partnerOf(at: Site, of: Site): Promise<Status["trust_domains"][number]> {
   const found = (await statusOf(at)).trust_domains.find(
     ({ trust_domain }) => trust_domain === of.trustDomain,
   );
   if (found === undefined) throw new Error(`${at.trustDomain} does not know ${of.trustDomain}`);
   return found;
-}
-
-function pair(sites: readonly Site[]): readonly [Site, Site] {
-  const [first, second] = sites;
-  if (first === undefined || second === undefined) throw new Error("two sites");
-  return [first, second];
 }

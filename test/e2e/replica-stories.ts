@@ -7,9 +7,8 @@ import { rotateAtOnce } from "../../peers/rotation.ts";
 import type { Site } from "../../peers/site.ts";
 import { z } from "zod";
 import { NodeEntry } from "../../src/admin-contract/own.ts";
-import type { Status } from "../../src/admin-contract/status.ts";
 import { sameAuthorities } from "../../src/core/spiffe/trust-bundle.ts";
-import { Story, bundleOf, exportTo, mesh, rowOf, until } from "./mesh.ts";
+import { Story, bundleOf, exportTo, mesh, rowOf, until, statusOf } from "./mesh.ts";
 import { type ReplicaKind, Replicas } from "./replicas.ts";
 
 const STORY_MS = 360_000;
@@ -98,11 +97,6 @@ async function pairWithPartner(story: Story, replicas: Replicas): Promise<Pair> 
   await mesh(second, ["import", theirs, "-fingerprint", partnerId]);
   await untilSame(first, second);
   return { first, second, partner };
-}
-
-async function statusOf(site: Site): Promise<Status> {
-  const { stdout } = await mesh(site, ["status", "-output", "json"]);
-  return JSON.parse(stdout) as Status;
 }
 
 /** Both stand on one record, which says what SPIRE says. */

@@ -6,7 +6,17 @@
 import { writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { activate, prepare, revoke, rotateAtOnce, taintOld } from "../../peers/rotation.ts";
-import { Story, bundleOf, exportTo, meet, mesh, rowOf, until, untilAllHoldAll } from "./mesh.ts";
+import {
+  Story,
+  bundleOf,
+  exportTo,
+  meet,
+  mesh,
+  rowOf,
+  until,
+  untilAllHoldAll,
+  pair,
+} from "./mesh.ts";
 
 const STORY_MS = 120_000;
 const ROTATIONS_AWAY = 10;
@@ -302,10 +312,4 @@ async function rotateAndPublish(story: Story, site: Story["sites"][number]): Pro
       return own.sequence_number === sequenceNumber.toString();
     });
   }
-}
-
-function pair(sites: readonly Story["sites"][number][]) {
-  const [first, second] = sites;
-  if (first === undefined || second === undefined) throw new Error("two sites");
-  return [first, second] as const;
 }

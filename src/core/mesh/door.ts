@@ -7,7 +7,6 @@
  *
  * The other side of the door: who was recovered knocks at every address it knows until it is let in.
  */
-import { ok } from "../std/result.ts";
 import type { Proofs } from "../record/proofs.ts";
 import { judgeRecovery } from "../record/recovery.ts";
 import { type Judged, refuse } from "../record/refusal.ts";
@@ -65,8 +64,7 @@ function judgeKeys(state: MeshState, record: UnprovenRecord, proofs: Proofs): Ju
   if (version.epoch !== held.version.epoch + 1) {
     return refuse("EPOCH_JUMP", `epoch ${held.version.epoch} to ${version.epoch} at the door`);
   }
-  const judged = judgeRecovery(record.id, record.claimed.recovery, held.recovery, proofs);
-  return judged.ok ? ok(undefined) : judged;
+  return judgeRecovery(record.id, record.claimed.recovery, held.recovery, proofs);
 }
 
 /** Once a second: the record that began this epoch is given again to whom it may not have reached. */
